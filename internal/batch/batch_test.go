@@ -1,0 +1,138 @@
+package batch_test
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strconv"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/fundrail/fundrail/internal/batch"
+)
+
+func TestWriter(t *testing.T) {
+	t.Parallel()
+
+	t.Run("MembersGatherWhileAWriteIsUnderWay", func(t *testing.T) {
+		t.Parallel()
+
+		entered, release := make(chan []int, 10), make(chan struct{})
+		w := batch.NewWriter(t.Context(), func(_ context.Context, members []int) ([]string, error) {
+			entered <- slices.Clone(members)
+			<-release
+			return texts(members), nil
+		}, batch.Config[int]{})
+		results := make(chan string, 4)
+		do := func(v int) {
+			r, err := w.Do(t.Context(), v)
+			if err != nil {
+				r = err.Error()
+			}
+			results <- r
+		}
+
+		go do(1)
+		require.Equal(t, []int{1}, <-entered, "a lone member does not wait")
+		var started sync.WaitGroup
+		for v := 2; v <= 4; v++ {
+			started.Go(func() { _, _ = w.Do(cancelled(), v) }) // leaves at once; the member stays
+		}
+		started.Wait()
+		close(release)
+		second := <-entered
+
+		slices.Sort(second)
+		require.Equal(t, []int{2, 3, 4}, second, "those who came meanwhile share the next write")
+		require.Equal(t, "1", <-results)
+		w.Close(t.Context())
+	})
+
+	t.Run("FailingMemberDoesNotFailItsNeighbours", func(t *testing.T) {
+		t.Parallel()
+
+		bad := errors.New("bad member")
+		first := make(chan struct{})
+		w := batch.NewWriter(t.Context(), func(_ context.Context, members []int) ([]string, error) {
+			if members[0] == 0 {
+				<-first
+			}
+			if slices.Contains(members, 13) {
+				return nil, bad
+			}
+			return texts(members), nil
+		}, batch.Config[int]{})
+		var wg sync.WaitGroup
+		wg.Go(func() { _, _ = w.Do(t.Context(), 0) })
+		errs := make([]error, 20)
+		for i := 1; i < 20; i++ {
+			wg.Go(func() {
+				r, err := w.Do(t.Context(), i)
+				errs[i] = err
+				if err == nil && r != strconv.Itoa(i) {
+					errs[i] = errors.New("result of another member: " + r)
+				}
+			})
+		}
+		close(first)
+		wg.Wait()
+
+		for i, err := range errs {
+			if i == 13 {
+				require.ErrorIs(t, err, bad)
+			} else {
+				require.NoError(t, err, "member %d", i)
+			}
+		}
+	})
+
+	t.Run("SameKeyNeverSharesAWrite", func(t *testing.T) {
+		t.Parallel()
+
+		var mu sync.Mutex
+		var doubled bool
+		w := batch.NewWriter(t.Context(), func(_ context.Context, members []int) ([]string, error) {
+			mu.Lock()
+			defer mu.Unlock()
+			sorted := slices.Sorted(slices.Values(members))
+			doubled = doubled || len(slices.Compact(sorted)) != len(members)
+			return texts(members), nil
+		}, batch.Config[int]{Key: strconv.Itoa})
+		var wg sync.WaitGroup
+		for i := range 200 {
+			wg.Go(func() { _, _ = w.Do(t.Context(), i%7) })
+		}
+		wg.Wait()
+
+		require.False(t, doubled)
+	})
+
+	t.Run("CloseRefusesNewMembers", func(t *testing.T) {
+		t.Parallel()
+
+		w := batch.NewWriter(t.Context(), func(_ context.Context, members []int) ([]string, error) {
+			return texts(members), nil
+		}, batch.Config[int]{})
+		w.Close(t.Context())
+
+		_, err := w.Do(t.Context(), 1)
+
+		require.ErrorIs(t, err, batch.ErrClosed)
+	})
+}
+
+func texts(members []int) []string {
+	list := make([]string, len(members))
+	for i, m := range members {
+		list[i] = strconv.Itoa(m)
+	}
+	return list
+}
+
+func cancelled() context.Context {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	return ctx
+}

@@ -1,0 +1,118 @@
+package postgres
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// Finding is one thing in the books that does not add up.
+type Finding struct {
+	// Check names the rule that is broken.
+	Check string `json:"check"`
+	// ID is the row that breaks it: a wallet, a payment or a transfer.
+	ID string `json:"id"`
+	// Detail says how, with the figures.
+	Detail string `json:"detail"`
+}
+
+// AuditReport is what an audit looked at and what it found.
+type AuditReport struct {
+	Wallets   int64     `json:"wallets"`
+	Payments  int64     `json:"payments"`
+	Transfers int64     `json:"transfers"`
+	Findings  []Finding `json:"findings"`
+}
+
+// auditChecks prove the books. Each query lists the rows that break its rule.
+var auditChecks = []struct{ name, query string }{
+	{"balance_equals_account", `
+		with flows as (
+			select credit_account as account, amount from transfers
+			union all
+			select debit_account, -amount from transfers
+		), sums as (
+			select account, sum(amount) as amount from flows group by account
+		)
+		select w.id::text, format('balance %s, account %s', w.balance, coalesce(s.amount, 0))
+		from wallets w left join sums s on s.account = w.id
+		where w.balance <> coalesce(s.amount, 0)`},
+	{"accounts_sum_to_zero", `
+		with flows as (
+			select credit_account as account, currency, amount from transfers
+			union all
+			select debit_account, currency, -amount from transfers
+		)
+		select currency, format('the accounts sum to %s', sum(amount))
+		from flows group by currency having sum(amount) <> 0`},
+	{"succeeded_payment_has_one_settlement", `
+		select p.id::text, format('%s settlements of %s for %s received', count(t.id), coalesce(sum(t.amount), 0), p.amount_received)
+		from payments p
+		left join transfers t on t.payment_id = p.id and t.kind = 'settlement'
+		where p.status = 'succeeded'
+		group by p.id
+		having count(t.id) <> 1 or sum(t.amount) <> least(p.amount, p.amount_received)`},
+	{"settlement_has_one_succeeded_payment", `
+		select t.id::text, format('payment %s is %s', t.payment_id, coalesce(p.status, 'missing'))
+		from transfers t
+		left join payments p on p.id = t.payment_id
+		where t.kind = 'settlement' and (p.id is null or p.status <> 'succeeded' or t.credit_account <> p.wallet_id)`},
+	{"settled_transaction_has_transfer", `
+		select w.id::text, format('%s transfers of %s for an amount of %s', count(t.id), coalesce(sum(t.amount), 0), w.amount)
+		from wallet_transactions w
+		left join transfers t on t.wallet_transaction_id = w.id and t.kind in ('grant', 'settlement', 'void')
+		where w.status = 'settled' and w.amount > 0
+		group by w.id
+		having count(t.id) <> 1 or sum(t.amount) <> w.amount`},
+	{"transfer_has_settled_transaction", `
+		select t.id::text, format('wallet transaction %s is %s', t.wallet_transaction_id, w.status)
+		from transfers t
+		join wallet_transactions w on w.id = t.wallet_transaction_id
+		where t.kind in ('grant', 'settlement', 'void') and w.status <> 'settled'`},
+	{"transfer_stays_in_its_currency_and_mode", `
+		select t.id::text, format('%s between %s/%s and %s/%s', t.currency, d.currency, d.mode, c.currency, c.mode)
+		from transfers t
+		join accounts d on d.id = t.debit_account
+		join accounts c on c.id = t.credit_account
+		where d.currency <> t.currency or c.currency <> t.currency or d.mode <> c.mode
+			or d.organization_id <> c.organization_id`},
+	{"moves_lead_to_the_state", `
+		select p.id::text, format('the last move led to %s, the payment is %s', m.to_status, p.status)
+		from payments p
+		left join lateral (
+			select to_status from payment_moves m where m.payment_id = p.id order by m.id desc limit 1
+		) m on true
+		where p.status <> coalesce(m.to_status, 'created')`},
+}
+
+// Audit proves every wallet against the ledger, and the ledger against the
+// payments. It reads one snapshot, so it can run while money moves.
+func Audit(ctx context.Context, db interface {
+	BeginTx(ctx context.Context, opts pgx.TxOptions) (pgx.Tx, error)
+}) (AuditReport, error) {
+	report := AuditReport{Findings: []Finding{}}
+	tx, err := db.BeginTx(ctx, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly})
+	if err != nil {
+		return report, fmt.Errorf("audit: %w", err)
+	}
+	defer func() { _ = tx.Rollback(ctx) }() // nothing was written
+	err = tx.QueryRow(ctx, `
+		select (select count(*) from wallets), (select count(*) from payments), (select count(*) from transfers)`).
+		Scan(&report.Wallets, &report.Payments, &report.Transfers)
+	if err != nil {
+		return report, fmt.Errorf("audit: %w", err)
+	}
+	for _, check := range auditChecks {
+		rows, _ := tx.Query(ctx, check.query)
+		f := Finding{Check: check.name}
+		_, err := pgx.ForEachRow(rows, []any{&f.ID, &f.Detail}, func() error {
+			report.Findings = append(report.Findings, f)
+			return nil
+		})
+		if err != nil {
+			return report, fmt.Errorf("audit %s: %w", check.name, err)
+		}
+	}
+	return report, nil
+}

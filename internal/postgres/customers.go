@@ -1,0 +1,96 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/fundrail/fundrail/internal/wallet"
+)
+
+// Customer is who a wallet belongs to, under the name the merchant gave.
+type Customer struct {
+	ID               wallet.ID
+	OrganizationID   wallet.ID
+	Mode             wallet.Mode
+	ExternalID       string
+	Email            string
+	Name             string
+	StripeCustomerID string
+	CreatedAt        time.Time
+}
+
+// InsertCustomer stores a new customer.
+func InsertCustomer(ctx context.Context, db DB, c Customer) error {
+	_, err := db.Exec(ctx, `
+		insert into customers (id, organization_id, mode, external_id, email, name, stripe_customer_id, created_at, updated_at)
+		values ($1, $2, $3, $4, nullif($5, ''), nullif($6, ''), nullif($7, ''), $8, $8)`,
+		c.ID, c.OrganizationID, c.Mode, c.ExternalID, c.Email, c.Name, c.StripeCustomerID, c.CreatedAt)
+	if err != nil {
+		return fmt.Errorf("insert customer: %w", err)
+	}
+	return nil
+}
+
+// InsertPaymentMethod stores a saved card.
+func InsertPaymentMethod(ctx context.Context, db DB, organizationID wallet.ID, mode wallet.Mode, m wallet.PaymentMethod, fingerprint string) error {
+	_, err := db.Exec(ctx, `
+		insert into payment_methods (id, organization_id, mode, customer_id, stripe_payment_method_id, brand, last4,
+			expiry_month, expiry_year, fingerprint, is_default, created_at)
+		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, nullif($10, ''), $11, $12)`,
+		m.ID, organizationID, mode, m.CustomerID, m.StripePaymentMethodID, m.Brand, m.Last4,
+		m.ExpiryMonth, m.ExpiryYear, fingerprint, m.IsDefault, m.CreatedAt)
+	if err != nil {
+		return fmt.Errorf("insert payment method: %w", err)
+	}
+	return nil
+}
+
+const paymentMethodColumns = `id, customer_id, stripe_payment_method_id, brand, last4, expiry_month, expiry_year,
+	is_default, coalesce(error_code, ''), coalesce(error_message, ''), error_at, created_at`
+
+func scanPaymentMethod(row pgx.CollectableRow) (wallet.PaymentMethod, error) {
+	var m wallet.PaymentMethod
+	err := row.Scan(&m.ID, &m.CustomerID, &m.StripePaymentMethodID, &m.Brand, &m.Last4, &m.ExpiryMonth, &m.ExpiryYear,
+		&m.IsDefault, &m.ErrorCode, &m.ErrorMessage, &m.ErrorAt, &m.CreatedAt)
+	return m, err
+}
+
+// ListPaymentMethods gives a customer's saved cards: the default first, then the
+// newest first.
+func ListPaymentMethods(ctx context.Context, db DB, customerID wallet.ID) ([]wallet.PaymentMethod, error) {
+	rows, _ := db.Query(ctx, `
+		select `+paymentMethodColumns+`
+		from payment_methods
+		where customer_id = $1 and deleted_at is null
+		order by is_default desc, id desc`, customerID)
+	list, err := pgx.CollectRows(rows, scanPaymentMethod)
+	if err != nil {
+		return nil, fmt.Errorf("list payment methods of customer %s: %w", customerID, err)
+	}
+	return nonNil(list), nil
+}
+
+// GetPaymentMethod finds a saved card of one customer. A card that is unknown,
+// deleted or another customer's is CodePaymentMethodNotFound: the three look the
+// same from outside.
+func GetPaymentMethod(ctx context.Context, db DB, customerID, id wallet.ID) (wallet.PaymentMethod, error) {
+	rows, _ := db.Query(ctx, `
+		select `+paymentMethodColumns+`
+		from payment_methods
+		where id = $1 and customer_id = $2 and deleted_at is null`, id, customerID)
+	m, err := pgx.CollectExactlyOneRow(rows, scanPaymentMethod)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return m, &wallet.Error{
+			Code:    wallet.CodePaymentMethodNotFound,
+			Message: "Payment method not found or does not belong to this wallet.",
+		}
+	}
+	if err != nil {
+		return m, fmt.Errorf("find payment method %s: %w", id, err)
+	}
+	return m, nil
+}

@@ -1,0 +1,85 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/fundrail/fundrail/internal/wallet"
+)
+
+// IdempotencyKeyLife is how long a client's key stands for the request that used
+// it first. Afterwards it counts as new.
+const IdempotencyKeyLife = 24 * time.Hour
+
+// IdempotencyRecord binds a client's Idempotency-Key to a payment. The scope of a
+// key is the organization, the mode and the operation (method and path).
+type IdempotencyRecord struct {
+	Operation string // "POST /v1/wallet/fund"
+	Key       string
+	// Fingerprint is the SHA-256 of the request's meaning; the same key with
+	// another one is refused.
+	Fingerprint [32]byte
+	// WaitUntil is until when the first request may still be waiting for its
+	// answer. A second one that comes earlier is told that the key is in use.
+	WaitUntil time.Time
+}
+
+// LookUpIdempotencyKey finds what a key stands for: its record and the id of its
+// payment. The last result is false when the key is new, or has outlived
+// IdempotencyKeyLife and so counts as new; then the old record is removed.
+func LookUpIdempotencyKey(ctx context.Context, db DB, organizationID wallet.ID, mode wallet.Mode, operation, key string, now time.Time) (IdempotencyRecord, wallet.ID, bool, error) {
+	r := IdempotencyRecord{Operation: operation, Key: key}
+	var (
+		createdAt   time.Time
+		fingerprint []byte
+		paymentID   *wallet.ID
+	)
+	err := db.QueryRow(ctx, `
+		select fingerprint, payment_id, wait_until, created_at
+		from idempotency_keys
+		where organization_id = $1 and mode = $2 and operation = $3 and key = $4`,
+		organizationID, mode, operation, key).Scan(&fingerprint, &paymentID, &r.WaitUntil, &createdAt)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return r, wallet.ID{}, false, nil
+	}
+	if err != nil {
+		return r, wallet.ID{}, false, fmt.Errorf("look up idempotency key: %w", err)
+	}
+	if now.Sub(createdAt) >= IdempotencyKeyLife {
+		if _, err := db.Exec(ctx, `
+			delete from idempotency_keys
+			where organization_id = $1 and mode = $2 and operation = $3 and key = $4 and created_at = $5`,
+			organizationID, mode, operation, key, createdAt); err != nil {
+			return r, wallet.ID{}, false, fmt.Errorf("drop idempotency key: %w", err)
+		}
+		return r, wallet.ID{}, false, nil
+	}
+	copy(r.Fingerprint[:], fingerprint)
+	if paymentID == nil {
+		return r, wallet.ID{}, true, nil
+	}
+	return r, *paymentID, true, nil
+}
+
+// DeleteIdempotencyKeys removes up to limit records whose life is over, and
+// returns how many it removed.
+func DeleteIdempotencyKeys(ctx context.Context, db DB, now time.Time, limit int) (int64, error) {
+	tag, err := db.Exec(ctx, `
+		delete from idempotency_keys
+		where (organization_id, mode, operation, key) in (
+			select organization_id, mode, operation, key
+			from idempotency_keys
+			where created_at <= $1
+			order by created_at
+			limit $2
+			for update skip locked
+		)`, now.Add(-IdempotencyKeyLife), limit)
+	if err != nil {
+		return 0, fmt.Errorf("delete idempotency keys: %w", err)
+	}
+	return tag.RowsAffected(), nil
+}

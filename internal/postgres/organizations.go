@@ -1,0 +1,105 @@
+package postgres
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/fundrail/fundrail/internal/wallet"
+)
+
+// Organization is a merchant's account.
+type Organization struct {
+	ID           wallet.ID
+	Name         string
+	PrimaryEmail string // empty: payments are refused until there is one
+	CreatedAt    time.Time
+}
+
+// InsertOrganization stores a new organization.
+func InsertOrganization(ctx context.Context, db DB, o Organization) error {
+	_, err := db.Exec(ctx, `
+		insert into organizations (id, name, primary_email, created_at)
+		values ($1, $2, nullif($3, ''), $4)`,
+		o.ID, o.Name, o.PrimaryEmail, o.CreatedAt)
+	if err != nil {
+		return fmt.Errorf("insert organization: %w", err)
+	}
+	return nil
+}
+
+// APIKey is a merchant's key without the key itself, of which only the SHA-256
+// is stored.
+type APIKey struct {
+	ID             wallet.ID
+	OrganizationID wallet.ID
+	Mode           wallet.Mode
+	Name           string
+	Hint           string // the last four characters of the key
+	CreatedAt      time.Time
+	ExpiresAt      *time.Time
+	RevokedAt      *time.Time
+}
+
+// InsertAPIKey stores a new key by its hash.
+func InsertAPIKey(ctx context.Context, db DB, k APIKey, key string) error {
+	hash := sha256.Sum256([]byte(key))
+	_, err := db.Exec(ctx, `
+		insert into api_keys (id, organization_id, mode, name, key_hash, hint, created_at, expires_at)
+		values ($1, $2, $3, $4, $5, $6, $7, $8)`,
+		k.ID, k.OrganizationID, k.Mode, k.Name, hash[:], k.Hint, k.CreatedAt, k.ExpiresAt)
+	if err != nil {
+		return fmt.Errorf("insert API key: %w", err)
+	}
+	return nil
+}
+
+// Caller is who holds an API key, with the wallet that the key stands for in the
+// Lava dialect.
+type Caller struct {
+	APIKeyID       wallet.ID
+	OrganizationID wallet.ID
+	Mode           wallet.Mode
+	PrimaryEmail   string // empty: the account has none
+	Suspended      bool
+	// WalletID and CustomerID are those of the primary wallet, zero when the
+	// organization has none in this mode.
+	WalletID   wallet.ID
+	CustomerID wallet.ID
+	Currency   wallet.Currency
+}
+
+// GetCaller finds the holder of a live API key. A key that is unknown, revoked
+// or expired is CodeNotFound.
+func GetCaller(ctx context.Context, db DB, key string, now time.Time) (Caller, error) {
+	hash := sha256.Sum256([]byte(key))
+	var (
+		c            Caller
+		walletID     *wallet.ID
+		customerID   *wallet.ID
+		currencyCode *string
+	)
+	err := db.QueryRow(ctx, `
+		select k.id, k.organization_id, k.mode, coalesce(o.primary_email, ''), o.suspended_at is not null,
+			w.id, w.customer_id, w.currency
+		from api_keys k
+		join organizations o on o.id = k.organization_id
+		left join wallets w on w.organization_id = k.organization_id and w.mode = k.mode and w.is_primary
+		where k.key_hash = $1 and k.revoked_at is null and (k.expires_at is null or k.expires_at > $2)`,
+		hash[:], now).Scan(&c.APIKeyID, &c.OrganizationID, &c.Mode, &c.PrimaryEmail, &c.Suspended,
+		&walletID, &customerID, &currencyCode)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return Caller{}, &wallet.Error{Code: wallet.CodeNotFound, Message: "No such API key."}
+	}
+	if err != nil {
+		return Caller{}, fmt.Errorf("find API key: %w", err)
+	}
+	if walletID != nil {
+		c.WalletID, c.CustomerID, c.Currency = *walletID, *customerID, wallet.Currency(*currencyCode)
+	}
+	return c, nil
+}

@@ -1,0 +1,48 @@
+package wallet
+
+import "errors"
+
+// Code names a failure that a caller can act on.
+type Code string
+
+// The codes that come from below the API. Codes of request validation belong to
+// the dialects.
+const (
+	CodeFundingEmailRequired  Code = "funding_email_required"
+	CodeIdempotencyKeyInUse   Code = "idempotency_key_in_use"
+	CodeIdempotencyKeyReused  Code = "idempotency_key_reused"
+	CodeNotFound              Code = "not_found"
+	CodePaymentMethodNotFound Code = "payment_method_not_found"
+	CodePaymentNotFound       Code = "payment_not_found"
+	CodeWalletNotFound        Code = "wallet_not_found"
+)
+
+// Error is a failure the caller can act on. Its message is written for the
+// merchant, so it may be shown. Any other error type is ours alone.
+type Error struct {
+	Code    Code
+	Message string
+	Err     error // what caused it; for the log, never for the merchant
+}
+
+// Error implements error.
+func (e *Error) Error() string {
+	if e.Err != nil {
+		return string(e.Code) + ": " + e.Message + ": " + e.Err.Error()
+	}
+	return string(e.Code) + ": " + e.Message
+}
+
+// Is lets errors.Is match on the code: errors.Is(err, &Error{Code: CodeNotFound}).
+func (e *Error) Is(target error) bool {
+	t, ok := target.(*Error)
+	return ok && t.Code == e.Code
+}
+
+// Unwrap gives the cause.
+func (e *Error) Unwrap() error { return e.Err }
+
+// HasCode tells whether err is, or wraps, an *Error with that code.
+func HasCode(err error, code Code) bool {
+	return errors.Is(err, &Error{Code: code})
+}

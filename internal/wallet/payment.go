@@ -1,0 +1,72 @@
+package wallet
+
+import (
+	"time"
+
+	"github.com/shopspring/decimal"
+)
+
+// Payment is one attempt to charge a payment method for a purchase. It owns one
+// PaymentIntent.
+type Payment struct {
+	ID                  ID
+	OrganizationID      ID
+	Mode                Mode
+	WalletID            ID
+	WalletTransactionID ID
+	PaymentMethodID     *ID
+	// Amount is in minor units of Currency.
+	Amount     int64
+	Currency   Currency
+	OffSession bool
+	Status     PaymentStatus
+
+	StripePaymentIntentID string
+	StripeChargeID        string
+	// AmountReceived is what Stripe took, 0 until the payment succeeded.
+	AmountReceived int64
+	// BalanceAfter is the wallet's balance right after this payment was
+	// credited, nil until then. It never changes, whatever the wallet does later.
+	BalanceAfter *int64
+	RedirectURL  string
+	Failure      Failure
+
+	ActionDeadlineAt *time.Time
+	NextCheckAt      *time.Time
+	Checks           int
+	CreatedAt        time.Time
+	UpdatedAt        time.Time
+}
+
+// Wallet is prepaid money of one customer in one currency.
+type Wallet struct {
+	ID             ID
+	OrganizationID ID
+	Mode           Mode
+	CustomerID     ID
+	Currency       Currency
+	// RateAmount is what one credit costs, in major units of Currency.
+	RateAmount decimal.Decimal
+	IsPrimary  bool
+	// Balance is in minor units. It may be below zero after a refund or dispute.
+	Balance        int64
+	CreditsBalance decimal.Decimal
+	CreatedAt      time.Time
+}
+
+// PaymentMethod is a saved card.
+type PaymentMethod struct {
+	ID                    ID
+	CustomerID            ID
+	StripePaymentMethodID string
+	Brand                 string
+	Last4                 string
+	ExpiryMonth           int
+	ExpiryYear            int
+	IsDefault             bool
+	// ErrorCode is why the last charge failed, empty when it did not.
+	ErrorCode    string
+	ErrorMessage string
+	ErrorAt      *time.Time
+	CreatedAt    time.Time
+}

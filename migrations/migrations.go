@@ -1,0 +1,208 @@
+// Package migrations brings a database to the schema that this program knows:
+// numbered SQL files for Fundrail's own tables, and River's migrations as one of
+// the numbers. What the tables mean is said in the files; who reads and writes
+// them is package postgres's business.
+package migrations
+
+import (
+	"context"
+	"crypto/sha256"
+	"database/sql"
+	"embed"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/jackc/pgx/v5/stdlib"
+	"github.com/pressly/goose/v3"
+	"github.com/pressly/goose/v3/lock"
+	"github.com/riverqueue/river/riverdriver/riverpgxv5"
+	"github.com/riverqueue/river/rivermigrate"
+)
+
+//go:embed *.sql
+var files embed.FS
+
+// riverVersions maps our migration number to the version of River's schema that
+// it installs. An upgrade of River that brings migrations adds a line here.
+var riverVersions = map[int64]int{1: 8}
+
+// ErrUnknownSchema reports a database whose schema is not the one that this
+// program was built for.
+var ErrUnknownSchema = errors.New("database schema is not the one this program knows")
+
+// Status is one migration and whether it has been applied.
+type Status struct {
+	Version int64  `json:"version"`
+	Name    string `json:"name"`
+	Applied bool   `json:"applied"`
+}
+
+// Up applies every migration that is missing. Any number of processes may call
+// it at once: a lock in the database lets one of them work, and the others find
+// nothing left to do.
+func Up(ctx context.Context, pool *pgxpool.Pool, log *slog.Logger) error {
+	return withProvider(pool, func(p *goose.Provider) error {
+		results, err := p.Up(ctx)
+		for _, r := range results {
+			log.InfoContext(ctx, "migration applied",
+				slog.Int64("version", r.Source.Version), slog.Duration("duration", r.Duration))
+		}
+		if err != nil {
+			return fmt.Errorf("migrate up: %w", err)
+		}
+		return nil
+	})
+}
+
+// Down takes the newest migration back. It returns the version it left, or 0
+// when there was none to take back.
+func Down(ctx context.Context, pool *pgxpool.Pool) (int64, error) {
+	var version int64
+	err := withProvider(pool, func(p *goose.Provider) error {
+		r, err := p.Down(ctx)
+		if errors.Is(err, goose.ErrNoNextVersion) {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("migrate down: %w", err)
+		}
+		version = r.Source.Version
+		return nil
+	})
+	return version, err
+}
+
+// List tells of each migration whether the database has it, oldest first.
+func List(ctx context.Context, pool *pgxpool.Pool) ([]Status, error) {
+	var list []Status
+	err := withProvider(pool, func(p *goose.Provider) error {
+		all, err := p.Status(ctx)
+		if err != nil {
+			return fmt.Errorf("migration status: %w", err)
+		}
+		for _, s := range all {
+			name := s.Source.Path
+			if name == "" {
+				name = fmt.Sprintf("river version %d", riverVersions[s.Source.Version])
+			}
+			list = append(list, Status{
+				Version: s.Source.Version,
+				Name:    name,
+				Applied: s.State == goose.StateApplied,
+			})
+		}
+		return nil
+	})
+	return list, err
+}
+
+// Check returns an error wrapping ErrUnknownSchema, and saying what to do,
+// unless the database is exactly at the version this program was built for.
+func Check(ctx context.Context, pool *pgxpool.Pool) error {
+	const undefinedTable = "42P01"
+	var have int64
+	err := pool.QueryRow(ctx, `select coalesce(max(version_id), 0) from goose_db_version`).Scan(&have)
+	if pgErr, ok := errors.AsType[*pgconn.PgError](err); ok && pgErr.Code == undefinedTable {
+		err = nil
+	}
+	if err != nil {
+		return fmt.Errorf("read the schema's version: %w", err)
+	}
+	want := Latest()
+	switch {
+	case have < want:
+		return fmt.Errorf("%w: it is at version %d and version %d is needed; run: fundrail migrate up",
+			ErrUnknownSchema, have, want)
+	case have > want:
+		return fmt.Errorf("%w: it is at version %d and this program knows only %d; run a newer fundrail",
+			ErrUnknownSchema, have, want)
+	}
+	return nil
+}
+
+// Latest is the version of the newest migration in this program.
+func Latest() int64 {
+	var latest int64
+	for v := range riverVersions {
+		latest = max(latest, v)
+	}
+	names, _ := fs.Glob(files, "*.sql") // the pattern is constant and well formed
+	for _, name := range names {
+		v, err := goose.NumericComponent(name)
+		if err == nil {
+			latest = max(latest, v)
+		}
+	}
+	return latest
+}
+
+// Fingerprint names the schema that Up leaves behind: two programs with the same
+// fingerprint make the same tables.
+func Fingerprint() string {
+	h := sha256.New()
+	names, _ := fs.Glob(files, "*.sql")
+	for _, name := range names {
+		body, _ := files.ReadFile(name) // embedded: it is there
+		_, _ = fmt.Fprintf(h, "%s %d\n%s", name, len(body), body)
+	}
+	for v := range Latest() + 1 {
+		if river, ok := riverVersions[v]; ok {
+			_, _ = fmt.Fprintf(h, "river %d %d\n", v, river)
+		}
+	}
+	return hex.EncodeToString(h.Sum(nil))[:16]
+}
+
+func withProvider(pool *pgxpool.Pool, do func(*goose.Provider) error) error {
+	locker, err := lock.NewPostgresSessionLocker(lock.WithLockTimeout(1, 300))
+	if err != nil {
+		return fmt.Errorf("migrations: %w", err)
+	}
+	var river []*goose.Migration
+	for version, target := range riverVersions {
+		river = append(river, riverMigration(pool, version, target))
+	}
+	db := stdlib.OpenDBFromPool(pool)
+	defer func() { _ = db.Close() }() // closes the wrapper; the pool stays open
+	p, err := goose.NewProvider(goose.DialectPostgres, db, files,
+		goose.WithSessionLocker(locker),
+		goose.WithGoMigrations(river...),
+		goose.WithDisableGlobalRegistry(true),
+		goose.WithLogger(goose.NopLogger()),
+	)
+	if err != nil {
+		return fmt.Errorf("migrations: %w", err)
+	}
+	return do(p)
+}
+
+// riverMigration runs outside of goose's transaction, because River's migrator
+// opens its own.
+func riverMigration(pool *pgxpool.Pool, version int64, target int) *goose.Migration {
+	run := func(direction rivermigrate.Direction, opts *rivermigrate.MigrateOpts) *goose.GoFunc {
+		return &goose.GoFunc{RunDB: func(ctx context.Context, _ *sql.DB) error {
+			m, err := rivermigrate.New(riverpgxv5.New(pool), &rivermigrate.Config{Logger: slog.New(slog.DiscardHandler)})
+			if err != nil {
+				return fmt.Errorf("river: %w", err)
+			}
+			if _, err = m.Migrate(ctx, direction, opts); err != nil {
+				return fmt.Errorf("river: %w", err)
+			}
+			return nil
+		}}
+	}
+	previous := -1
+	for v, t := range riverVersions {
+		if v < version {
+			previous = max(previous, t)
+		}
+	}
+	return goose.NewGoMigration(version,
+		run(rivermigrate.DirectionUp, &rivermigrate.MigrateOpts{TargetVersion: target}),
+		run(rivermigrate.DirectionDown, &rivermigrate.MigrateOpts{TargetVersion: previous}))
+}
