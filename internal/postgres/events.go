@@ -48,16 +48,22 @@ type StoredEvent struct {
 	Status EventStatus
 	// New is false when the event was here before; its deliveries are counted.
 	New bool
+	// Arm tells that the caller must insert a job for the event: it is pending,
+	// and new or so long without having been handled that its job may be lost.
+	Arm bool
 	// PaymentStatus is that of the event's payment, empty when it has none.
 	PaymentStatus wallet.PaymentStatus
 }
 
-// StoreEvents stores events, or counts one more delivery of those it has. An
-// event about a payment that has already succeeded needs nothing more when
-// Settles is among its meanings, and is stored as handled. The results stand in
-// the order of the input. No two events of one call may have the same id; a
-// pending event's job must be inserted in the same transaction.
-func StoreEvents(ctx context.Context, db DB, list []Event, needless []bool) ([]StoredEvent, error) {
+// RearmAfter is how long a pending event waits for its job before another
+// delivery, or the periodic look, makes a new one.
+const RearmAfter = 5 * time.Minute
+
+// StoreEvents stores events, or counts one more delivery of those it has. Where
+// needless says so, an event about a payment that has already succeeded needs
+// nothing more and is stored as handled. The results stand in the order of the
+// input. No two events of one call may have the same id.
+func StoreEvents(ctx context.Context, tx pgx.Tx, list []Event, needless []bool) ([]StoredEvent, error) {
 	n := len(list)
 	var (
 		ids, modes, types, versions, objects = make([]string, n), make([]string, n), make([]string, n), make([]*string, n), make([]*string, n)
@@ -76,7 +82,7 @@ func StoreEvents(ctx context.Context, db DB, list []Event, needless []bool) ([]S
 		bodies[i], created[i], received[i] = e.Body, e.CreatedAt, e.ReceivedAt
 		position[e.ID] = i
 	}
-	rows, _ := db.Query(ctx, `
+	rows, _ := tx.Query(ctx, `
 		with input as (
 			select i.*, p.id as own_payment_id, p.status as payment_status
 			from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::uuid[], $8::text[],
@@ -92,25 +98,28 @@ func StoreEvents(ctx context.Context, db DB, list []Event, needless []bool) ([]S
 			) p on true
 		), stored as (
 			insert into stripe_events as e (id, mode, type, api_version, object_id, stripe_payment_intent_id, payment_id,
-				status, source, body, created_at, received_at, handled_at, note)
+				status, source, body, created_at, received_at, armed_at, handled_at, note)
 			select id, mode, type, api_version, object_id, intent_id, own_payment_id,
-				case when needless and payment_status = 'succeeded' then 'handled' else status end, source, body, created_at, received_at,
+				case when needless and payment_status = 'succeeded' then 'handled' else status end, source, body, created_at, received_at, received_at,
 				case when status <> 'pending' or (needless and payment_status = 'succeeded') then received_at end,
 				case when needless and payment_status = 'succeeded' then 'the payment was settled before' end
 			from input
 			order by id
-			on conflict (id) do update set deliveries = e.deliveries + 1
-			returning id, status, deliveries
+			on conflict (id) do update
+			set deliveries = e.deliveries + 1,
+				armed_at = case when e.armed_at <= excluded.armed_at - $14::bigint * interval '1 millisecond'
+					then excluded.armed_at else e.armed_at end
+			returning id, status, deliveries, armed_at
 		)
-		select s.id, s.status, s.deliveries = 1, coalesce(i.payment_status, '')
+		select s.id, s.status, s.deliveries = 1, s.status = 'pending' and s.armed_at = i.received_at, coalesce(i.payment_status, '')
 		from stored s join input i on i.id = s.id`,
-		ids, modes, types, versions, objects, intents, payments, statuses, sources, bodies, created, received, needless)
+		ids, modes, types, versions, objects, intents, payments, statuses, sources, bodies, created, received, needless, RearmAfter.Milliseconds())
 	results := make([]StoredEvent, n)
 	var (
 		id string
 		r  StoredEvent
 	)
-	_, err := pgx.ForEachRow(rows, []any{&id, &r.Status, &r.New, &r.PaymentStatus}, func() error {
+	_, err := pgx.ForEachRow(rows, []any{&id, &r.Status, &r.New, &r.Arm, &r.PaymentStatus}, func() error {
 		results[position[id]] = r
 		return nil
 	})
@@ -155,4 +164,24 @@ func FinishEvent(ctx context.Context, db DB, id string, status EventStatus, by, 
 		return fmt.Errorf("finish event %s: %w", id, err)
 	}
 	return nil
+}
+
+// RearmEvents finds up to limit pending events whose job may be lost, and marks
+// them as armed now. The transaction must also insert their jobs.
+func RearmEvents(ctx context.Context, tx pgx.Tx, now time.Time, limit int) ([]string, error) {
+	rows, _ := tx.Query(ctx, `
+		with stale as (
+			select id from stripe_events
+			where status = 'pending' and armed_at <= $1
+			order by armed_at
+			limit $3
+			for no key update skip locked
+		)
+		update stripe_events e set armed_at = $2 from stale where e.id = stale.id returning e.id`,
+		now.Add(-RearmAfter), now, limit)
+	ids, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		return nil, fmt.Errorf("rearm events: %w", err)
+	}
+	return ids, nil
 }

@@ -36,6 +36,9 @@ type Outcome struct {
 	// IntentID and ChargeID are Stripe's ids, empty when there is none.
 	IntentID string
 	ChargeID string
+	// PaymentID is the payment that the intent names in its metadata, zero when
+	// it names none. An intent that names another payment must not move this one.
+	PaymentID ID
 	// AmountReceived, in minor units of Currency, is what Stripe took.
 	AmountReceived int64
 	Currency       Currency
