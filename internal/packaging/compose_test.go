@@ -6,10 +6,13 @@ import (
 	"encoding/json"
 	"os"
 	"os/exec"
+	"reflect"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/fundrail/fundrail/internal/config"
 )
 
 // composeFile is docker-compose.yml as its reader gives it back: defaults
@@ -18,7 +21,7 @@ type composeFile struct {
 	Services map[string]struct {
 		Command     []string                  `json:"command"`
 		DependsOn   map[string]map[string]any `json:"depends_on"`
-		Environment map[string]string         `json:"environment"`
+		Environment map[string]*string        `json:"environment"`
 		Healthcheck map[string]any            `json:"healthcheck"`
 		Image       string                    `json:"image"`
 		Ports       []map[string]any          `json:"ports"`
@@ -67,6 +70,23 @@ func TestCompose(t *testing.T) {
 		}
 	})
 
+	t.Run("EnvironmentIsKnown", func(t *testing.T) {
+		t.Parallel()
+
+		var known []string
+		for _, field := range reflect.VisibleFields(reflect.TypeFor[config.Settings]()) {
+			known = append(known, strings.Split(field.Tag.Get("env"), ",")...)
+		}
+		for name, service := range file.Services {
+			if service.Image != "fundrail" {
+				continue
+			}
+			for key := range service.Environment {
+				require.Contains(t, known, key, name)
+			}
+		}
+	})
+
 	t.Run("NothingStartsByDefaultButTheService", func(t *testing.T) {
 		t.Parallel()
 
@@ -90,13 +110,13 @@ func TestCompose(t *testing.T) {
 		}
 	})
 
-	t.Run("SecretsAreEmpty", func(t *testing.T) {
+	t.Run("SecretsComeFromOutside", func(t *testing.T) {
 		t.Parallel()
 
 		for name, service := range file.Services {
 			for key, value := range service.Environment {
 				if strings.Contains(key, "SECRET") {
-					require.Empty(t, value, "%s of %s", key, name)
+					require.Nil(t, value, "%s of %s", key, name)
 				}
 			}
 		}
