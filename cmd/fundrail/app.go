@@ -1,0 +1,114 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/fundrail/fundrail/internal/config"
+	"github.com/fundrail/fundrail/migrations"
+)
+
+// errReported ends a command that has said itself what is wrong.
+var errReported = errors.New("reported")
+
+// app is what a command has of the world around it.
+type app struct {
+	Getenv func(string) string
+	Now    func() time.Time
+	Stderr io.Writer
+	Stdout io.Writer
+}
+
+// errorf tells a person what is wrong, one line below the other.
+func (a *app) errorf(format string, args ...any) {
+	lead := "fundrail: "
+	for line := range strings.Lines(fmt.Sprintf(format, args...)) {
+		_, _ = fmt.Fprintln(a.Stderr, lead+strings.TrimSpace(line))
+		lead = strings.Repeat(" ", len(lead))
+	}
+}
+
+func (a *app) printf(format string, args ...any) {
+	_, _ = fmt.Fprintf(a.Stdout, format, args...)
+}
+
+// printJSON writes one object on one line.
+func (a *app) printJSON(v any) error {
+	e := json.NewEncoder(a.Stdout)
+	e.SetEscapeHTML(false)
+	return e.Encode(v)
+}
+
+// printTable writes rows below each other, the first one being the heading.
+func (a *app) printTable(rows [][]string) error {
+	w := tabwriter.NewWriter(a.Stdout, 0, 0, 2, ' ', 0)
+	for _, row := range rows {
+		if _, err := fmt.Fprintln(w, strings.Join(row, "\t")); err != nil {
+			return err
+		}
+	}
+	return w.Flush()
+}
+
+// connect opens the database as it is.
+func connect(ctx context.Context, d config.Database) (*pgxpool.Pool, error) {
+	pool, err := pgxpool.New(ctx, string(d.DatabaseURL))
+	if err != nil {
+		return nil, fmt.Errorf("DATABASE_URL: %w", err)
+	}
+	if err := pool.Ping(ctx); err != nil {
+		pool.Close()
+		return nil, fmt.Errorf("DATABASE_URL: %w", err)
+	}
+	return pool, nil
+}
+
+// withConnection runs do on the database, whatever its schema.
+func withConnection(ctx context.Context, d config.Database, do func(*pgxpool.Pool) error) error {
+	pool, err := connect(ctx, d)
+	if err != nil {
+		return err
+	}
+	defer pool.Close()
+	return do(pool)
+}
+
+// withPool runs do on a database whose schema this program knows.
+func withPool(ctx context.Context, d config.Database, do func(*pgxpool.Pool) error) error {
+	return withConnection(ctx, d, func(pool *pgxpool.Pool) error {
+		if err := migrations.Check(ctx, pool); err != nil {
+			return err
+		}
+		return do(pool)
+	})
+}
+
+// withTx is withPool, in one transaction.
+func withTx(ctx context.Context, d config.Database, do func(pgx.Tx) error) error {
+	return withPool(ctx, d, func(pool *pgxpool.Pool) error {
+		return pgx.BeginFunc(ctx, pool, do)
+	})
+}
+
+func yesNo(b bool) string {
+	if b {
+		return "yes"
+	}
+	return "no"
+}
+
+func formatTime(t *time.Time) string {
+	if t == nil {
+		return "-"
+	}
+	return t.UTC().Format(time.DateTime)
+}

@@ -1,0 +1,65 @@
+package main
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/fundrail/fundrail/internal/config"
+	"github.com/fundrail/fundrail/internal/postgres"
+)
+
+type auditCmd struct {
+	config.Database
+
+	JSON bool `help:"Print one JSON object."`
+}
+
+// Run proves the books, and fails with the list of what does not add up.
+func (c *auditCmd) Run(ctx context.Context, a *app) error {
+	return withPool(ctx, c.Database, func(pool *pgxpool.Pool) error {
+		report, err := postgres.Audit(ctx, pool)
+		if err != nil {
+			return err
+		}
+		if err := c.print(a, report); err != nil {
+			return err
+		}
+		if len(report.Findings) > 0 {
+			return errReported
+		}
+		return nil
+	})
+}
+
+func (c *auditCmd) print(a *app, report postgres.AuditReport) error {
+	if c.JSON {
+		return a.printJSON(report)
+	}
+	a.printf("%s\n", auditSummary(report))
+	if len(report.Findings) == 0 {
+		return nil
+	}
+	rows := [][]string{{"CHECK", "ID", "DETAIL"}}
+	for _, f := range report.Findings {
+		rows = append(rows, []string{f.Check, f.ID, f.Detail})
+	}
+	return a.printTable(rows)
+}
+
+func auditSummary(r postgres.AuditReport) string {
+	verdict := "everything adds up"
+	if n := len(r.Findings); n > 0 {
+		verdict = plural(n, "finding")
+	}
+	return fmt.Sprintf("audit: %s, %s, %s: %s",
+		plural(r.Wallets, "wallet"), plural(r.Payments, "payment"), plural(r.Transfers, "transfer"), verdict)
+}
+
+func plural[N int | int64](n N, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}

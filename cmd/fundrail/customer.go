@@ -1,0 +1,54 @@
+package main
+
+import (
+	"context"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/fundrail/fundrail/internal/config"
+	"github.com/fundrail/fundrail/internal/postgres"
+	"github.com/fundrail/fundrail/internal/wallet"
+)
+
+type customerCmd struct {
+	Create customerCreateCmd `cmd:"" help:"Create a customer."`
+}
+
+type customerCreateCmd struct {
+	config.Database
+
+	Organization wallet.ID   `required:"" placeholder:"ID" help:"Whose customer it is."`
+	Mode         wallet.Mode `enum:"test,live" default:"test" help:"test or live."`
+	ExternalID   string      `required:"" name:"external-id" help:"What the merchant calls the customer."`
+	StripeID     string      `name:"stripe-id" placeholder:"cus_…" help:"The customer at Stripe who owns the cards."`
+	Email        string      `help:"E-mail address."`
+	Name         string      `help:"Name."`
+	JSON         bool        `help:"Print one JSON object."`
+}
+
+// Run creates a customer.
+func (c *customerCreateCmd) Run(ctx context.Context, a *app) error {
+	if err := checkEmail(c.Email); err != nil {
+		return err
+	}
+	customer := postgres.Customer{
+		ID: wallet.NewID(), OrganizationID: c.Organization, Mode: c.Mode, ExternalID: c.ExternalID,
+		Email: c.Email, Name: c.Name, StripeCustomerID: c.StripeID, CreatedAt: a.Now(),
+	}
+	err := withTx(ctx, c.Database, func(tx pgx.Tx) error {
+		if _, err := postgres.GetOrganization(ctx, tx, c.Organization); err != nil {
+			return err
+		}
+		return postgres.InsertCustomer(ctx, tx, customer)
+	})
+	if err != nil {
+		return err
+	}
+	if c.JSON {
+		return a.printJSON(struct {
+			CustomerID wallet.ID `json:"customer_id"`
+		}{customer.ID})
+	}
+	a.printf("customer %s\n", customer.ID)
+	return nil
+}

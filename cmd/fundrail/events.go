@@ -1,0 +1,80 @@
+package main
+
+import (
+	"context"
+	"strconv"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/fundrail/fundrail/internal/config"
+	"github.com/fundrail/fundrail/internal/postgres"
+	"github.com/fundrail/fundrail/internal/wallet"
+)
+
+type eventsCmd struct {
+	List eventsListCmd `cmd:"" help:"List stored events, the newest first."`
+}
+
+type eventsListCmd struct {
+	config.Database
+
+	Mode   wallet.Mode          `enum:"test,live" default:"test" help:"test or live."`
+	Status postgres.EventStatus `enum:"handled,ignored,pending," default:"" help:"Only handled, ignored or pending ones."`
+	Type   string               `placeholder:"payment_intent.succeeded" help:"Only those of a type."`
+	Limit  int                  `default:"50" help:"How many at most."`
+	JSON   bool                 `help:"Print one JSON object."`
+}
+
+type eventLine struct {
+	ID                    string               `json:"id"`
+	Type                  string               `json:"type"`
+	Status                postgres.EventStatus `json:"status"`
+	StripePaymentIntentID string               `json:"stripe_payment_intent_id,omitempty"`
+	PaymentID             *wallet.ID           `json:"payment_id,omitempty"`
+	Source                string               `json:"source"`
+	Deliveries            int                  `json:"deliveries"`
+	CreatedAt             time.Time            `json:"created_at"`
+	ReceivedAt            time.Time            `json:"received_at"`
+	HandledAt             *time.Time           `json:"handled_at,omitempty"`
+	Note                  string               `json:"note,omitempty"`
+}
+
+// Run lists events.
+func (c *eventsListCmd) Run(ctx context.Context, a *app) error {
+	return withPool(ctx, c.Database, func(pool *pgxpool.Pool) error {
+		list, err := postgres.ListEvents(ctx, pool, postgres.EventFilter{
+			Mode: c.Mode, Status: c.Status, Type: c.Type, Limit: c.Limit,
+		})
+		if err != nil {
+			return err
+		}
+		if c.JSON {
+			lines := make([]eventLine, len(list))
+			for i, e := range list {
+				lines[i] = newEventLine(e)
+			}
+			return a.printJSON(struct {
+				Events []eventLine `json:"events"`
+			}{lines})
+		}
+		rows := [][]string{{"EVENT", "TYPE", "STATUS", "DELIVERIES", "RECEIVED", "NOTE"}}
+		for _, e := range list {
+			rows = append(rows, []string{
+				e.ID, e.Type, string(e.Status), strconv.Itoa(e.Deliveries), formatTime(&e.ReceivedAt), e.Note,
+			})
+		}
+		return a.printTable(rows)
+	})
+}
+
+func newEventLine(e postgres.Event) eventLine {
+	line := eventLine{
+		ID: e.ID, Type: e.Type, Status: e.Status, StripePaymentIntentID: e.StripePaymentIntentID, Source: e.Source,
+		Deliveries: e.Deliveries, CreatedAt: e.CreatedAt, ReceivedAt: e.ReceivedAt, HandledAt: e.HandledAt, Note: e.Note,
+	}
+	if e.PaymentID != (wallet.ID{}) {
+		line.PaymentID = &e.PaymentID
+	}
+	return line
+}

@@ -1,0 +1,144 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/fundrail/fundrail/internal/config"
+	"github.com/fundrail/fundrail/internal/postgres"
+	"github.com/fundrail/fundrail/internal/wallet"
+)
+
+type keyCmd struct {
+	Create keyCreateCmd `cmd:"" help:"Create an API key. It is shown once."`
+	List   keyListCmd   `cmd:"" help:"List an organization's API keys."`
+	Revoke keyRevokeCmd `cmd:"" help:"Revoke an API key."`
+}
+
+type keyCreateCmd struct {
+	config.Database
+
+	Organization wallet.ID     `required:"" placeholder:"ID" help:"Whose key it is."`
+	Mode         wallet.Mode   `enum:"test,live" default:"test" help:"test or live."`
+	Name         string        `default:"Default" help:"What it is called."`
+	ExpiresIn    time.Duration `placeholder:"720h" help:"How long it lives; for ever unless given."`
+	JSON         bool          `help:"Print one JSON object."`
+}
+
+// Run creates an API key.
+func (c *keyCreateCmd) Run(ctx context.Context, a *app) error {
+	if c.ExpiresIn < 0 {
+		return errors.New("--expires-in must be longer than zero")
+	}
+	k, key := newAPIKey(c.Organization, c.Mode, c.Name, a.Now())
+	if c.ExpiresIn > 0 {
+		expiresAt := k.CreatedAt.Add(c.ExpiresIn)
+		k.ExpiresAt = &expiresAt
+	}
+	err := withTx(ctx, c.Database, func(tx pgx.Tx) error {
+		if _, err := postgres.GetOrganization(ctx, tx, c.Organization); err != nil {
+			return err
+		}
+		return postgres.InsertAPIKey(ctx, tx, k, key)
+	})
+	if err != nil {
+		return err
+	}
+	if c.JSON {
+		return a.printJSON(struct {
+			KeyID  wallet.ID `json:"key_id"`
+			APIKey string    `json:"api_key"`
+		}{k.ID, key})
+	}
+	a.printf("key     %s\nAPI key %s\n\nThis is the only time it is shown: what is stored is its hash.\n", k.ID, key)
+	return nil
+}
+
+// newAPIKey makes a key and its row.
+func newAPIKey(organizationID wallet.ID, mode wallet.Mode, name string, now time.Time) (postgres.APIKey, string) {
+	key := wallet.NewAPIKey(mode)
+	return postgres.APIKey{
+		ID:             wallet.NewID(),
+		OrganizationID: organizationID,
+		Mode:           mode,
+		Name:           name,
+		Hint:           key[len(key)-4:],
+		CreatedAt:      now,
+	}, key
+}
+
+type keyListCmd struct {
+	config.Database
+
+	Organization wallet.ID `required:"" placeholder:"ID" help:"Whose keys to list."`
+	JSON         bool      `help:"Print one JSON object."`
+}
+
+type keyLine struct {
+	KeyID     wallet.ID   `json:"key_id"`
+	Mode      wallet.Mode `json:"mode"`
+	Name      string      `json:"name"`
+	Hint      string      `json:"hint"`
+	CreatedAt time.Time   `json:"created_at"`
+	ExpiresAt *time.Time  `json:"expires_at"`
+	RevokedAt *time.Time  `json:"revoked_at"`
+}
+
+// Run lists API keys, the newest first.
+func (c *keyListCmd) Run(ctx context.Context, a *app) error {
+	return withPool(ctx, c.Database, func(pool *pgxpool.Pool) error {
+		if _, err := postgres.GetOrganization(ctx, pool, c.Organization); err != nil {
+			return err
+		}
+		list, err := postgres.ListAPIKeys(ctx, pool, c.Organization)
+		if err != nil {
+			return err
+		}
+		if c.JSON {
+			lines := make([]keyLine, len(list))
+			for i, k := range list {
+				lines[i] = keyLine{k.ID, k.Mode, k.Name, k.Hint, k.CreatedAt, k.ExpiresAt, k.RevokedAt}
+			}
+			return a.printJSON(struct {
+				Keys []keyLine `json:"keys"`
+			}{lines})
+		}
+		rows := [][]string{{"KEY", "MODE", "NAME", "ENDS IN", "CREATED", "EXPIRES", "REVOKED"}}
+		for _, k := range list {
+			rows = append(rows, []string{
+				k.ID.String(), string(k.Mode), k.Name, k.Hint,
+				formatTime(&k.CreatedAt), formatTime(k.ExpiresAt), formatTime(k.RevokedAt),
+			})
+		}
+		return a.printTable(rows)
+	})
+}
+
+type keyRevokeCmd struct {
+	config.Database
+
+	Key  wallet.ID `arg:"" help:"The key's id."`
+	JSON bool      `help:"Print one JSON object."`
+}
+
+// Run revokes an API key. Doing so again changes nothing.
+func (c *keyRevokeCmd) Run(ctx context.Context, a *app) error {
+	return withPool(ctx, c.Database, func(pool *pgxpool.Pool) error {
+		revokedAt, err := postgres.RevokeAPIKey(ctx, pool, c.Key, a.Now())
+		if err != nil {
+			return err
+		}
+		if c.JSON {
+			return a.printJSON(struct {
+				KeyID     wallet.ID `json:"key_id"`
+				RevokedAt time.Time `json:"revoked_at"`
+			}{c.Key, revokedAt})
+		}
+		a.printf("key %s was revoked at %s\n", c.Key, formatTime(&revokedAt))
+		return nil
+	})
+}
