@@ -1,0 +1,112 @@
+package devpg
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	embedded "github.com/fergusstrange/embedded-postgres"
+)
+
+const (
+	fetchedVersion = embedded.V17
+	fetchTimeout   = 80 * time.Second
+)
+
+// fetchBinaries has embedded-postgres download and unpack PostgreSQL, once per
+// user and version.
+func fetchBinaries(ctx context.Context, a account) (string, error) {
+	return fetchInto(ctx, a, "", embedded.DefaultConfig())
+}
+
+func fetchInto(ctx context.Context, a account, cache string, config embedded.Config) (string, error) {
+	base, err := fetchDir(ctx, a, cache)
+	if err != nil {
+		return "", err
+	}
+	ctx, cancel := context.WithTimeout(ctx, fetchTimeout)
+	defer cancel()
+	l, err := waitLock(ctx, filepath.Join(base, "lock"), syscall.LOCK_EX)
+	if err != nil {
+		return "", err
+	}
+	defer l.close()
+
+	root := filepath.Join(base, string(fetchedVersion))
+	dir := filepath.Join(root, "bin")
+	if _, err := inspect(ctx, a, dir); err == nil {
+		return dir, nil
+	}
+	unpacked := filepath.Join(base, "new-"+randomHex(4))
+	defer os.RemoveAll(unpacked)
+	if err := unpack(ctx, config, base, unpacked); err != nil {
+		return "", err
+	}
+	if err := errors.Join(os.RemoveAll(root), os.Rename(filepath.Join(unpacked, "postgres"), root)); err != nil {
+		return "", err
+	}
+	return dir, nil
+}
+
+// fetchDir is where fetched binaries are kept: the user's cache directory, or a
+// shared place where a lent account can run them.
+func fetchDir(ctx context.Context, a account, cache string) (string, error) {
+	if base, err := cacheDir(cache); err == nil && !a.lent {
+		base = filepath.Join(base, "binaries")
+		return base, os.MkdirAll(base, 0o700)
+	}
+	parent, err := sharedParent(ctx, a, "/var/tmp", "/tmp", os.TempDir())
+	if err != nil {
+		return "", err
+	}
+	base := filepath.Join(parent, "fundrail-binaries-"+strconv.Itoa(os.Geteuid()))
+	if err := os.Mkdir(base, 0o700); err != nil && !errors.Is(err, os.ErrExist) {
+		return "", err
+	}
+	if err := checkOurs(base); err != nil {
+		return "", err
+	}
+	return base, os.Chmod(base, 0o711) //nolint:gosec // the server's account has to pass
+}
+
+// unpack leaves the installation in dir/postgres. The library has no way to
+// fetch without starting a server, so it is given a data directory that no
+// server starts on, and judged by what it unpacked.
+func unpack(ctx context.Context, config embedded.Config, base, dir string) error {
+	data := filepath.Join(dir, "data")
+	if err := os.MkdirAll(data, 0o755); err != nil { //nolint:gosec // the server's account has to pass
+		return err
+	}
+	major, _, _ := strings.Cut(string(fetchedVersion), ".")
+	if err := os.WriteFile(filepath.Join(data, "PG_VERSION"), []byte(major+"\n"), 0o600); err != nil {
+		return err
+	}
+	db := embedded.NewDatabase(config.
+		BinariesPath(filepath.Join(dir, "postgres")).
+		CachePath(base).
+		DataPath(data).
+		Logger(io.Discard).
+		RuntimePath(filepath.Join(dir, "runtime")).
+		Version(fetchedVersion))
+	done := make(chan error, 1)
+	go func() { done <- db.Start() }()
+	select {
+	case <-ctx.Done():
+		return fmt.Errorf("download: %w", ctx.Err())
+	case err := <-done:
+		if _, statErr := os.Stat(filepath.Join(dir, "postgres", "bin", "postgres")); statErr != nil {
+			return err
+		}
+		if err == nil {
+			return db.Stop()
+		}
+		return nil
+	}
+}

@@ -1,0 +1,80 @@
+package devpg
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"syscall"
+	"time"
+)
+
+// errLocked says that another process has the lock.
+var errLocked = errors.New("locked by another process")
+
+// fileLock is an flock: the kernel gives it back when the last process that has
+// the open file is gone, however it went.
+type fileLock struct{ file *os.File }
+
+// tryLock takes the lock (syscall.LOCK_EX or LOCK_SH) or returns errLocked.
+func tryLock(path string, how int) (*fileLock, error) {
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR|syscall.O_NOFOLLOW, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	for {
+		err = syscall.Flock(int(f.Fd()), how|syscall.LOCK_NB)
+		if !errors.Is(err, syscall.EINTR) {
+			break
+		}
+	}
+	if err == nil {
+		return &fileLock{f}, nil
+	}
+	_ = f.Close()
+	if errors.Is(err, syscall.EWOULDBLOCK) {
+		return nil, errLocked
+	}
+	return nil, fmt.Errorf("lock %s: %w", path, err)
+}
+
+// waitLock takes the lock as soon as it is free.
+func waitLock(ctx context.Context, path string, how int) (*fileLock, error) {
+	for {
+		l, err := tryLock(path, how)
+		if !errors.Is(err, errLocked) {
+			return l, err
+		}
+		if pause(ctx, 20*time.Millisecond) != nil {
+			return nil, fmt.Errorf("wait for %s: %w", path, err)
+		}
+	}
+}
+
+// note replaces the content of the locked file, for people and error messages.
+func (l *fileLock) note(text string) error {
+	if err := l.file.Truncate(0); err != nil {
+		return err
+	}
+	_, err := l.file.WriteAt([]byte(text), 0)
+	return err
+}
+
+func (l *fileLock) close() error {
+	if l == nil {
+		return nil
+	}
+	return l.file.Close()
+}
+
+// pause waits, or returns the context's error when that ends first.
+func pause(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-timer.C:
+		return nil
+	}
+}

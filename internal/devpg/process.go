@@ -1,0 +1,213 @@
+package devpg
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"math/rand/v2"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+)
+
+const (
+	fastTimeout      = 10 * time.Second
+	immediateTimeout = 6 * time.Second // postgres itself gives its children 5
+	readyInterval    = 5 * time.Millisecond
+)
+
+// errPortTaken says that something else listens on the port.
+var errPortTaken = errors.New("the port is taken")
+
+// process is one life of the server.
+type process struct {
+	cmd     *exec.Cmd
+	done    chan struct{} // closed when it has ended
+	logFrom int64         // where in the log this life begins
+	logPath string
+}
+
+type processOptions struct {
+	account     account
+	args        []string
+	bins        binaries
+	deathSignal bool
+	lock        *fileLock // shared with the server, to be held until its last child ends
+	logPath     string
+}
+
+func startProcess(opts processOptions) (*process, error) {
+	log, err := os.OpenFile(opts.logPath, os.O_APPEND|os.O_CREATE|os.O_WRONLY|syscall.O_NOFOLLOW, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	defer log.Close()
+	from, err := log.Seek(0, io.SeekEnd)
+	if err != nil {
+		return nil, err
+	}
+	cmd := opts.account.command(context.Background(), opts.bins.path("postgres"), opts.args...)
+	cmd.ExtraFiles = []*os.File{opts.lock.file}
+	cmd.Stderr = log
+	cmd.Stdout = log
+	if opts.deathSignal {
+		setDeathSignal(cmd.SysProcAttr)
+	}
+	p := &process{cmd: cmd, done: make(chan struct{}), logFrom: from, logPath: opts.logPath}
+	started := make(chan error)
+	go p.run(started)
+	return p, <-started
+}
+
+// run starts the server and stays with it. The death signal is sent when the
+// *thread* that started the server ends, so the thread is kept until then.
+func (p *process) run(started chan<- error) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	err := p.cmd.Start()
+	started <- err
+	if err != nil {
+		return
+	}
+	_ = p.cmd.Wait() // how it ended is in its log
+	close(p.done)
+}
+
+func (p *process) pid() int { return p.cmd.Process.Pid }
+
+// waitReady returns when the server takes connections, which it tells in its
+// own lock file.
+func (p *process) waitReady(ctx context.Context, data string) error {
+	ticker := time.NewTicker(readyInterval)
+	defer ticker.Stop()
+	for {
+		content, _ := readSmall(filepath.Join(data, "postmaster.pid"))
+		lines := strings.Split(content, "\n")
+		if len(lines) >= 8 && strings.TrimSpace(lines[7]) == "ready" && lines[0] == strconv.Itoa(p.pid()) {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("wait for the server: %w\n%s", ctx.Err(), p.logTail())
+		case <-p.done:
+			return p.whyEnded()
+		case <-ticker.C:
+		}
+	}
+}
+
+func (p *process) whyEnded() error {
+	tail := p.logTail()
+	if strings.Contains(tail, "could not bind") || strings.Contains(tail, "could not create any TCP/IP sockets") {
+		return fmt.Errorf("%w\n%s", errPortTaken, tail)
+	}
+	return fmt.Errorf("the server ended (%v), its log says:\n%s", p.cmd.ProcessState, tail)
+}
+
+// logTail is the end of what this life of the server has logged.
+func (p *process) logTail() string {
+	f, err := os.Open(p.logPath)
+	if err != nil {
+		return err.Error()
+	}
+	defer f.Close()
+	content, _ := io.ReadAll(io.NewSectionReader(f, p.logFrom, 1<<20))
+	lines := strings.Split(strings.TrimSpace(string(content)), "\n")
+	return strings.Join(lines[max(0, len(lines)-20):], "\n")
+}
+
+// stop shuts the server down: fast, then immediate, then not asking any more.
+// The end of the context skips the first.
+func (p *process) stop(ctx context.Context) error {
+	for _, step := range []struct {
+		ctx    context.Context
+		signal syscall.Signal
+		wait   time.Duration
+	}{
+		{ctx, syscall.SIGINT, fastTimeout},
+		{context.Background(), syscall.SIGQUIT, immediateTimeout},
+	} {
+		_ = p.cmd.Process.Signal(step.signal)
+		waitCtx, cancel := context.WithTimeout(step.ctx, step.wait)
+		ended := p.wait(waitCtx)
+		cancel()
+		if ended {
+			return nil
+		}
+	}
+	return p.kill(context.Background())
+}
+
+func (p *process) kill(ctx context.Context) error {
+	_ = p.cmd.Process.Kill()
+	if !p.wait(ctx) {
+		return fmt.Errorf("wait for process %d: %w", p.pid(), ctx.Err())
+	}
+	return nil
+}
+
+// wait reports whether the process ended before the context did.
+func (p *process) wait(ctx context.Context) bool {
+	select {
+	case <-p.done:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// serverArgs are the server's arguments. Settings come this way and not from a
+// file, so that a data directory has no opinions of its own.
+func serverArgs(data string, port int, opts Options) []string {
+	settings := map[string]string{
+		"jit":                     "off", // costs more than it gives in short queries
+		"listen_addresses":        "127.0.0.1",
+		"log_checkpoints":         "off",
+		"log_timezone":            "UTC",
+		"max_connections":         "200",
+		"shared_buffers":          "128MB",
+		"timezone":                "UTC",
+		"unix_socket_directories": "",
+	}
+	if !opts.Durable {
+		// synchronous_commit stays on: without fsync it costs next to nothing, and
+		// commits survive a server that is killed.
+		settings["checkpoint_timeout"] = "30min"
+		settings["fsync"] = "off"
+		settings["full_page_writes"] = "off"
+		settings["max_wal_size"] = "256MB"
+	}
+	maps.Copy(settings, opts.Settings)
+	args := []string{"-D", data, "-p", strconv.Itoa(port)}
+	for _, name := range slices.Sorted(maps.Keys(settings)) {
+		args = append(args, "-c", name+"="+settings[name])
+	}
+	return args
+}
+
+// freePort returns a port that was free a moment ago. It stays below the range
+// that systems take the near ends of connections from, so that a port is still
+// free after a restart.
+func freePort(ctx context.Context) (int, error) {
+	const low, high, tries = 15000, 32000, 50
+	var lc net.ListenConfig
+	var err error
+	for range tries {
+		port := low + rand.IntN(high-low) //nolint:gosec // not a secret
+		var l net.Listener
+		l, err = lc.Listen(ctx, "tcp4", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
+		if err == nil {
+			return port, l.Close()
+		}
+	}
+	return 0, fmt.Errorf("find a free port: %w", err)
+}
