@@ -61,6 +61,16 @@ type Failure struct {
 	// would warn a thief are replaced by generic_decline.
 	DeclineCode string
 	Message     string
+	// Class says what may be tried after a decline. It is judged by the reason
+	// that the issuer gave, before that was replaced. Empty when nothing was
+	// declined.
+	Class DeclineClass
+	// AdviceCode is what Stripe advises to do next, such as do_not_try_again.
+	// NetworkAdviceCode and NetworkDeclineCode are the card network's own words
+	// for it, such as "03" and "51". Each is empty when there is none.
+	AdviceCode         string
+	NetworkAdviceCode  string
+	NetworkDeclineCode string
 }
 
 // The failure codes that are ours and not Stripe's.
