@@ -1,0 +1,234 @@
+package stripeapi
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/stripe/stripe-go/v76"
+	"github.com/stripe/stripe-go/v76/form"
+
+	"github.com/fundrail/fundrail/internal/wallet"
+)
+
+// APIVersion is the version of Stripe's API that every request asks for, and
+// that a webhook endpoint should be created with.
+const APIVersion = stripe.APIVersion
+
+// DefaultTimeout is how long one call may take, from dialing to the last byte of
+// the answer. It ends before the job that makes the call does.
+const DefaultTimeout = 20 * time.Second
+
+// Limiter holds calls back so that they stay below Stripe's rate limit. A
+// *rate.Limiter of golang.org/x/time is one.
+type Limiter interface {
+	// Wait returns nil when the call may be made, and an error when the context
+	// ends, or would end, before that.
+	Wait(ctx context.Context) error
+}
+
+// Config says how to reach Stripe in one mode.
+type Config struct {
+	Mode wallet.Mode
+	// SecretKey is a secret (sk_) or restricted (rk_) key of that mode.
+	SecretKey string
+	// URL is where Stripe's API is. Empty means the real Stripe.
+	URL string
+	// Timeout bounds one call. Zero means DefaultTimeout.
+	Timeout time.Duration
+	// HTTPClient carries the calls. Nil means one of our own, tuned for many
+	// calls to one host. It is not changed: its copy gets the timeout and never
+	// follows a redirect.
+	HTTPClient *http.Client
+	// Limiter is asked before each call. Nil means no limit.
+	Limiter Limiter
+	// OnCall is told of each call after its answer was sorted. It must be safe
+	// for concurrent use and must not block.
+	OnCall func(Call)
+	// Now is the clock for Call.Took. It is required with OnCall.
+	Now func() time.Time
+}
+
+// Call tells of one call to Stripe, for metrics and logs.
+type Call struct {
+	// Op is what was asked, such as charge or get_refund.
+	Op string
+	// Kind is the outcome of a call about a PaymentIntent. For other calls it is
+	// succeeded when there was an answer, or why there was none.
+	Kind wallet.OutcomeKind
+	// Status is the HTTP status, 0 when there was no answer.
+	Status    int
+	RequestID string
+	Took      time.Duration
+}
+
+// Client calls Stripe in one mode. It is safe for concurrent use.
+type Client struct {
+	backend stripe.Backend
+	key     string
+	limiter Limiter
+	mode    wallet.Mode
+	now     func() time.Time
+	onCall  func(Call)
+}
+
+// New makes a client. It refuses a key of the other mode, or of none that can be
+// told, and a live key for an address that would show it to the network.
+func New(cfg Config) (*Client, error) {
+	if err := checkKey(cfg.Mode, cfg.SecretKey); err != nil {
+		return nil, err
+	}
+	if err := checkURL(cfg.Mode, cfg.URL); err != nil {
+		return nil, err
+	}
+	if cfg.OnCall != nil && cfg.Now == nil {
+		return nil, errors.New("stripe: OnCall needs Now")
+	}
+	noTime := func() time.Time { return time.Time{} }
+	c := &Client{key: cfg.SecretKey, limiter: cfg.Limiter, mode: cfg.Mode, now: noTime, onCall: func(Call) {}}
+	if cfg.OnCall != nil {
+		c.now, c.onCall = cfg.Now, cfg.OnCall
+	}
+	// The backend fills in what its config leaves out, from package-wide
+	// defaults; so nothing is left out.
+	c.backend = stripe.GetBackendWithConfig(stripe.APIBackend, &stripe.BackendConfig{
+		EnableTelemetry:   new(false),
+		HTTPClient:        httpClient(cfg),
+		LeveledLogger:     &stripe.LeveledLogger{Level: stripe.LevelNull}, // at any other level it prints answers
+		MaxNetworkRetries: new(int64(0)),                                  // its back-off ignores the context
+		URL:               new(baseURL(cfg.URL)),
+	})
+	return c, nil
+}
+
+// Mode is the mode that the client calls Stripe in.
+func (c *Client) Mode() wallet.Mode { return c.mode }
+
+func checkKey(mode wallet.Mode, key string) error {
+	kind, rest, _ := strings.Cut(key, "_")
+	keyMode, secret, _ := strings.Cut(rest, "_")
+	if kind != "sk" && kind != "rk" || keyMode != string(wallet.ModeLive) && keyMode != string(wallet.ModeTest) || secret == "" {
+		return fmt.Errorf("stripe: the secret key for %s mode is not of the form sk_%s_… or rk_%s_…", mode, mode, mode)
+	}
+	if keyMode != string(mode) {
+		return fmt.Errorf("stripe: the secret key for %s mode is a key of %s mode", mode, keyMode)
+	}
+	return nil
+}
+
+func checkURL(mode wallet.Mode, address string) error {
+	if address == "" {
+		return nil
+	}
+	u, err := url.Parse(address)
+	if err != nil || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" || u.Scheme != "http" && u.Scheme != "https" {
+		return errors.New("stripe: the URL of the API is not of the form https://host")
+	}
+	if mode == wallet.ModeLive && u.Scheme == "http" && !loopback(u.Hostname()) {
+		return errors.New("stripe: a live key needs an https URL")
+	}
+	return nil
+}
+
+func loopback(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
+}
+
+func baseURL(address string) string {
+	if address == "" {
+		return stripe.APIURL
+	}
+	return address
+}
+
+// request is one call: what it is named in errors and metrics, and what is sent.
+type request struct {
+	op     string
+	method string
+	path   string
+	// key is the idempotency key. Without one a write gets a random key, which
+	// protects it from being repeated by the transport.
+	key string
+	// params is a pointer to one of stripe-go's parameter structs, or nil.
+	params any
+}
+
+// call makes one call, decodes the answer into v and reports the call.
+func (c *Client) call(ctx context.Context, r request, v stripe.LastResponseSetter) error {
+	return c.send(ctx, r, encode(r.params), v)
+}
+
+// send is call with parameters that are encoded already.
+func (c *Client) send(ctx context.Context, r request, body *form.Values, v stripe.LastResponseSetter) error {
+	x, err := c.exchange(ctx, r, body, v)
+	kind := wallet.OutcomeSucceeded
+	if err != nil {
+		kind = err.Kind
+	}
+	c.report(r, x, kind)
+	if err != nil {
+		return err
+	}
+	return nil
+}
+
+func (c *Client) report(r request, x *exchange, kind wallet.OutcomeKind) {
+	c.onCall(Call{Op: r.op, Kind: kind, Status: x.status, RequestID: x.requestID, Took: x.took})
+}
+
+// exchange makes one call and sorts what came back, without reporting it.
+func (c *Client) exchange(ctx context.Context, r request, body *form.Values, v stripe.LastResponseSetter) (*exchange, *Error) {
+	x := new(exchange)
+	if err := c.mayStart(ctx); err != nil {
+		return x, notSent(r.op, err)
+	}
+	params := &stripe.Params{Context: context.WithValue(ctx, exchangeKey{}, x)}
+	if r.key != "" {
+		params.IdempotencyKey = &r.key
+	}
+	start := c.now()
+	err := c.backend.CallRaw(r.method, r.path, c.key, body, params, v)
+	x.took = c.now().Sub(start)
+	if err != nil {
+		return x, sortError(r.op, x, err)
+	}
+	if x.status != http.StatusOK {
+		return x, unreadable(r.op, x)
+	}
+	return x, nil
+}
+
+func (c *Client) mayStart(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if c.limiter == nil {
+		return nil
+	}
+	return c.limiter.Wait(ctx)
+}
+
+func encode(params any) *form.Values {
+	body := new(form.Values)
+	if params != nil {
+		form.AppendTo(body, params)
+	}
+	return body
+}
+
+// lower spells a currency as Stripe's requests do.
+func lower(c wallet.Currency) *string { return new(strings.ToLower(string(c))) }
+
+// optional is nil for an empty string, which leaves the parameter out.
+func optional(s string) *string {
+	if s == "" {
+		return nil
+	}
+	return &s
+}

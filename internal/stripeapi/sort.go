@@ -1,0 +1,202 @@
+package stripeapi
+
+import (
+	"net/url"
+	"strings"
+
+	"github.com/stripe/stripe-go/v76"
+
+	"github.com/fundrail/fundrail/internal/wallet"
+)
+
+// sortIntent says what an intent means for its payment.
+func sortIntent(in *intent, requestID string) wallet.Outcome {
+	o := wallet.Outcome{RequestID: requestID}
+	if !validID(in.ID) {
+		o.Kind, o.Reason = wallet.OutcomeUnknown, "answer without an intent"
+		return o
+	}
+	o.IntentID = in.ID
+	o.ChargeID = chargeID(in.LatestCharge)
+	o.PaymentID = parseID(in.Metadata.PaymentID)
+
+	switch stripe.PaymentIntentStatus(in.Status) {
+	case stripe.PaymentIntentStatusSucceeded:
+		return sortSucceeded(o, in)
+	case stripe.PaymentIntentStatusProcessing:
+		o.Kind = wallet.OutcomeProcessing
+	case stripe.PaymentIntentStatusRequiresAction:
+		return sortAction(o, in.NextAction)
+	case stripe.PaymentIntentStatusRequiresPaymentMethod:
+		// It is both the state before the first attempt and the one after a
+		// failed attempt. The error tells them apart, whatever its type: a failed
+		// challenge has that of a bad request.
+		if in.LastPaymentError == nil {
+			o.Kind, o.Reason = wallet.OutcomeProcessing, in.Status
+			return o
+		}
+		o.Kind, o.Failure = wallet.OutcomeDeclined, declined(*in.LastPaymentError)
+	case stripe.PaymentIntentStatusRequiresConfirmation, stripe.PaymentIntentStatusRequiresCapture:
+		// We ask for neither. Whoever did has the next move.
+		o.Kind, o.Reason = wallet.OutcomeProcessing, in.Status
+	case stripe.PaymentIntentStatusCanceled:
+		o.Kind, o.Failure = wallet.OutcomeCanceled, canceled(in)
+	default:
+		o.Kind, o.Reason = wallet.OutcomeUnknown, "status "+word(in.Status)
+	}
+	return o
+}
+
+func sortSucceeded(o wallet.Outcome, in *intent) wallet.Outcome {
+	if in.AmountReceived <= 0 || in.Currency == "" {
+		o.Kind, o.Reason = wallet.OutcomeUnknown, "succeeded without an amount"
+		return o
+	}
+	o.Kind = wallet.OutcomeSucceeded
+	o.AmountReceived = in.AmountReceived
+	o.Currency = upper(in.Currency)
+	return o
+}
+
+// sortAction takes the one action we can hand on, a page to visit. Any other
+// needs Stripe's own script, which no merchant of ours runs: that payment can't
+// be completed, and its intent is to be canceled.
+func sortAction(o wallet.Outcome, next *nextAction) wallet.Outcome {
+	if next != nil && next.Type == string(stripe.PaymentIntentNextActionTypeRedirectToURL) &&
+		next.RedirectToURL != nil && isPage(next.RedirectToURL.URL) {
+		o.Kind, o.RedirectURL = wallet.OutcomeRequiresAction, next.RedirectToURL.URL
+		return o
+	}
+	o.Kind = wallet.OutcomeDeclined
+	o.Failure = wallet.Failure{
+		Code:    wallet.FailureActionUnsupported,
+		Message: "The card asks for an action that is not supported.",
+		Class:   wallet.DeclineHard,
+	}
+	return o
+}
+
+// isPage tells whether a browser may be sent to the address.
+func isPage(address string) bool {
+	u, err := url.Parse(address)
+	return err == nil && u.Host != "" && (u.Scheme == "https" || u.Scheme == "http")
+}
+
+// sortFailure says what a failed call means for a payment. An error can carry
+// the intent as it stands now, and that is then the better answer: an intent that
+// can't be canceled because it succeeded was paid.
+func sortFailure(e *Error) wallet.Outcome {
+	embedded := e.problem.PaymentIntent
+	if embedded != nil && (e.Code == string(stripe.ErrorCodePaymentIntentUnexpectedState) ||
+		embedded.Status == string(stripe.PaymentIntentStatusSucceeded)) {
+		return sortIntent(embedded, e.RequestID)
+	}
+	o := wallet.Outcome{Kind: e.Kind, ChargeID: chargeID(e.problem.Charge), RequestID: e.RequestID}
+	if embedded != nil && validID(embedded.ID) {
+		o.IntentID = embedded.ID
+		o.PaymentID = parseID(embedded.Metadata.PaymentID)
+	}
+	if e.Kind == wallet.OutcomeDeclined {
+		// An attempt that was declined has created its intent all the same.
+		o.Failure = declined(e.problem)
+		return o
+	}
+	o.Reason = e.Reason()
+	if e.Kind == wallet.OutcomeRejected {
+		o.Failure = rejected(e)
+	}
+	return o
+}
+
+// declined says why, in words fit to be shown.
+func declined(p problem) wallet.Failure {
+	return wallet.Decline(wallet.Failure{
+		Code:               word(p.Code),
+		DeclineCode:        word(p.DeclineCode),
+		Message:            declineMessage(p),
+		AdviceCode:         word(p.AdviceCode),
+		NetworkAdviceCode:  word(p.NetworkAdviceCode),
+		NetworkDeclineCode: word(p.NetworkDeclineCode),
+	})
+}
+
+// declineMessage passes on the message of a card error, which Stripe writes for
+// the cardholder. Those of other errors are written for developers.
+func declineMessage(p problem) string {
+	switch {
+	case p.Code == wallet.FailureAuthentication:
+		return "The payment could not be authenticated. Please try again or use another card."
+	case p.Type != string(stripe.ErrorTypeCard):
+		return wallet.MessageDeclined
+	default:
+		return showable(p.Message)
+	}
+}
+
+// showable is the message, unless it holds what a cardholder's message never
+// does: more than a few sentences, control characters, a secret, a long number.
+func showable(message string) string {
+	const longest, longestNumber = 300, 8
+	digits := 0
+	for _, r := range message {
+		switch {
+		case r < ' ':
+			return ""
+		case r < '0' || r > '9':
+			digits = 0
+		default:
+			if digits++; digits > longestNumber {
+				return ""
+			}
+		}
+	}
+	if len(message) > longest || strings.Contains(message, "_secret_") || strings.Contains(message, "sk_") ||
+		strings.Contains(message, "rk_") {
+		return ""
+	}
+	return message
+}
+
+// canceled says why an intent was closed: what its last attempt failed with, if
+// there was one.
+func canceled(in *intent) wallet.Failure {
+	if in.LastPaymentError != nil {
+		return declined(*in.LastPaymentError)
+	}
+	return wallet.Failure{Code: wallet.FailureCanceled, Message: "The payment was canceled."}
+}
+
+func rejected(e *Error) wallet.Failure {
+	if paymentMethodMissing(e) {
+		return missingPaymentMethod()
+	}
+	return wallet.Failure{Code: wallet.FailureInternal, Message: "The payment could not be made."}
+}
+
+// paymentMethodMissing tells whether Stripe refused the payment method itself:
+// unknown, detached, or another customer's.
+func paymentMethodMissing(e *Error) bool {
+	return e.Param == "payment_method" || e.Code == string(stripe.ErrorCodePaymentMethodUnexpectedState)
+}
+
+func missingPaymentMethod() wallet.Failure {
+	return wallet.Failure{Code: wallet.FailurePaymentMethodMissing, Message: "The payment method no longer exists."}
+}
+
+func chargeID(r ref) string {
+	if id := string(r); validID(id) {
+		return id
+	}
+	return ""
+}
+
+// unreadIntent is the outcome of a look at an intent that failed. Whatever the
+// error, it says nothing about the payment: not even that there is no such intent
+// proves that nothing was charged.
+func unreadIntent(e *Error) wallet.Outcome {
+	o := sortFailure(e)
+	if o.Kind == wallet.OutcomeRejected || o.Kind == wallet.OutcomeDeclined && o.IntentID == "" {
+		return wallet.Outcome{Kind: wallet.OutcomeUnknown, Reason: e.Reason(), RequestID: e.RequestID}
+	}
+	return o
+}

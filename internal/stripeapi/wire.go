@@ -1,0 +1,118 @@
+package stripeapi
+
+import (
+	"bytes"
+	"encoding/json"
+	"strings"
+
+	"github.com/google/uuid"
+	"github.com/stripe/stripe-go/v76"
+
+	"github.com/fundrail/fundrail/internal/wallet"
+)
+
+// intent is what we look at of a PaymentIntent.
+type intent struct {
+	stripe.APIResource
+
+	ID                 string      `json:"id"`
+	Amount             int64       `json:"amount"`
+	AmountReceived     int64       `json:"amount_received"`
+	CancellationReason string      `json:"cancellation_reason"`
+	Created            int64       `json:"created"`
+	Currency           string      `json:"currency"`
+	Customer           ref         `json:"customer"`
+	LastPaymentError   *problem    `json:"last_payment_error"`
+	LatestCharge       ref         `json:"latest_charge"`
+	Metadata           metadata    `json:"metadata"`
+	NextAction         *nextAction `json:"next_action"`
+	Status             string      `json:"status"`
+}
+
+type nextAction struct {
+	Type          string `json:"type"`
+	RedirectToURL *struct {
+		URL string `json:"url"`
+	} `json:"redirect_to_url"`
+}
+
+// problem is Stripe's error object: of an answer, or of an intent's last attempt.
+type problem struct {
+	Type               string  `json:"type"`
+	Code               string  `json:"code"`
+	DeclineCode        string  `json:"decline_code"`
+	Message            string  `json:"message"`
+	Param              string  `json:"param"`
+	Charge             ref     `json:"charge"`
+	PaymentIntent      *intent `json:"payment_intent"`
+	AdviceCode         string  `json:"advice_code"`
+	NetworkAdviceCode  string  `json:"network_advice_code"`
+	NetworkDeclineCode string  `json:"network_decline_code"`
+}
+
+// metadata holds the ids that we write into what we create. On what others
+// created it is whatever they like, so an id that isn't one is none.
+type metadata struct {
+	CustomerID string `json:"customer_id"`
+	PaymentID  string `json:"payment_id"`
+	RefundID   string `json:"refund_id"`
+}
+
+func parseID(s string) wallet.ID {
+	id, err := uuid.Parse(s)
+	if err != nil || len(s) != len("00000000-0000-0000-0000-000000000000") {
+		return wallet.ID{}
+	}
+	return id
+}
+
+// ref is the id of an object that Stripe gives as an id, or whole where it was
+// asked to, or as null.
+type ref string
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (r *ref) UnmarshalJSON(b []byte) error {
+	if b = bytes.TrimSpace(b); len(b) > 0 && b[0] == '{' {
+		var object struct {
+			ID string `json:"id"`
+		}
+		if err := json.Unmarshal(b, &object); err != nil {
+			return err
+		}
+		*r = ref(object.ID)
+		return nil
+	}
+	var id string // stays empty for null
+	if err := json.Unmarshal(b, &id); err != nil {
+		return err
+	}
+	*r = ref(id)
+	return nil
+}
+
+func upper(currency string) wallet.Currency { return wallet.Currency(strings.ToUpper(currency)) }
+
+// maxID is the longest id that Stripe promises to make.
+const maxID = 255
+
+// validID tells whether s can be an id of Stripe's. An id is a part of a path,
+// and an empty one would make it the path of the list.
+func validID(s string) bool {
+	return s != "" && len(s) <= maxID && strings.IndexFunc(s, notIDRune) < 0
+}
+
+func notIDRune(r rune) bool {
+	return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && r != '_' && r != '-'
+}
+
+// word keeps a code, a status or a request id that looks like one. Anything else
+// is not a word of Stripe's, and may be anything.
+func word(s string) string {
+	const longest = 80
+	if len(s) > longest || strings.Contains(s, "_secret_") || strings.IndexFunc(s, notWordRune) >= 0 {
+		return ""
+	}
+	return s
+}
+
+func notWordRune(r rune) bool { return notIDRune(r) && r != '[' && r != ']' && r != '.' }
