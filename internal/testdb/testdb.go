@@ -1,0 +1,117 @@
+// Package testdb gives each test a database of its own, with the schema in it and
+// no rows: a clone of a template, dropped when the test is over. Commits, locks
+// and notifications all work as they do in production. Rows are left to package
+// testfactory.
+//
+// The databases live on the server of DATABASE_URL, beside the database that it
+// names and never in it, or else on a private server that the first test starts
+// and the end of the test binary ends.
+package testdb
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/stretchr/testify/require"
+)
+
+const (
+	// defaultMaxConns is enough for a client with workers, and little enough for
+	// many tests at once.
+	defaultMaxConns = 8
+	// closeTimeout is how long a test's connections may take to come back.
+	closeTimeout = 10 * time.Second
+	dropTimeout  = 30 * time.Second
+)
+
+// Option changes what New and URL hand out.
+type Option func(*options)
+
+type options struct {
+	empty    bool
+	maxConns int32
+}
+
+// Empty asks for a database without the schema.
+func Empty() Option {
+	return func(o *options) { o.empty = true }
+}
+
+// MaxConns sets how many connections the pool may have at once, in place of 8.
+func MaxConns(n int32) Option {
+	return func(o *options) { o.maxConns = n }
+}
+
+// New returns a pool of connections to a new database with the current schema.
+// Both are gone when the test ends; a connection that the test hasn't given back
+// by then fails it. The pool keeps goroutines of its own, and so does the
+// server: goleak's checks need IgnoreCurrent after the first New.
+func New(tb testing.TB, opts ...Option) *pgxpool.Pool {
+	tb.Helper()
+	config, err := pgxpool.ParseConfig(URL(tb, opts...))
+	require.NoError(tb, err)
+	config.MaxConns = collect(opts).maxConns
+	pool, err := pgxpool.NewWithConfig(context.WithoutCancel(tb.Context()), config)
+	require.NoError(tb, err)
+	tb.Cleanup(func() { closePool(tb, pool, closeTimeout) })
+	return pool
+}
+
+// URL returns the connection URL of a new database like New's, for a test that
+// connects by itself. The database is dropped when the test ends, whoever is
+// still connected.
+func URL(tb testing.TB, opts ...Option) string {
+	tb.Helper()
+	s, err := shared()
+	require.NoError(tb, err, "a database for the test")
+	name, err := s.createDatabase(tb.Context(), collect(opts).empty)
+	require.NoError(tb, err, "a database for the test")
+	tb.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(tb.Context()), dropTimeout)
+		defer cancel()
+		if err := s.dropDatabase(ctx, name); err != nil {
+			tb.Errorf("drop the test's database: %v", err)
+		}
+	})
+	return s.url(name)
+}
+
+// Main runs a package's tests and then stops the private server in good order.
+// Without it, the server ends just as surely when the test binary does. It is
+// for packages that need a TestMain anyway, and doesn't return.
+func Main(m *testing.M) {
+	code := m.Run()
+	if err := stopShared(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		code = max(code, 1)
+	}
+	os.Exit(code)
+}
+
+func collect(opts []Option) options {
+	o := options{maxConns: defaultMaxConns}
+	for _, opt := range opts {
+		opt(&o)
+	}
+	return o
+}
+
+// closePool closes the pool, which waits for its connections. A test that leaks
+// one is better off with an error than with the test binary's timeout.
+func closePool(tb testing.TB, pool *pgxpool.Pool, timeout time.Duration) {
+	tb.Helper()
+	closed := make(chan struct{})
+	go func() {
+		pool.Close()
+		close(closed)
+	}()
+	select {
+	case <-closed:
+	case <-time.After(timeout):
+		tb.Errorf("%d of the test's database connections were not given back", pool.Stat().AcquiredConns())
+	}
+}
