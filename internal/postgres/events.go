@@ -109,9 +109,11 @@ func StoreEvents(ctx context.Context, tx pgx.Tx, list []Event, needless []bool) 
 			set deliveries = e.deliveries + 1,
 				armed_at = case when e.armed_at <= excluded.armed_at - $14::bigint * interval '1 millisecond'
 					then excluded.armed_at else e.armed_at end
-			returning id, status, deliveries, armed_at
+			returning id, status, deliveries, armed_at, received_at
 		)
-		select s.id, s.status, s.deliveries = 1, s.status = 'pending' and s.armed_at = i.received_at, coalesce(i.payment_status, '')
+		select s.id, s.status, s.deliveries = 1, 
+			s.status = 'pending' and (s.deliveries = 1 or (s.armed_at = i.received_at and s.armed_at > s.received_at)),
+			coalesce(i.payment_status, '')
 		from stored s join input i on i.id = s.id`,
 		ids, modes, types, versions, objects, intents, payments, statuses, sources, bodies, created, received, needless, RearmAfter.Milliseconds())
 	results := make([]StoredEvent, n)
