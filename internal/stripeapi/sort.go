@@ -191,9 +191,12 @@ func chargeID(r ref) string {
 }
 
 // unreadIntent is the outcome of a look at an intent that failed. Whatever the
-// error, it says nothing about the payment: not even that there is no such intent
-// proves that nothing was charged.
+// error, it says nothing about the payment: not even that there is no such intent,
+// which is an outcome of its own, proves that nothing was charged.
 func unreadIntent(e *Error) wallet.Outcome {
+	if IsNotFound(e) {
+		return wallet.Outcome{Kind: wallet.OutcomeMissing, Reason: e.Reason(), RequestID: e.RequestID}
+	}
 	o := sortFailure(e)
 	if o.Kind == wallet.OutcomeRejected || o.Kind == wallet.OutcomeDeclined && o.IntentID == "" {
 		return wallet.Outcome{Kind: wallet.OutcomeUnknown, Reason: e.Reason(), RequestID: e.RequestID}

@@ -330,6 +330,9 @@ func TestSortingOfLooks(t *testing.T) {
 			if want.Kind == wallet.OutcomeRejected || want.Kind == wallet.OutcomeDeclined && want.IntentID == "" {
 				want.Kind, want.Failure = wallet.OutcomeUnknown, wallet.Failure{}
 			}
+			if strings.Contains(want.Reason, "resource_missing") {
+				want.Kind = wallet.OutcomeMissing
+			}
 
 			for name, got := range map[string]wallet.Outcome{
 				"Retrieve": c.Retrieve(t.Context(), "pi_1"),

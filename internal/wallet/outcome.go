@@ -23,6 +23,9 @@ const (
 	// OutcomeUnavailable: nothing happened, and the same request may succeed
 	// later: a rate limit, a lock, credentials that do not work.
 	OutcomeUnavailable OutcomeKind = "unavailable"
+	// OutcomeMissing: Stripe has no intent of this id. That proves nothing about
+	// the payment: the id may be wrong.
+	OutcomeMissing OutcomeKind = "missing"
 	// OutcomeRejected: Stripe refused the request as wrong. Nothing happened,
 	// and repeating it cannot help.
 	OutcomeRejected OutcomeKind = "rejected"
@@ -96,7 +99,7 @@ func (o Outcome) Status() (PaymentStatus, bool) {
 		return PaymentCanceled, true
 	case OutcomeProcessing, OutcomeUnknown:
 		return PaymentProcessing, true
-	case OutcomeUnavailable:
+	case OutcomeMissing, OutcomeUnavailable:
 		return "", false
 	default:
 		return "", false
