@@ -86,11 +86,14 @@ var auditChecks = []struct{ name, query string }{
 		where p.status <> coalesce(m.to_status, 'created')`},
 }
 
+// Beginner begins transactions: a pool or a connection.
+type Beginner interface {
+	BeginTx(ctx context.Context, opts pgx.TxOptions) (pgx.Tx, error)
+}
+
 // Audit proves every wallet against the ledger, and the ledger against the
 // payments. It reads one snapshot, so it can run while money moves.
-func Audit(ctx context.Context, db interface {
-	BeginTx(ctx context.Context, opts pgx.TxOptions) (pgx.Tx, error)
-}) (AuditReport, error) {
+func Audit(ctx context.Context, db Beginner) (AuditReport, error) {
 	report := AuditReport{Findings: []Finding{}}
 	tx, err := db.BeginTx(ctx, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly})
 	if err != nil {

@@ -42,11 +42,11 @@ func outcomes(p wallet.Payment, intentID string) map[wallet.PaymentStatus]wallet
 	}
 }
 
-func apply(t testing.TB, pool *pgxpool.Pool, id wallet.ID, o wallet.Outcome) postgres.Applied {
-	t.Helper()
+func apply(tb testing.TB, pool *pgxpool.Pool, id wallet.ID, o wallet.Outcome) postgres.Applied {
+	tb.Helper()
 
-	applied, err := postgres.ApplyOutcomes(t.Context(), pool, []postgres.Settlement{settlement(id, o)})
-	require.NoError(t, err)
+	applied, err := postgres.ApplyOutcomes(tb.Context(), pool, []postgres.Settlement{settlement(id, o)})
+	require.NoError(tb, err)
 	return applied[0]
 }
 
@@ -60,12 +60,12 @@ func settlement(id wallet.ID, o wallet.Outcome) postgres.Settlement {
 	}
 }
 
-func requireBooksBalance(t testing.TB, pool *pgxpool.Pool) {
-	t.Helper()
+func requireBooksBalance(tb testing.TB, pool *pgxpool.Pool) {
+	tb.Helper()
 
-	report, err := postgres.Audit(t.Context(), pool)
-	require.NoError(t, err)
-	require.Empty(t, report.Findings)
+	report, err := postgres.Audit(tb.Context(), pool)
+	require.NoError(tb, err)
+	require.Empty(tb, report.Findings)
 }
 
 // TestApplyOutcomesMoves walks the whole table of states: every outcome for a
@@ -75,7 +75,7 @@ func TestApplyOutcomesMoves(t *testing.T) {
 
 	pool := testdb.New(t)
 	m := testfactory.NewMerchant(t, pool, testfactory.MerchantOpts{})
-	for _, from := range wallet.PaymentStatuses {
+	for _, from := range wallet.PaymentStatuses { //nolint:paralleltest // its subtests share a wallet whose balance is compared
 		for _, to := range wallet.PaymentStatuses[1:] { // nothing leads to created
 			t.Run(fmt.Sprintf("%s/%s", from, to), func(t *testing.T) {
 				p := testfactory.Payment(t, pool, testfactory.PaymentOpts{Merchant: m})
