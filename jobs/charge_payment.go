@@ -1,0 +1,173 @@
+package jobs
+
+import (
+	"context"
+	"log/slog"
+	"strconv"
+	"time"
+
+	"github.com/riverqueue/river"
+
+	"github.com/fundrail/fundrail/internal/postgres"
+	"github.com/fundrail/fundrail/internal/stripeapi"
+	"github.com/fundrail/fundrail/internal/wallet"
+)
+
+// ChargePaymentArgs asks for an accepted payment to be charged. It carries the id
+// only: the row is the truth, and may change while the job waits.
+type ChargePaymentArgs struct {
+	PaymentID wallet.ID `json:"payment_id"`
+}
+
+// Kind is stored with every job. Renaming it strands the jobs in flight.
+func (ChargePaymentArgs) Kind() string { return "charge_payment" }
+
+// InsertOpts bounds the attempts so that all of them come while Stripe remembers
+// the idempotency key. After the last one the payment is still open, and the
+// checks go on from its state.
+func (ChargePaymentArgs) InsertOpts() river.InsertOpts {
+	return river.InsertOpts{MaxAttempts: 12, Queue: QueueCharge}
+}
+
+// ChargePaymentWorker charges a payment's card at Stripe.
+type ChargePaymentWorker struct {
+	river.WorkerDefaults[ChargePaymentArgs]
+	Engine *Engine
+}
+
+// Work reads, calls Stripe, then writes; no database transaction is open during
+// the call. A crash in between is harmless: the retry sends the same idempotency
+// key and gets the first PaymentIntent back.
+func (w *ChargePaymentWorker) Work(ctx context.Context, job *river.Job[ChargePaymentArgs]) error {
+	e := w.Engine
+	c, err := postgres.GetCharge(ctx, e.Pool, job.Args.PaymentID)
+	if wallet.HasCode(err, wallet.CodePaymentNotFound) {
+		return river.JobCancel(err) // no retry can help
+	}
+	if err != nil {
+		return err
+	}
+	cause := wallet.Cause{Kind: wallet.CauseJob, ID: strconv.FormatInt(job.ID, 10)}
+	switch c.Payment.Status {
+	case wallet.PaymentCreated, wallet.PaymentProcessing:
+		return e.charge(ctx, c, cause)
+	case wallet.PaymentFailed:
+		// The attempt before this one may have died between the decline and the
+		// closing of the intent.
+		return e.closeIntent(ctx, c.Payment, cause)
+	case wallet.PaymentCanceled, wallet.PaymentRequiresAction, wallet.PaymentSucceeded:
+		return nil // it has moved on without us
+	default:
+		return nil
+	}
+}
+
+// charge sends the payment's one request to Stripe, always with the same key and
+// the same parameters, and acts on the answer.
+func (e *Engine) charge(ctx context.Context, c postgres.Charge, cause wallet.Cause) error {
+	stripe, err := e.stripe(c.Payment.Mode)
+	if err != nil {
+		return err
+	}
+	outcome := stripe.Charge(ctx, e.chargeRequest(c))
+	return e.conclude(ctx, c.Payment, outcome, cause)
+}
+
+func (e *Engine) chargeRequest(c postgres.Charge) stripeapi.ChargeRequest {
+	p := c.Payment
+	return stripeapi.ChargeRequest{
+		Amount:          p.Amount,
+		Attempt:         1,
+		Currency:        p.Currency,
+		CustomerID:      c.StripeCustomerID,
+		OffSession:      p.OffSession,
+		OrganizationID:  p.OrganizationID,
+		PaymentID:       p.ID,
+		PaymentMethodID: c.StripePaymentMethodID,
+		ReceiptEmail:    c.ReceiptEmail,
+		ReturnURL:       e.PublicURL + "/v1/payments/" + wallet.Spell(wallet.PrefixPayment, p.Mode, p.ID) + "/return",
+		WalletID:        p.WalletID,
+	}
+}
+
+// conclude turns what Stripe said into state, and does at Stripe what follows
+// from it: an intent whose payment has failed is canceled, so that it cannot
+// succeed later. An error asks River for another attempt.
+func (e *Engine) conclude(ctx context.Context, p wallet.Payment, o wallet.Outcome, cause wallet.Cause) error {
+	if o.PaymentID != (wallet.ID{}) && o.PaymentID != p.ID {
+		e.Log.ErrorContext(ctx, "intent names another payment",
+			slog.String("payment_id", p.ID.String()), slog.String("payment_intent_id", o.IntentID))
+		return nil
+	}
+	if o.Kind == wallet.OutcomeUnavailable {
+		return e.later(ctx, p, o)
+	}
+	applied, err := e.Settle(ctx, postgres.Settlement{
+		ActionDeadline: e.Now().Add(e.ActionDeadline),
+		Cause:          cause,
+		Now:            e.Now(),
+		Outcome:        o,
+		PaymentID:      p.ID,
+	})
+	if err != nil {
+		return err
+	}
+	switch o.Kind {
+	case wallet.OutcomeUnknown:
+		return &UnknownOutcomeError{Reason: o.Reason}
+	case wallet.OutcomeRejected:
+		if applied.Moved {
+			e.Log.ErrorContext(ctx, "stripe rejected a charge",
+				slog.String("payment_id", p.ID.String()),
+				slog.String("reason", o.Reason),
+				slog.String("stripe_request_id", o.RequestID))
+		}
+		return nil
+	case wallet.OutcomeDeclined, wallet.OutcomeRequiresAction:
+		switch applied.Payment.Status {
+		case wallet.PaymentFailed, wallet.PaymentCanceled:
+			return e.closeIntent(ctx, applied.Payment, cause)
+		default:
+			return nil
+		}
+	default:
+		return nil
+	}
+}
+
+// closeIntent cancels the intent of a payment that has failed or was given up. A
+// cancel that loses to success brings the success, which is settled.
+func (e *Engine) closeIntent(ctx context.Context, p wallet.Payment, cause wallet.Cause) error {
+	if p.StripePaymentIntentID == "" {
+		return nil
+	}
+	stripe, err := e.stripe(p.Mode)
+	if err != nil {
+		return err
+	}
+	o := stripe.Cancel(ctx, p.StripePaymentIntentID, stripeapi.CancelAbandoned)
+	switch o.Kind {
+	case wallet.OutcomeSucceeded:
+		return e.conclude(ctx, p, o, cause)
+	case wallet.OutcomeUnavailable:
+		return e.later(ctx, p, o)
+	case wallet.OutcomeUnknown:
+		return &UnknownOutcomeError{Reason: o.Reason}
+	default:
+		return nil
+	}
+}
+
+// later puts the job off without counting an attempt: nothing happened at Stripe.
+func (e *Engine) later(ctx context.Context, p wallet.Payment, o wallet.Outcome) error {
+	e.Log.WarnContext(ctx, "stripe is unavailable",
+		slog.String("payment_id", p.ID.String()), slog.String("reason", o.Reason))
+	return river.JobSnooze(jitter(2 * time.Second))
+}
+
+// UnknownOutcomeError asks for another attempt with the same key: whether the
+// charge happened is not known.
+type UnknownOutcomeError struct{ Reason string }
+
+// Error implements error.
+func (e *UnknownOutcomeError) Error() string { return "unknown outcome: " + e.Reason }

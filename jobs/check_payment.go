@@ -1,0 +1,157 @@
+package jobs
+
+import (
+	"context"
+	"log/slog"
+	"strconv"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/riverqueue/river"
+
+	"github.com/fundrail/fundrail/internal/postgres"
+	"github.com/fundrail/fundrail/internal/stripeapi"
+	"github.com/fundrail/fundrail/internal/wallet"
+)
+
+// checkAges are the ages at which an open payment is checked; after the last one
+// it is checked every checkRepeat. The first is postgres.FirstCheckAfter.
+var checkAges = []time.Duration{
+	postgres.FirstCheckAfter, 2 * time.Minute, 5 * time.Minute, 15 * time.Minute, time.Hour,
+}
+
+const checkRepeat = time.Hour
+
+// stripeKeyLife is how long the same request with the same key is certain to
+// bring the first answer back. Stripe forgets keys after 24 hours at the earliest.
+const stripeKeyLife = 23 * time.Hour
+
+// CheckPaymentArgs asks for an open payment to be compared with Stripe.
+type CheckPaymentArgs struct {
+	PaymentID wallet.ID `json:"payment_id"`
+}
+
+// Kind is stored with every job. Renaming it strands the jobs in flight.
+func (CheckPaymentArgs) Kind() string { return "check_payment" }
+
+// InsertOpts gives the job few attempts: the next check comes by itself.
+func (CheckPaymentArgs) InsertOpts() river.InsertOpts {
+	return river.InsertOpts{MaxAttempts: 5, Queue: QueueCheck}
+}
+
+// CheckPaymentWorker finds out what became of a payment that nobody has heard of:
+// its answer was lost, its webhook never came, or its challenge was abandoned.
+type CheckPaymentWorker struct {
+	river.WorkerDefaults[CheckPaymentArgs]
+	Engine *Engine
+}
+
+// Work asks Stripe how the payment stands, in the way that its state allows.
+func (w *CheckPaymentWorker) Work(ctx context.Context, job *river.Job[CheckPaymentArgs]) error {
+	e := w.Engine
+	c, err := postgres.GetCharge(ctx, e.Pool, job.Args.PaymentID)
+	if wallet.HasCode(err, wallet.CodePaymentNotFound) {
+		return river.JobCancel(err)
+	}
+	if err != nil {
+		return err
+	}
+	return e.check(ctx, c, wallet.Cause{Kind: wallet.CauseJob, ID: strconv.FormatInt(job.ID, 10)})
+}
+
+func (e *Engine) check(ctx context.Context, c postgres.Charge, cause wallet.Cause) error {
+	p := c.Payment
+	if !p.Status.Open() {
+		return nil
+	}
+	stripe, err := e.stripe(p.Mode)
+	if err != nil {
+		return err
+	}
+	switch {
+	case p.StripePaymentIntentID != "":
+		return e.checkIntent(ctx, stripe, p, cause)
+	case e.Now().Sub(p.CreatedAt) < stripeKeyLife:
+		return e.charge(ctx, c, cause) // the same key: a repeat, or the first execution
+	}
+	// The key may be forgotten, so repeating could charge twice. What Stripe
+	// lists decides; finding nothing decides nothing.
+	const skew = time.Hour
+	o, found, err := stripe.FindIntent(ctx, c.StripeCustomerID, p.ID, p.CreatedAt.Add(-skew))
+	if err != nil {
+		return err
+	}
+	if !found {
+		e.Log.ErrorContext(ctx, "payment has no intent at stripe",
+			slog.String("payment_id", p.ID.String()), slog.Time("created_at", p.CreatedAt))
+		return nil
+	}
+	return e.conclude(ctx, p, o, cause)
+}
+
+func (e *Engine) checkIntent(ctx context.Context, stripe Stripe, p wallet.Payment, cause wallet.Cause) error {
+	o := stripe.Retrieve(ctx, p.StripePaymentIntentID)
+	lapsed := p.ActionDeadlineAt != nil && !e.Now().Before(*p.ActionDeadlineAt)
+	if o.Kind == wallet.OutcomeRequiresAction && lapsed {
+		o = stripe.Cancel(ctx, p.StripePaymentIntentID, stripeapi.CancelAbandoned)
+	}
+	if o.Kind == wallet.OutcomeMissing {
+		e.Log.ErrorContext(ctx, "stripe does not know the payment's intent",
+			slog.String("payment_id", p.ID.String()), slog.String("reason", o.Reason))
+		return nil
+	}
+	return e.conclude(ctx, p, o, cause)
+}
+
+// EnqueueChecksArgs asks for the jobs of everything that waits for too long:
+// open payments that are due for a check, and events whose job may be lost.
+type EnqueueChecksArgs struct{}
+
+// Kind is stored with every job. Renaming it strands the jobs in flight.
+func (EnqueueChecksArgs) Kind() string { return "enqueue_checks" }
+
+// InsertOpts gives the job one attempt: it comes again by itself.
+func (EnqueueChecksArgs) InsertOpts() river.InsertOpts {
+	return river.InsertOpts{MaxAttempts: 1, Queue: QueuePeriodic}
+}
+
+// EnqueueChecksEvery is how often EnqueueChecksWorker runs.
+const EnqueueChecksEvery = 15 * time.Second
+
+// EnqueueChecksWorker makes jobs from the state of payments and events, so that
+// none depends on a job that somebody once inserted.
+type EnqueueChecksWorker struct {
+	river.WorkerDefaults[EnqueueChecksArgs]
+	Engine *Engine
+}
+
+// Work claims what is due and inserts its jobs, in one transaction each.
+func (w *EnqueueChecksWorker) Work(ctx context.Context, _ *river.Job[EnqueueChecksArgs]) error {
+	const limit = 1000 // a round's share; the rest is due in the next one
+	e := w.Engine
+	err := e.inTx(ctx, func(tx pgx.Tx) error {
+		ids, err := postgres.ClaimDueChecks(ctx, tx, e.Now(), checkAges, checkRepeat, limit)
+		if err != nil {
+			return err
+		}
+		params := make([]river.InsertManyParams, len(ids))
+		for i, id := range ids {
+			params[i].Args = CheckPaymentArgs{PaymentID: id}
+		}
+		return e.insertJobs(ctx, tx, params)
+	})
+	if err != nil {
+		return err
+	}
+	return e.inTx(ctx, func(tx pgx.Tx) error {
+		ids, err := postgres.RearmEvents(ctx, tx, e.Now(), limit)
+		if err != nil {
+			return err
+		}
+		params := make([]river.InsertManyParams, len(ids))
+		for i, id := range ids {
+			params[i].Args = HandleEventArgs{EventID: id}
+		}
+		return e.insertJobs(ctx, tx, params)
+	})
+}

@@ -1,0 +1,225 @@
+// Package jobs is the money's way between a request and a settled payment: one
+// file per job, and the Engine that accepts payments, takes events in and settles
+// outcomes, each together with the jobs that continue from there. Calling Stripe
+// is left to package stripeapi, the SQL to package postgres, and HTTP to the
+// packages above.
+package jobs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/riverqueue/river"
+
+	"github.com/fundrail/fundrail/internal/batch"
+	"github.com/fundrail/fundrail/internal/postgres"
+	"github.com/fundrail/fundrail/internal/stripeapi"
+	"github.com/fundrail/fundrail/internal/wallet"
+)
+
+// The queues. Settlement has one of its own, so that it never waits behind
+// charges, which wait for Stripe.
+const (
+	QueueCharge   = "charge"
+	QueueSettle   = "settle"
+	QueueCheck    = "check"
+	QueuePeriodic = "periodic"
+)
+
+// Stripe is what the jobs ask of Stripe. Every answer is sorted into an Outcome;
+// there is no error beside it.
+type Stripe interface {
+	Cancel(ctx context.Context, intentID string, reason stripeapi.CancelReason) wallet.Outcome
+	Charge(ctx context.Context, r stripeapi.ChargeRequest) wallet.Outcome
+	FindIntent(ctx context.Context, customerID string, paymentID wallet.ID, since time.Time) (wallet.Outcome, bool, error)
+	Retrieve(ctx context.Context, intentID string) wallet.Outcome
+}
+
+// Options are what an Engine needs. All but Wake and PollEvery are required.
+type Options struct {
+	Pool *pgxpool.Pool
+	// Stripe holds a client for each mode that is configured.
+	Stripe map[wallet.Mode]Stripe
+	Log    *slog.Logger
+	Now    func() time.Time
+	// PublicURL is where browsers reach this service, without a trailing slash.
+	PublicURL string
+	// ActionDeadline is how long a 3-D Secure challenge may stay open.
+	ActionDeadline time.Duration
+	// FetchCooldown is the River client's: a wake is sent that long after a
+	// commit, so that jobs which River did not announce are fetched.
+	FetchCooldown time.Duration
+	// PollEvery is how often callers who wait look for payments that another
+	// process settled, 100 ms unless given.
+	PollEvery time.Duration
+}
+
+// Engine moves payments along. Its methods are safe for concurrent use.
+type Engine struct {
+	Options
+	river    *river.Client[pgx.Tx]
+	accepts  *batch.Writer[postgres.NewPayment, bool]
+	intakes  *batch.Writer[Intake, postgres.StoredEvent]
+	settles  *batch.Writer[postgres.Settlement, postgres.Applied]
+	waiters  *waiters
+	wakes    *wakes
+	draining chan struct{}
+	drain    sync.Once
+	stop     context.CancelFunc
+	stopping context.Context //nolint:containedctx // the life of the engine, not of one call
+}
+
+// NewEngine makes an Engine. Connect must be called before it is used, and Close
+// when it is not needed any more.
+func NewEngine(ctx context.Context, o Options) *Engine {
+	if o.PollEvery == 0 {
+		o.PollEvery = 100 * time.Millisecond
+	}
+	e := &Engine{Options: o, draining: make(chan struct{})}
+	e.stopping, e.stop = context.WithCancel(context.WithoutCancel(ctx))
+	e.accepts = batch.NewWriter(ctx, e.writeAccepts, batch.Config[postgres.NewPayment]{Key: idempotencyKeyOf})
+	e.intakes = batch.NewWriter(ctx, e.writeIntakes, batch.Config[Intake]{Key: func(i Intake) string { return i.Event.ID }})
+	e.settles = batch.NewWriter(ctx, e.writeSettlements, batch.Config[postgres.Settlement]{
+		Key: func(s postgres.Settlement) string { return string(s.PaymentID[:]) },
+	})
+	e.waiters = newWaiters()
+	e.wakes = newWakes(o.FetchCooldown, func(queues []string) {
+		if err := postgres.WakeQueues(e.stopping, o.Pool, queues); err != nil && e.stopping.Err() == nil {
+			o.Log.WarnContext(e.stopping, "wake not sent", slog.Any("error", err))
+		}
+	})
+	go e.pollForWaiters()
+	return e
+}
+
+// Connect gives the engine the River client through which it inserts jobs.
+func (e *Engine) Connect(client *river.Client[pgx.Tx]) { e.river = client }
+
+// Drain answers everybody who waits for a payment with how it stands now, and
+// whoever comes later at once. The process is about to stop; the payments go on.
+func (e *Engine) Drain() { e.drain.Do(func() { close(e.draining) }) }
+
+// Close waits until every write under way is done, or ctx ends.
+func (e *Engine) Close(ctx context.Context) {
+	e.Drain()
+	e.accepts.Close(ctx)
+	e.intakes.Close(ctx)
+	e.settles.Close(ctx)
+	e.wakes.close()
+	e.stop()
+}
+
+// Accept stores a payment and the job that charges it in one transaction. The
+// result is false, and nothing is stored, when the payment's idempotency key is
+// taken. Once begun it does not depend on ctx: a caller that goes away changes
+// nothing but whether it hears of the result.
+func (e *Engine) Accept(ctx context.Context, p postgres.NewPayment) (bool, error) {
+	e.waiters.expect(p.ID, e.Now())
+	accepted, err := e.accepts.Do(ctx, p)
+	if err != nil || !accepted {
+		e.waiters.forget(p.ID)
+	}
+	return accepted, err
+}
+
+func (e *Engine) writeAccepts(ctx context.Context, list []postgres.NewPayment) ([]bool, error) {
+	var accepted []bool
+	err := e.inTx(ctx, func(tx pgx.Tx) error {
+		var err error
+		accepted, err = postgres.AcceptPayments(ctx, tx, list)
+		if err != nil {
+			return err
+		}
+		params := make([]river.InsertManyParams, 0, len(list))
+		for i, p := range list {
+			if accepted[i] {
+				params = append(params, river.InsertManyParams{Args: ChargePaymentArgs{PaymentID: p.ID}})
+			}
+		}
+		return e.insertJobs(ctx, tx, params)
+	})
+	if err != nil {
+		return nil, err
+	}
+	e.wakes.wake(QueueCharge)
+	return accepted, nil
+}
+
+// Settle turns an outcome into state, through the one function that does so, and
+// tells those who wait for the payment.
+func (e *Engine) Settle(ctx context.Context, s postgres.Settlement) (postgres.Applied, error) {
+	return e.settles.Do(ctx, s)
+}
+
+func (e *Engine) writeSettlements(ctx context.Context, list []postgres.Settlement) ([]postgres.Applied, error) {
+	applied, err := postgres.ApplyOutcomes(ctx, e.Pool, list)
+	if err != nil {
+		return nil, err
+	}
+	for i, a := range applied {
+		if a.Moved {
+			e.logMove(ctx, list[i], a.Payment)
+		}
+		if a.Payment.Status.Answered() {
+			e.waiters.tell(a.Payment)
+		}
+	}
+	return applied, nil
+}
+
+func (e *Engine) logMove(ctx context.Context, s postgres.Settlement, p wallet.Payment) {
+	e.Log.InfoContext(ctx, "payment moved",
+		slog.String("payment_id", p.ID.String()),
+		slog.String("wallet_id", p.WalletID.String()),
+		slog.String("status", string(p.Status)),
+		slog.Int64("amount", p.Amount),
+		slog.String("currency", string(p.Currency)),
+		slog.String("failure_code", p.Failure.Code),
+		slog.String("payment_intent_id", p.StripePaymentIntentID),
+		slog.String("stripe_request_id", s.Outcome.RequestID),
+		slog.String("cause_kind", string(s.Cause.Kind)),
+		slog.String("cause_id", s.Cause.ID))
+}
+
+// stripe finds the client of a mode. Without one, jobs of that mode wait: a
+// process that has the key may run beside this one.
+func (e *Engine) stripe(mode wallet.Mode) (Stripe, error) {
+	if s, ok := e.Stripe[mode]; ok {
+		return s, nil
+	}
+	return nil, fmt.Errorf("no Stripe key is configured for %s mode", mode)
+}
+
+func (e *Engine) inTx(ctx context.Context, do func(tx pgx.Tx) error) error {
+	// A group's transaction takes milliseconds; one that takes this long hangs.
+	const limit = 10 * time.Second
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	return pgx.BeginFunc(ctx, e.Pool, do)
+}
+
+func (e *Engine) insertJobs(ctx context.Context, tx pgx.Tx, params []river.InsertManyParams) error {
+	if len(params) == 0 {
+		return nil
+	}
+	if e.river == nil {
+		return errors.New("engine is not connected to River")
+	}
+	if _, err := e.river.InsertManyFastTx(ctx, tx, params); err != nil {
+		return fmt.Errorf("insert %d jobs: %w", len(params), err)
+	}
+	return nil
+}
+
+func idempotencyKeyOf(p postgres.NewPayment) string {
+	if p.Idempotency == nil {
+		return ""
+	}
+	return p.OrganizationID.String() + string(p.Mode) + p.Idempotency.Operation + "\x00" + p.Idempotency.Key
+}

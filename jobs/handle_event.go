@@ -1,0 +1,93 @@
+package jobs
+
+import (
+	"context"
+	"strconv"
+
+	"github.com/riverqueue/river"
+
+	"github.com/fundrail/fundrail/internal/postgres"
+	"github.com/fundrail/fundrail/internal/wallet"
+)
+
+// HandleEventArgs asks for a stored Stripe event to be acted on.
+type HandleEventArgs struct {
+	EventID string `json:"event_id"`
+}
+
+// Kind is stored with every job. Renaming it strands the jobs in flight.
+func (HandleEventArgs) Kind() string { return "handle_event" }
+
+// InsertOpts puts the job on the queue of settlements.
+func (HandleEventArgs) InsertOpts() river.InsertOpts {
+	return river.InsertOpts{MaxAttempts: 12, Queue: QueueSettle}
+}
+
+// HandleEventWorker acts on a stored Stripe event. The event is a hint, never
+// money: where it could move some, the worker asks Stripe how things stand now
+// and applies that. So an event may come twice, late, out of order or from
+// somebody who stole the secret.
+type HandleEventWorker struct {
+	river.WorkerDefaults[HandleEventArgs]
+	Engine *Engine
+}
+
+// Work finds the payment that the event is about, and brings it to where Stripe
+// says it stands.
+func (w *HandleEventWorker) Work(ctx context.Context, job *river.Job[HandleEventArgs]) error {
+	e := w.Engine
+	event, err := postgres.GetEvent(ctx, e.Pool, job.Args.EventID)
+	if wallet.HasCode(err, wallet.CodeNotFound) {
+		return river.JobCancel(err)
+	}
+	if err != nil {
+		return err
+	}
+	if event.Status != postgres.EventPending {
+		return nil // another delivery's job was quicker
+	}
+	status, note, err := e.handleEvent(ctx, event)
+	if err != nil {
+		return err
+	}
+	return postgres.FinishEvent(ctx, e.Pool, event.ID, status, "job "+strconv.FormatInt(job.ID, 10), note, e.Now())
+}
+
+func (e *Engine) handleEvent(ctx context.Context, event postgres.Event) (postgres.EventStatus, string, error) {
+	p, err := postgres.FindPayment(ctx, e.Pool, event.Mode, event.StripePaymentIntentID, event.PaymentID)
+	if wallet.HasCode(err, wallet.CodePaymentNotFound) {
+		return postgres.EventIgnored, "no payment of ours", nil
+	}
+	if err != nil {
+		return "", "", err
+	}
+	if !canChange(event.Type, p.Status) {
+		return postgres.EventHandled, "the payment was " + string(p.Status) + " already", nil
+	}
+	stripe, err := e.stripe(p.Mode)
+	if err != nil {
+		return "", "", err
+	}
+	o := stripe.Retrieve(ctx, event.StripePaymentIntentID)
+	if o.Kind == wallet.OutcomeMissing {
+		// Stripe does not know the intent, whatever the event says.
+		return postgres.EventIgnored, "stripe does not confirm it: " + o.Reason, nil
+	}
+	if p.StripePaymentIntentID == "" && o.PaymentID != p.ID && o.Kind != wallet.OutcomeUnavailable && o.Kind != wallet.OutcomeUnknown {
+		return postgres.EventIgnored, "the intent does not name the payment", nil
+	}
+	if o.Kind == wallet.OutcomeUnknown {
+		return "", "", &UnknownOutcomeError{Reason: o.Reason} // of the look, not of the charge
+	}
+	err = e.conclude(ctx, p, o, wallet.Cause{Kind: wallet.CauseEvent, ID: event.ID})
+	return postgres.EventHandled, "stripe says " + string(o.Kind), err
+}
+
+// canChange tells whether an event of a type can be news for a payment that
+// stands where it stands. Only then is Stripe asked.
+func canChange(eventType string, s wallet.PaymentStatus) bool {
+	if s == wallet.PaymentFailed || s == wallet.PaymentCanceled {
+		return eventType == "payment_intent.succeeded"
+	}
+	return s.Open()
+}
