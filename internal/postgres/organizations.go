@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/shopspring/decimal"
 
 	"github.com/fundrail/fundrail/internal/wallet"
 )
@@ -71,6 +72,8 @@ type Caller struct {
 	WalletID   wallet.ID
 	CustomerID wallet.ID
 	Currency   wallet.Currency
+	// RateAmount is what one of its credits costs, in major units of Currency.
+	RateAmount decimal.Decimal
 }
 
 // GetCaller finds the holder of a live API key. A key that is unknown, revoked
@@ -82,16 +85,17 @@ func GetCaller(ctx context.Context, db DB, key string, now time.Time) (Caller, e
 		walletID     *wallet.ID
 		customerID   *wallet.ID
 		currencyCode *string
+		rate         decimal.NullDecimal
 	)
 	err := db.QueryRow(ctx, `
 		select k.id, k.organization_id, k.mode, coalesce(o.primary_email, ''), o.suspended_at is not null,
-			w.id, w.customer_id, w.currency
+			w.id, w.customer_id, w.currency, w.rate_amount
 		from api_keys k
 		join organizations o on o.id = k.organization_id
 		left join wallets w on w.organization_id = k.organization_id and w.mode = k.mode and w.is_primary
 		where k.key_hash = $1 and k.revoked_at is null and (k.expires_at is null or k.expires_at > $2)`,
 		hash[:], now).Scan(&c.APIKeyID, &c.OrganizationID, &c.Mode, &c.PrimaryEmail, &c.Suspended,
-		&walletID, &customerID, &currencyCode)
+		&walletID, &customerID, &currencyCode, &rate)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return Caller{}, &wallet.Error{Code: wallet.CodeNotFound, Message: "No such API key."}
 	}
@@ -100,6 +104,7 @@ func GetCaller(ctx context.Context, db DB, key string, now time.Time) (Caller, e
 	}
 	if walletID != nil {
 		c.WalletID, c.CustomerID, c.Currency = *walletID, *customerID, wallet.Currency(*currencyCode)
+		c.RateAmount = rate.Decimal
 	}
 	return c, nil
 }

@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/shopspring/decimal"
 	"github.com/stretchr/testify/require"
 
 	"github.com/fundrail/fundrail/internal/postgres"
@@ -50,7 +49,6 @@ func Payment(tb testing.TB, db DB, opts PaymentOpts) wallet.Payment {
 func NewPayment(opts PaymentOpts) postgres.NewPayment {
 	m := opts.Merchant
 	amount := or(opts.Amount, 25_00)
-	value := decimal.New(amount, -int32(m.Wallet.Currency.Decimals())) //nolint:gosec // 0, 2 or 3
 	return postgres.NewPayment{
 		ID:                  orNewID(opts.ID),
 		WalletTransactionID: wallet.NewID(),
@@ -60,7 +58,7 @@ func NewPayment(opts PaymentOpts) postgres.NewPayment {
 		PaymentMethodID:     m.PaymentMethod.ID,
 		Amount:              amount,
 		Currency:            m.Wallet.Currency,
-		CreditAmount:        value.DivRound(m.Wallet.RateAmount, 5),
+		CreditAmount:        wallet.CreditsFor(amount, m.Wallet.RateAmount, m.Wallet.Currency),
 		OffSession:          opts.OffSession,
 		Idempotency:         opts.Idempotency,
 		CreatedAt:           or(opts.CreatedAt, Now),
