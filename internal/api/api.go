@@ -1,0 +1,101 @@
+// Package api is what merchants call: an HTTP server that speaks Lava's dialect
+// under /v1. It decides who calls, reads what they ask for, accepts it, waits
+// for the outcome and says it in the dialect's words. What becomes of a payment
+// after it was accepted is package jobs' business, and what its states mean is
+// package wallet's.
+package api
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/labstack/echo/v4"
+
+	"github.com/fundrail/fundrail/internal/postgres"
+	"github.com/fundrail/fundrail/internal/wallet"
+)
+
+// Payments takes payments in and tells how they went.
+type Payments interface {
+	// Accept stores a payment together with the job that charges it, both or
+	// neither. It returns false, and stores nothing, when the payment's
+	// idempotency key is taken.
+	Accept(ctx context.Context, p postgres.NewPayment) (bool, error)
+	// Wait returns the payment as soon as its status is Answered, or as it
+	// stands when d is over or ctx ends.
+	Wait(ctx context.Context, id wallet.ID, d time.Duration) (wallet.Payment, error)
+}
+
+// Server answers merchants. Its exported fields are what it needs, and do not
+// change once Register was called.
+type Server struct {
+	DB       *pgxpool.Pool
+	Payments Payments
+	Log      *slog.Logger
+	Now      func() time.Time
+	// PublicURL begins the addresses that are handed out, without a slash at the
+	// end.
+	PublicURL string
+	// FundWait is how long a fund request waits for its outcome, unless the
+	// caller prefers otherwise.
+	FundWait time.Duration
+	// RateLimit is how many requests a minute an API key may make, 1,000 unless
+	// given.
+	RateLimit int
+	// FundRateLimit is how many of them may be fund requests; 0 sets no limit of
+	// their own.
+	FundRateLimit int
+
+	requests *limiter
+	fundings *limiter // nil without a limit of their own
+}
+
+// DefaultRateLimit is how many requests a minute an API key may make unless
+// Server.RateLimit says otherwise.
+const DefaultRateLimit = 1000
+
+// Handler answers merchants and nobody else, for a server of its own.
+func (s *Server) Handler() http.Handler {
+	e := NewEcho(s.Log)
+	s.Register(e)
+	return e
+}
+
+// Register mounts the routes of the API on an Echo made by NewEcho. It is called
+// once, before the first request.
+func (s *Server) Register(e *echo.Echo) {
+	limit := s.RateLimit
+	if limit == 0 {
+		limit = DefaultRateLimit
+	}
+	s.requests = newLimiter(limit)
+	if s.FundRateLimit > 0 {
+		s.fundings = newLimiter(s.FundRateLimit)
+	}
+	e.Use(s.stateRateLimit)
+	s.registerLava(e)
+}
+
+// registerLava mounts Lava's dialect.
+func (s *Server) registerLava(e *echo.Echo) {
+	// Charges a card; a second call does so again unless it carries the same
+	// Idempotency-Key.
+	e.POST("/v1/wallet/fund", s.authenticated(s.fundWallet, s.fundings))
+	// The rest reads.
+	get(e, "/v1/wallet", s.authenticated(s.showWallet))
+	get(e, "/v1/payment_methods", s.authenticated(s.listPaymentMethods))
+	get(e, "/v1/payments", s.authenticated(s.listPayments))
+	get(e, "/v1/payments/:id", s.authenticated(s.showPayment))
+	// Where a cardholder's browser lands after the challenge; it has no key.
+	get(e, "/v1/payments/:id/return", s.showReturnPage)
+}
+
+// get mounts a handler for GET and for HEAD, from whose answers the server
+// leaves out the body.
+func get(e *echo.Echo, path string, h echo.HandlerFunc) {
+	e.GET(path, h)
+	e.HEAD(path, h)
+}

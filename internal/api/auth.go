@@ -1,0 +1,78 @@
+package api
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"strings"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/fundrail/fundrail/internal/postgres"
+	"github.com/fundrail/fundrail/internal/wallet"
+)
+
+// callerHandler answers a caller who is known.
+type callerHandler func(c echo.Context, caller postgres.Caller) error
+
+// authenticated lets h answer callers with an API key who are within their
+// limits: the general one, and those of limiters that are not nil. Nothing of the
+// body has been read by then.
+func (s *Server) authenticated(h callerHandler, limiters ...*limiter) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		caller, err := s.authenticate(c)
+		if err != nil {
+			return err
+		}
+		if err := s.admit(c, caller, limiters); err != nil {
+			return err
+		}
+		return h(c, caller)
+	}
+}
+
+func (s *Server) authenticate(c echo.Context) (postgres.Caller, error) {
+	token := ""
+	if sent := c.Request().Header.Values(echo.HeaderAuthorization); len(sent) == 1 {
+		token = dialectOf(c).token(sent[0])
+	}
+	switch {
+	case token == "":
+		return postgres.Caller{}, errUnauthorized(false)
+	case otherKind(token):
+		return postgres.Caller{}, errSecretKeyRequired()
+	}
+	caller, err := postgres.GetCaller(c.Request().Context(), s.DB, token, s.Now())
+	if errors.Is(err, &wallet.Error{Code: wallet.CodeNotFound}) {
+		return caller, errUnauthorized(true)
+	}
+	if err != nil {
+		return caller, err
+	}
+	if caller.Suspended {
+		return caller, errAccountSuspended()
+	}
+	return caller, nil
+}
+
+// otherKind tells whether a token is one that Lava gives out for other things
+// than the API: a spend key, a wallet key, or a forward token, which is an
+// object with a secret_key in base64.
+func otherKind(token string) bool {
+	if strings.HasPrefix(token, "lava_sk_") || strings.HasPrefix(token, "lava_wk_") {
+		return true
+	}
+	text, err := base64.RawStdEncoding.DecodeString(strings.TrimRight(token, "="))
+	if err != nil {
+		text, err = base64.RawURLEncoding.DecodeString(strings.TrimRight(token, "="))
+	}
+	if err != nil {
+		return false
+	}
+	var forward map[string]json.RawMessage
+	if json.Unmarshal(text, &forward) != nil {
+		return false
+	}
+	_, ok := forward["secret_key"]
+	return ok
+}

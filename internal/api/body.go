@@ -1,0 +1,185 @@
+package api
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"mime"
+	"net"
+	"net/http"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/labstack/echo/v4"
+)
+
+const (
+	// maxBody is how large a merchant's request may be.
+	maxBody = 64 << 10
+	// maxDepth is how many arrays and objects may stand inside each other.
+	maxDepth = 32
+)
+
+// BodyLimit refuses requests whose body is larger than a number of bytes, those
+// that say so at once and the others when they are read beyond it.
+func BodyLimit(n int64) echo.MiddlewareFunc {
+	return func(next echo.HandlerFunc) echo.HandlerFunc {
+		return func(c echo.Context) error {
+			if err := limitBody(c, n); err != nil {
+				return err
+			}
+			return next(c)
+		}
+	}
+}
+
+func limitBody(c echo.Context, n int64) error {
+	r := c.Request()
+	if r.ContentLength > n {
+		return errBodyTooLarge()
+	}
+	r.Body = http.MaxBytesReader(c.Response(), r.Body, n)
+	return nil
+}
+
+// readObject reads a request's body, which has to be a JSON object. It refuses,
+// in this order, what is too large, what says that it is something else than
+// JSON, what is not JSON, and what is not an object.
+func readObject(c echo.Context) (object, error) {
+	body, err := readBody(c)
+	if err != nil {
+		return nil, err
+	}
+	if err := checkMediaType(c.Request().Header); err != nil {
+		return nil, err
+	}
+	return parseObject(body)
+}
+
+func readBody(c echo.Context) ([]byte, error) {
+	if err := limitBody(c, maxBody); err != nil {
+		return nil, err
+	}
+	body, err := io.ReadAll(c.Request().Body)
+	if err != nil {
+		return nil, readError(err)
+	}
+	liftReadDeadline(c)
+	return body, nil
+}
+
+// readError sorts why a body could not be read. A network error here is the
+// client's, and must not be taken for one of the database.
+func readError(err error) error {
+	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
+		return errBodyTooLarge()
+	}
+	if netErr, ok := errors.AsType[net.Error](err); ok && netErr.Timeout() {
+		return errRequestTimeout(err)
+	}
+	return errBodyInvalid(err)
+}
+
+// checkMediaType accepts JSON in UTF-8, plain, and a request that does not say
+// what it holds.
+func checkMediaType(h http.Header) error {
+	if coding := h.Get(echo.HeaderContentEncoding); coding != "" && !strings.EqualFold(coding, "identity") {
+		return errMediaTypeUnsupported()
+	}
+	contentType := h.Get(echo.HeaderContentType)
+	if contentType == "" {
+		return nil
+	}
+	kind, params, err := mime.ParseMediaType(contentType)
+	if err != nil || (kind != echo.MIMEApplicationJSON && !strings.HasSuffix(kind, "+json")) {
+		return errMediaTypeUnsupported()
+	}
+	if charset, ok := params["charset"]; ok && !strings.EqualFold(charset, "utf-8") {
+		return errMediaTypeUnsupported()
+	}
+	return nil
+}
+
+// object is a JSON object whose values are not decoded yet. Its names are
+// case-sensitive, which a struct's are not to encoding/json. Of a name that is
+// there twice it has the last value.
+type object map[string]json.RawMessage
+
+// parseObject reads a JSON object and nothing after it.
+func parseObject(data []byte) (object, error) {
+	switch {
+	case !utf8.Valid(data):
+		return nil, errBodyInvalid(errors.New("not UTF-8"))
+	case !json.Valid(data):
+		return nil, errBodyInvalid(errors.New("not JSON"))
+	case deeperThan(data, maxDepth):
+		return nil, errBodyInvalid(errors.New("nested too deeply"))
+	}
+	if kind := kindOf(data); kind != "object" {
+		return nil, errBodySchema(Issue{Path: []string{}, Message: "Expected object, received " + kind})
+	}
+	var o object
+	if err := json.Unmarshal(data, &o); err != nil {
+		return nil, errBodyInvalid(err)
+	}
+	return o, nil
+}
+
+// deeperThan tells whether arrays and objects stand inside each other more than
+// limit levels deep in valid JSON.
+func deeperThan(data []byte, limit int) bool {
+	depth, inString := 0, false
+	for i := 0; i < len(data); i++ {
+		switch c := data[i]; {
+		case c == '"':
+			inString = !inString
+		case inString:
+			if c == '\\' {
+				i++ // what follows is part of the escape, a quote as well
+			}
+		case c == '[' || c == '{':
+			if depth++; depth > limit {
+				return true
+			}
+		case c == ']' || c == '}':
+			depth--
+		}
+	}
+	return false
+}
+
+// kindOf names the kind of a valid JSON value.
+func kindOf(value []byte) string {
+	i := slices.IndexFunc(value, func(c byte) bool { return !strings.ContainsRune(" \t\r\n", rune(c)) })
+	switch value[i] {
+	case '"':
+		return "string"
+	case '{':
+		return "object"
+	case '[':
+		return "array"
+	case 't', 'f':
+		return "boolean"
+	case 'n':
+		return "null"
+	default:
+		return "number"
+	}
+}
+
+// text decodes a string. When there is none under the name, the second result
+// says what is wrong.
+func (o object) text(name string) (value, problem string) {
+	raw, ok := o[name]
+	if !ok {
+		return "", "Missing required field: " + name
+	}
+	if kind := kindOf(raw); kind != "string" {
+		return "", "Expected string, received " + kind
+	}
+	if err := json.Unmarshal(raw, &value); err != nil {
+		return "", "Expected string" // valid JSON of the kind decodes
+	}
+	return value, ""
+}

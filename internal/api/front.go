@@ -1,0 +1,138 @@
+package api
+
+import (
+	"fmt"
+	"log/slog"
+	"net/http"
+	"runtime/debug"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/fundrail/fundrail/internal/wallet"
+)
+
+// NewEcho makes the Echo that every part of the service mounts its routes on. It
+// gives each answer a request id and the headers that keep browsers from
+// guessing and caching, turns errors and panics into answers in the dialect of
+// the path, and says 404 and 405 in it too. Body limits belong to the routes:
+// see BodyLimit.
+func NewEcho(log *slog.Logger) *echo.Echo {
+	e := echo.New()
+	e.HideBanner, e.HidePort = true, true
+	e.HTTPErrorHandler = errorHandler(log)
+	e.Use(prepareAnswer, recoverPanics, limitHeaders, releaseReadDeadline)
+	return e
+}
+
+// prepareAnswer sets what every answer says.
+func prepareAnswer(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		id := c.Request().Header.Get(echo.HeaderXRequestID)
+		if !validRequestID(id) {
+			id = wallet.NewID().String()
+		}
+		h := c.Response().Header()
+		h.Set(echo.HeaderXRequestID, id)
+		h.Set(echo.HeaderXContentTypeOptions, "nosniff")
+		h.Set(echo.HeaderCacheControl, "no-store") // a route that may be cached says so itself
+		return next(c)
+	}
+}
+
+// RequestID is the id of the request, its sender's or ours.
+func RequestID(c echo.Context) string {
+	return c.Response().Header().Get(echo.HeaderXRequestID)
+}
+
+// validRequestID tells whether a sender's id can go into logs and headers as it
+// is.
+func validRequestID(id string) bool {
+	const maxLen = 128
+	if id == "" || len(id) > maxLen {
+		return false
+	}
+	for i := range len(id) {
+		switch c := id[i]; {
+		case '0' <= c && c <= '9', 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z':
+		case c == '-', c == '_', c == '.', c == ':', c == '/', c == '+', c == '=':
+		default:
+			return false
+		}
+	}
+	return true
+}
+
+// panicError is a panic on its way to the error handler.
+type panicError struct {
+	value any
+	stack []byte
+}
+
+func (e *panicError) Error() string { return fmt.Sprintf("panic: %v", e.value) }
+
+func recoverPanics(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) (err error) {
+		defer func() {
+			switch v := recover(); v {
+			case nil:
+			case http.ErrAbortHandler:
+				panic(v) // somebody asks for the connection to be dropped
+			default:
+				err = &panicError{value: v, stack: debug.Stack()}
+			}
+		}()
+		return next(c)
+	}
+}
+
+// limitHeaders refuses floods of headers in the dialect of the path. What is
+// larger still never gets here: the server itself refuses it.
+func limitHeaders(next echo.HandlerFunc) echo.HandlerFunc {
+	const maxBytes, maxFields = 16 << 10, 128
+	return func(c echo.Context) error {
+		size, fields := len(c.Request().RequestURI), 0
+		for name, values := range c.Request().Header {
+			fields += len(values)
+			for _, v := range values {
+				size += len(name) + len(v)
+			}
+		}
+		if size > maxBytes || fields > maxFields {
+			return errHeadersTooLarge()
+		}
+		return next(c)
+	}
+}
+
+// releaseReadDeadline lifts the server's ReadTimeout from requests without a
+// body: it has done its work, and when it passes during the answer, net/http
+// takes the client for gone and cancels the request. Requests with a body are
+// released when the body was read.
+func releaseReadDeadline(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		if c.Request().ContentLength == 0 {
+			liftReadDeadline(c)
+		}
+		return next(c)
+	}
+}
+
+func liftReadDeadline(c echo.Context) {
+	// Not every writer has a deadline to lift; a test's recorder has none.
+	_ = http.NewResponseController(c.Response()).SetReadDeadline(time.Time{})
+}
+
+// NewHTTPServer makes the server that h is served by. A request that is sent by
+// halves is dropped within 30 seconds, and a connection that nobody uses within
+// two minutes. There is no limit on the time an answer takes: a caller may ask to
+// wait, and a dashboard stays connected.
+func NewHTTPServer(h http.Handler) *http.Server {
+	return &http.Server{
+		Handler:           h,
+		ReadHeaderTimeout: 10 * time.Second,
+		ReadTimeout:       30 * time.Second,
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    64 << 10,
+	}
+}

@@ -1,0 +1,128 @@
+package api
+
+import (
+	"net"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/fundrail/fundrail/internal/postgres"
+)
+
+// limiter is a token bucket per key: perMinute requests at once, and again as
+// many within each minute. It keeps one time per key, the one at which the bucket
+// is full again, and forgets keys whose bucket is.
+type limiter struct {
+	perMinute int
+	interval  time.Duration // in which one token comes back
+
+	mu      sync.Mutex
+	fullAt  map[string]time.Time
+	sweepAt time.Time
+}
+
+// allowance is what a key has left after a request.
+type allowance struct {
+	limit      int
+	remaining  int
+	fullAt     time.Time
+	refused    bool
+	retryAfter time.Duration // until the next request can pass, when refused
+}
+
+func newLimiter(perMinute int) *limiter {
+	return &limiter{
+		perMinute: perMinute,
+		interval:  time.Minute / time.Duration(perMinute),
+		fullAt:    map[string]time.Time{},
+	}
+}
+
+// take spends one token of the key, if it has one.
+func (l *limiter) take(key string, now time.Time) allowance {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+
+	l.sweep(now)
+	full := l.fullAt[key]
+	if full.Before(now) {
+		full = now
+	}
+	a := allowance{limit: l.perMinute, fullAt: full}
+	if after := full.Add(l.interval).Sub(now); after > time.Minute {
+		a.refused, a.retryAfter = true, after-time.Minute
+	} else {
+		a.fullAt = full.Add(l.interval)
+		l.fullAt[key] = a.fullAt
+	}
+	a.remaining = int((time.Minute - a.fullAt.Sub(now)) / l.interval)
+	return a
+}
+
+// sweep forgets full buckets once a minute, so that the cost of it is spread
+// over many requests.
+func (l *limiter) sweep(now time.Time) {
+	if now.Before(l.sweepAt) {
+		return
+	}
+	for key, full := range l.fullAt {
+		if !full.After(now) {
+			delete(l.fullAt, key)
+		}
+	}
+	l.sweepAt = now.Add(time.Minute)
+}
+
+// admit spends one request of the caller's allowances and refuses it when one of
+// them is used up. The answer tells of the scarcest.
+func (s *Server) admit(c echo.Context, caller postgres.Caller, limiters []*limiter) error {
+	now, key := s.Now(), caller.APIKeyID.String()
+	least := s.requests.take(key, now)
+	for _, l := range limiters {
+		if l == nil || least.refused {
+			continue
+		}
+		if a := l.take(key, now); a.refused || a.remaining < least.remaining {
+			least = a
+		}
+	}
+	setRateLimit(c, least, now)
+	if least.refused {
+		return errRateLimited(least.retryAfter)
+	}
+	return nil
+}
+
+// stateRateLimit gives the answers to callers without a valid key the same
+// headers. They count per address and refuse nobody, because one address may
+// stand for many callers.
+func (s *Server) stateRateLimit(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		if merchantsOnly(c) {
+			c.Response().Before(func() {
+				if c.Response().Header().Get(headerLimit) != "" {
+					return
+				}
+				host, _, _ := net.SplitHostPort(c.Request().RemoteAddr) // empty for a socket without one
+				now := s.Now()
+				setRateLimit(c, s.requests.take(host, now), now)
+			})
+		}
+		return next(c)
+	}
+}
+
+const (
+	headerLimit     = "X-RateLimit-Limit"
+	headerRemaining = "X-RateLimit-Remaining"
+	headerReset     = "X-RateLimit-Reset"
+)
+
+func setRateLimit(c echo.Context, a allowance, now time.Time) {
+	h := c.Response().Header()
+	h.Set(headerLimit, strconv.Itoa(a.limit))
+	h.Set(headerRemaining, strconv.Itoa(a.remaining))
+	h.Set(headerReset, strconv.FormatInt(dialectOf(c).rateLimitReset(a.fullAt, now), 10))
+}
