@@ -208,7 +208,7 @@ func (s *Server) LogPath() string { return s.home.path(logFile) }
 func (s *Server) PID() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.process == nil {
+	if s.process == nil || s.process.ended() {
 		return 0
 	}
 	return s.process.pid()
@@ -238,13 +238,14 @@ func (s *Server) Kill(ctx context.Context) error {
 	if err := s.process.kill(ctx); err != nil {
 		return fmt.Errorf("kill postgres: %w", err)
 	}
-	s.forgetProcess()
+	s.process = nil
 	// The children keep the server's lock for as long as they live.
 	l, err := s.home.lockServer(ctx, s.bins)
 	if err != nil {
 		return fmt.Errorf("kill postgres: %w", err)
 	}
-	return l.close()
+	l.unlock()
+	return nil
 }
 
 // Restart stops the server, unless it is down already, and starts it again with
@@ -341,7 +342,7 @@ func (s *Server) startProcess(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer serverLock.close()
+	defer serverLock.handOver()
 	// With the lock in hand no process of this cluster is left, so the file of
 	// one that was killed means nothing, even if its number is in use again.
 	if err := os.Remove(filepath.Join(s.home.data, "postmaster.pid")); err != nil && !errors.Is(err, os.ErrNotExist) {
@@ -353,6 +354,7 @@ func (s *Server) startProcess(ctx context.Context) error {
 		bins:        s.bins,
 		deathSignal: !s.opts.watchdogOnly,
 		lock:        serverLock,
+		onEnd:       func() { s.watchdog.watch(0) },
 		logPath:     s.LogPath(),
 	})
 	if err != nil {
@@ -373,11 +375,6 @@ func (s *Server) stopProcess(ctx context.Context) error {
 	if err := s.process.stop(ctx); err != nil {
 		return err
 	}
-	s.forgetProcess()
-	return nil
-}
-
-func (s *Server) forgetProcess() {
 	s.process = nil
-	s.watchdog.watch(0)
+	return nil
 }

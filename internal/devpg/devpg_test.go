@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/url"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -234,6 +235,18 @@ func TestRestart(t *testing.T) {
 		require.Equal(t, "42", query(t, s.DatabaseURL(), "SELECT n FROM kept"))
 	})
 
+	t.Run("RecoversFromASuddenEnd", func(t *testing.T) {
+		t.Parallel()
+
+		s := mustStart(t, Options{})
+		require.NoError(t, syscall.Kill(s.PID(), syscall.SIGKILL))
+		require.Eventually(t, func() bool { return s.PID() == 0 }, patience, tick)
+
+		require.NoError(t, s.Restart(t.Context()))
+
+		require.Equal(t, "1", query(t, s.DatabaseURL(), "SELECT 1"))
+	})
+
 	t.Run("WaitsForItsPort", func(t *testing.T) {
 		t.Parallel()
 
@@ -271,6 +284,27 @@ func TestStop(t *testing.T) {
 		require.NoError(t, s.Stop(t.Context()))
 
 		require.Error(t, conn.Ping(t.Context()))
+	})
+
+	t.Run("LeavesNoSharedMemoryOfAKilledServer", func(t *testing.T) {
+		t.Parallel()
+
+		s := mustStart(t, Options{})
+		require.Equal(t, "mmap", query(t, s.DatabaseURL(), "SHOW dynamic_shared_memory_type"))
+		content, err := readSmall(filepath.Join(s.home.data, "postmaster.pid"))
+		require.NoError(t, err)
+		segment := strings.Fields(strings.Split(content, "\n")[6])[1]
+		segments := func() string {
+			out, err := exec.Command("ipcs", "-m").Output()
+			require.NoError(t, err)
+			return string(out)
+		}
+		require.Regexp(t, `(?m)^\S+\s+`+segment+`\s`, segments())
+		require.NoError(t, s.Kill(t.Context()))
+
+		require.NoError(t, s.Stop(t.Context()))
+
+		require.NotRegexp(t, `(?m)^\S+\s+`+segment+`\s`, segments())
 	})
 
 	t.Run("TakesTheShortWayWithoutTime", func(t *testing.T) {

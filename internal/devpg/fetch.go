@@ -37,7 +37,7 @@ func fetchInto(ctx context.Context, a account, cache string, config embedded.Con
 	if err != nil {
 		return "", err
 	}
-	defer l.close()
+	defer l.unlock()
 
 	root := filepath.Join(base, string(fetchedVersion))
 	dir := filepath.Join(root, "bin")

@@ -49,9 +49,31 @@ func (h *home) path(name string) string { return filepath.Join(h.dir, name) }
 func (h *home) close() error {
 	var err error
 	if h.temporary {
+		h.freeMemory()
 		err = os.RemoveAll(h.dir)
 	}
-	return errors.Join(err, h.lock.close(), h.outerLock.close())
+	h.lock.unlock()
+	h.outerLock.unlock()
+	return err
+}
+
+// freeMemory frees the System V segment of a server that was killed, which it
+// would have found and freed itself at its next start. The segment is tiny, but a
+// system has room for a few thousand only. A server that ended well has left no
+// file to read the segment's number from.
+func (h *home) freeMemory() {
+	content, err := readSmall(filepath.Join(h.data, "postmaster.pid"))
+	if err != nil {
+		return
+	}
+	lines := strings.Split(content, "\n")
+	if len(lines) < 7 {
+		return
+	}
+	if key, id, found := strings.Cut(strings.TrimSpace(lines[6]), " "); found && key != "" {
+		// As the server's account, which can free nothing but its own.
+		_ = h.account.command(context.Background(), "ipcrm", "-m", strings.TrimSpace(id)).Run()
+	}
 }
 
 // major is the PostgreSQL version of the cluster, or 0 when there is none yet.
@@ -136,7 +158,8 @@ func takeHome(dir string) (*home, error) {
 		return nil, err
 	}
 	if err := l.note(strconv.Itoa(os.Getpid()) + "\n"); err != nil {
-		return nil, errors.Join(err, l.close())
+		l.unlock()
+		return nil, err
 	}
 	return &home{data: filepath.Join(dir, dataName), dir: dir, lock: l}, nil
 }
@@ -193,7 +216,8 @@ func (h *home) moveOut(ctx context.Context, log *slog.Logger) (*home, error) {
 		return nil, err
 	}
 	if err := elsewhere.clear(ctx); err != nil {
-		return nil, errors.Join(err, elsewhere.lock.close())
+		elsewhere.lock.unlock()
+		return nil, err
 	}
 	log.InfoContext(ctx, "postgres can't enter the data directory, its cluster is kept elsewhere",
 		slog.String("data_dir", h.dir), slog.String("location", place))
@@ -230,7 +254,8 @@ func (h *home) clear(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(os.RemoveAll(h.data), os.RemoveAll(h.path(passwordFile)), l.close())
+	defer l.unlock()
+	return errors.Join(os.RemoveAll(h.data), os.RemoveAll(h.path(passwordFile)))
 }
 
 // sharedParent returns the first of the directories that the account can enter,

@@ -60,12 +60,18 @@ func (l *fileLock) note(text string) error {
 	return err
 }
 
-func (l *fileLock) close() error {
+// unlock gives the lock back at once, even if a program that another goroutine
+// is just starting has inherited the file for a moment.
+func (l *fileLock) unlock() {
 	if l == nil {
-		return nil
+		return
 	}
-	return l.file.Close()
+	_ = syscall.Flock(int(l.file.Fd()), syscall.LOCK_UN)
+	_ = l.file.Close()
 }
+
+// handOver closes our end of a lock that another process has inherited.
+func (l *fileLock) handOver() { _ = l.file.Close() }
 
 // pause waits, or returns the context's error when that ends first.
 func pause(ctx context.Context, d time.Duration) error {

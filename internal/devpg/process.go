@@ -43,6 +43,7 @@ type processOptions struct {
 	deathSignal bool
 	lock        *fileLock // shared with the server, to be held until its last child ends
 	logPath     string
+	onEnd       func() // called when the server has ended
 }
 
 func startProcess(opts processOptions) (*process, error) {
@@ -64,13 +65,13 @@ func startProcess(opts processOptions) (*process, error) {
 	}
 	p := &process{cmd: cmd, done: make(chan struct{}), logFrom: from, logPath: opts.logPath}
 	started := make(chan error)
-	go p.run(started)
+	go p.run(started, opts.onEnd)
 	return p, <-started
 }
 
 // run starts the server and stays with it. The death signal is sent when the
 // *thread* that started the server ends, so the thread is kept until then.
-func (p *process) run(started chan<- error) {
+func (p *process) run(started chan<- error, onEnd func()) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	err := p.cmd.Start()
@@ -79,10 +80,20 @@ func (p *process) run(started chan<- error) {
 		return
 	}
 	_ = p.cmd.Wait() // how it ended is in its log
+	onEnd()
 	close(p.done)
 }
 
 func (p *process) pid() int { return p.cmd.Process.Pid }
+
+func (p *process) ended() bool {
+	select {
+	case <-p.done:
+		return true
+	default:
+		return false
+	}
+}
 
 // waitReady returns when the server takes connections, which it tells in its
 // own lock file.
@@ -185,6 +196,11 @@ func serverArgs(data string, port int, opts Options) []string {
 		settings["fsync"] = "off"
 		settings["full_page_writes"] = "off"
 		settings["max_wal_size"] = "256MB"
+	}
+	if opts.DataDir == "" {
+		// A killed server's shared memory would be left behind in /dev/shm, where no
+		// later start on the same data clears it up.
+		settings["dynamic_shared_memory_type"] = "mmap"
 	}
 	maps.Copy(settings, opts.Settings)
 	args := []string{"-D", data, "-p", strconv.Itoa(port)}

@@ -124,12 +124,14 @@ func sweepOne(ctx context.Context, dir string, a account, bins binaries) error {
 	server, err := tryLock(h.path(serverLock), syscall.LOCK_EX)
 	if errors.Is(err, errLocked) {
 		// Told to go now, it is gone by the next sweep.
-		return errors.Join(err, stopOrphan(ctx, bins, h), owner.close())
+		err = errors.Join(err, stopOrphan(ctx, bins, h))
 	}
 	if err != nil {
-		return errors.Join(err, owner.close())
+		owner.unlock()
+		return err
 	}
-	return errors.Join(server.close(), h.close())
+	server.unlock()
+	return h.close()
 }
 
 // stopOrphan ends the server of a home whose owner is gone. pg_ctl runs as the

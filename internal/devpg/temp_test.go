@@ -34,7 +34,7 @@ func TestSweep(t *testing.T) {
 		sweepNow(t)
 		require.DirExists(t, h.data)
 
-		require.NoError(t, h.lock.close())
+		h.lock.unlock()
 		sweepNow(t)
 
 		require.NoDirExists(t, h.dir)
@@ -46,11 +46,11 @@ func TestSweep(t *testing.T) {
 		h := leftover(t)
 		server, err := h.awaitServer(t.Context())
 		require.NoError(t, err)
-		require.NoError(t, h.lock.close())
+		h.lock.unlock()
 		sweepNow(t)
 		require.DirExists(t, h.dir)
 
-		require.NoError(t, server.close())
+		server.unlock()
 		sweepNow(t)
 
 		require.NoDirExists(t, h.dir)

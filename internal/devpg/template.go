@@ -36,10 +36,29 @@ func cacheDir(dir string) (string, error) {
 		}
 		dir = filepath.Join(base, "fundrail", "postgres")
 	}
+	if err := checkOwnAncestor(dir); err != nil {
+		return "", err
+	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return "", err
 	}
 	return dir, checkOurs(dir)
+}
+
+// checkOwnAncestor refuses a path whose nearest existing directory is another
+// user's.
+func checkOwnAncestor(path string) error {
+	info, err := os.Stat(path)
+	if errors.Is(err, os.ErrNotExist) && path != filepath.Dir(path) {
+		return checkOwnAncestor(filepath.Dir(path))
+	}
+	if err != nil {
+		return err
+	}
+	if ownerOf(info) != uint32(os.Geteuid()) {
+		return fmt.Errorf("%s belongs to another user", path)
+	}
+	return nil
 }
 
 // copyTemplate fills the home from the template that fits the options, which it
@@ -56,7 +75,7 @@ func copyTemplate(ctx context.Context, bins binaries, h *home, opts Options) (st
 	if err != nil {
 		return "", fmt.Errorf("make a cluster template: %w", err)
 	}
-	defer lock.close()
+	defer lock.unlock()
 
 	password, err := readSmall(filepath.Join(template, passwordFile))
 	if err != nil {
@@ -91,14 +110,14 @@ func templateLock(ctx context.Context, bins binaries, cache, template string, op
 			touch(template)
 			return shared, nil
 		}
-		if err := shared.close(); err != nil {
-			return nil, err
-		}
+		shared.unlock()
 		exclusive, err := waitLock(ctx, path, syscall.LOCK_EX)
 		if err != nil {
 			return nil, err
 		}
-		if err := errors.Join(makeTemplate(ctx, bins, cache, template, opts), exclusive.close()); err != nil {
+		err = makeTemplate(ctx, bins, cache, template, opts)
+		exclusive.unlock()
+		if err != nil {
 			return nil, err
 		}
 	}

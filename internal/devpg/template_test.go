@@ -108,6 +108,23 @@ func TestPruneKeepsTheTemplatesInUse(t *testing.T) {
 	}, left)
 }
 
+func TestCacheDirRefusesAnotherUsers(t *testing.T) {
+	t.Parallel()
+
+	// What is nobody's to root is root's to anybody else.
+	base := "/"
+	if os.Geteuid() == 0 {
+		base = t.TempDir()
+		require.NoError(t, os.Lchown(base, 1, 1))
+	}
+	dir := filepath.Join(base, "home-of-devpg-test", "cache")
+
+	_, err := cacheDir(dir)
+
+	require.ErrorContains(t, err, "belongs to another user")
+	require.NoDirExists(t, dir)
+}
+
 func TestCopyTree(t *testing.T) {
 	t.Parallel()
 
