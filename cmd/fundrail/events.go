@@ -2,18 +2,24 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"strconv"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/riverqueue/river"
+	"github.com/riverqueue/river/riverdriver/riverpgxv5"
 
 	"github.com/fundrail/fundrail/internal/config"
 	"github.com/fundrail/fundrail/internal/postgres"
 	"github.com/fundrail/fundrail/internal/wallet"
+	"github.com/fundrail/fundrail/jobs"
 )
 
 type eventsCmd struct {
-	List eventsListCmd `cmd:"" help:"List stored events, the newest first."`
+	List   eventsListCmd   `cmd:"" help:"List stored events, the newest first."`
+	Replay eventsReplayCmd `cmd:"" help:"Have a stored event handled once more."`
 }
 
 type eventsListCmd struct {
@@ -77,4 +83,40 @@ func newEventLine(e postgres.Event) eventLine {
 		line.PaymentID = &e.PaymentID
 	}
 	return line
+}
+
+type eventsReplayCmd struct {
+	config.Database
+
+	Events []string `arg:"" name:"event" help:"The events' ids."`
+	JSON   bool     `help:"Print one JSON object."`
+}
+
+// Run arms events once more: a worker then handles them as if they had just come.
+func (c *eventsReplayCmd) Run(ctx context.Context, a *app) error {
+	err := withTx(ctx, c.Database, func(tx pgx.Tx) error {
+		client, err := river.NewClient(riverpgxv5.New(nil), &river.Config{})
+		if err != nil {
+			return err
+		}
+		for _, id := range c.Events {
+			if err := postgres.ReplayEvent(ctx, tx, id, a.Now()); err != nil {
+				return fmt.Errorf("%s: %w", id, err)
+			}
+			if _, err := client.InsertTx(ctx, tx, jobs.HandleEventArgs{EventID: id}, nil); err != nil {
+				return fmt.Errorf("insert job of event %s: %w", id, err)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	if c.JSON {
+		return a.printJSON(struct {
+			Replayed []string `json:"replayed"`
+		}{c.Events})
+	}
+	a.printf("%s armed; a worker handles them now\n", plural(len(c.Events), "event"))
+	return nil
 }

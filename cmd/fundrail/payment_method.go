@@ -2,15 +2,13 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"regexp"
-	"time"
 
-	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/fundrail/fundrail/internal/config"
 	"github.com/fundrail/fundrail/internal/postgres"
+	"github.com/fundrail/fundrail/internal/stripeapi"
 	"github.com/fundrail/fundrail/internal/wallet"
 )
 
@@ -20,42 +18,60 @@ type paymentMethodCmd struct {
 
 type paymentMethodAddCmd struct {
 	config.Database
+	config.Stripe
 
-	Customer    wallet.ID `required:"" placeholder:"ID" help:"Whose card it is."`
-	StripeID    string    `required:"" name:"stripe-id" placeholder:"pm_…" help:"The card at Stripe, attached to the same customer there."`
-	Brand       string    `required:"" placeholder:"visa" help:"The card's brand."`
-	Last4       string    `required:"" name:"last4" placeholder:"4242" help:"The last four digits of its number."`
-	Expires     string    `required:"" placeholder:"2030-12" help:"The year and month in which it expires."`
-	Fingerprint string    `help:"What Stripe recognizes the card's number by."`
-	Default     bool      `help:"Charge this card where none is named."`
-	JSON        bool      `help:"Print one JSON object."`
+	Customer wallet.ID `required:"" placeholder:"ID" help:"Whose card it is."`
+	StripeID string    `required:"" name:"stripe-id" placeholder:"pm_…" help:"The card at Stripe, attached to the same customer there."`
+	Default  bool      `help:"Charge this card where none is named."`
+	JSON     bool      `help:"Print one JSON object."`
 }
 
-// Run stores a payment method.
+// Run asks Stripe what card it is and stores it.
 func (c *paymentMethodAddCmd) Run(ctx context.Context, a *app) error {
-	expires, err := c.check()
-	if err != nil {
-		return err
-	}
-	m := wallet.PaymentMethod{
-		ID: wallet.NewID(), CustomerID: c.Customer, StripePaymentMethodID: c.StripeID, Brand: c.Brand, Last4: c.Last4,
-		ExpiryMonth: int(expires.Month()), ExpiryYear: expires.Year(), IsDefault: c.Default, CreatedAt: a.Now(),
-	}
-	var mode wallet.Mode
-	err = withTx(ctx, c.Database, func(tx pgx.Tx) error {
-		customer, err := postgres.GetCustomer(ctx, tx, c.Customer)
+	return withPool(ctx, c.Database, func(pool *pgxpool.Pool) error {
+		customer, err := postgres.GetCustomer(ctx, pool, c.Customer)
 		if err != nil {
 			return err
 		}
-		if customer.StripeCustomerID == "" {
-			return fmt.Errorf("customer %s has no customer at Stripe, who could own the card", c.Customer)
+		card, err := c.ask(ctx, customer)
+		if err != nil {
+			return err
 		}
-		mode = customer.Mode
-		return postgres.InsertPaymentMethod(ctx, tx, customer.OrganizationID, customer.Mode, m, c.Fingerprint)
+		m := wallet.PaymentMethod{
+			ID: wallet.NewID(), CustomerID: c.Customer, StripePaymentMethodID: card.ID, Brand: card.Brand, Last4: card.Last4,
+			ExpiryMonth: card.ExpiryMonth, ExpiryYear: card.ExpiryYear, IsDefault: c.Default, CreatedAt: a.Now(),
+		}
+		err = postgres.InsertPaymentMethod(ctx, pool, customer.OrganizationID, customer.Mode, m, card.Fingerprint)
+		if err != nil {
+			return err
+		}
+		return c.print(a, customer.Mode, m)
+	})
+}
+
+// ask has Stripe describe the card. One that is not the customer's there could
+// not be charged.
+func (c *paymentMethodAddCmd) ask(ctx context.Context, customer postgres.Customer) (stripeapi.PaymentMethod, error) {
+	client, err := stripeapi.New(stripeapi.Config{
+		Mode: customer.Mode, SecretKey: string(c.SecretKey(customer.Mode)), URL: c.StripeAPIURL,
 	})
 	if err != nil {
-		return err
+		return stripeapi.PaymentMethod{}, err
 	}
+	card, err := client.GetPaymentMethod(ctx, c.StripeID)
+	switch {
+	case err != nil:
+		return card, err
+	case card.Type != "card":
+		return card, fmt.Errorf("--stripe-id: %s is no card but %s", c.StripeID, card.Type)
+	case card.CustomerID == "" || card.CustomerID != customer.StripeCustomerID:
+		return card, fmt.Errorf("--stripe-id: Stripe has %s attached to customer %q, and customer %s is %q there",
+			c.StripeID, card.CustomerID, customer.ID, customer.StripeCustomerID)
+	}
+	return card, nil
+}
+
+func (c *paymentMethodAddCmd) print(a *app, mode wallet.Mode, m wallet.PaymentMethod) error {
 	spelled := wallet.Spell(wallet.PrefixPaymentMethod, mode, m.ID)
 	if c.JSON {
 		return a.printJSON(struct {
@@ -63,20 +79,6 @@ func (c *paymentMethodAddCmd) Run(ctx context.Context, a *app) error {
 			PaymentMethodUUID wallet.ID `json:"payment_method_uuid"`
 		}{spelled, m.ID})
 	}
-	a.printf("payment method %s\n", spelled)
+	a.printf("payment method %s, %s ending in %s\n", spelled, m.Brand, m.Last4)
 	return nil
-}
-
-var last4Form = regexp.MustCompile(`^[0-9]{4}$`)
-
-func (c *paymentMethodAddCmd) check() (expires time.Time, err error) {
-	var problems []error
-	if !last4Form.MatchString(c.Last4) {
-		problems = append(problems, fmt.Errorf("--last4: %q is not four digits", c.Last4))
-	}
-	expires, err = time.Parse("2006-01", c.Expires)
-	if err != nil {
-		problems = append(problems, fmt.Errorf("--expires: %q is not a year and month such as 2030-12", c.Expires))
-	}
-	return expires, errors.Join(problems...)
 }
