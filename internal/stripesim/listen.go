@@ -1,0 +1,70 @@
+package stripesim
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"time"
+)
+
+// Running is a simulator that answers on an address.
+type Running struct {
+	// Addr is the host and port that the listener got.
+	Addr string
+	// URL is the address to give to clients, such as http://127.0.0.1:12111.
+	URL string
+
+	http   *http.Server
+	served chan error
+	sim    *Server
+}
+
+// Listen serves the simulator on addr; port 0 picks one. When the
+// configuration has no BaseURL, hosted pages are linked under this address.
+func (s *Server) Listen(addr string) (*Running, error) {
+	var lc net.ListenConfig
+	ln, err := lc.Listen(context.Background(), "tcp", addr)
+	if err != nil {
+		return nil, fmt.Errorf("listen for the simulator: %w", err)
+	}
+	run := &Running{
+		Addr:   ln.Addr().String(),
+		URL:    "http://" + reachable(ln.Addr().String()),
+		served: make(chan error, 1),
+		sim:    s,
+	}
+	if s.cfg.BaseURL == "" {
+		s.SetBaseURL(run.URL)
+	}
+	run.http = &http.Server{Handler: s, ReadHeaderTimeout: 30 * time.Second, IdleTimeout: 5 * time.Minute}
+	go func() { run.served <- run.http.Serve(ln) }()
+	return run, nil
+}
+
+// reachable turns a listener's wildcard address into one a client can dial.
+func reachable(addr string) string {
+	host, port, err := net.SplitHostPort(addr)
+	if err != nil {
+		return addr
+	}
+	if ip := net.ParseIP(host); host == "" || ip.IsUnspecified() {
+		host = "127.0.0.1"
+	}
+	return net.JoinHostPort(host, port)
+}
+
+// Close stops answering, then closes the simulator. Requests under way get
+// until ctx ends; after that their connections are cut.
+func (r *Running) Close(ctx context.Context) error {
+	simErr := r.sim.Close(ctx) // first: it wakes requests that wait on purpose
+	err := r.http.Shutdown(ctx)
+	if err != nil {
+		err = errors.Join(err, r.http.Close())
+	}
+	if serveErr := <-r.served; !errors.Is(serveErr, http.ErrServerClosed) {
+		err = errors.Join(err, serveErr)
+	}
+	return errors.Join(simErr, err)
+}
