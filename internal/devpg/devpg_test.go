@@ -350,7 +350,7 @@ func dataDir(t *testing.T) string {
 	t.Helper()
 	a, err := serverAccount()
 	require.NoError(t, err)
-	parent, err := sharedParent(t.Context(), a, tempParents()...)
+	parent, err := sharedParent(t.Context(), a, preferredParents(false)...)
 	require.NoError(t, err)
 	dir := filepath.Join(parent, "devpg-test-"+randomHex(8))
 	require.NoError(t, os.Mkdir(dir, 0o700))

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -23,6 +24,7 @@ const ownerEnv = "FUNDRAIL_DEVPG_TEST_OWNER"
 type (
 	ownerRequest struct {
 		DataDir      string
+		TempDir      string // where no other Start looks for leftovers
 		WatchdogOnly bool
 	}
 	ownerReport struct {
@@ -64,7 +66,7 @@ func TestOwnerIsKilled(t *testing.T) {
 	t.Run("TemporaryClusterVanishes", func(t *testing.T) {
 		t.Parallel()
 
-		owner, report := startOwner(t, ownerRequest{})
+		owner, report := startOwner(t, ownerRequest{TempDir: dataDir(t)})
 		killOwner(t, owner)
 
 		requireGone(t, report)
@@ -74,7 +76,7 @@ func TestOwnerIsKilled(t *testing.T) {
 	t.Run("WatchdogAloneIsEnough", func(t *testing.T) {
 		t.Parallel()
 
-		owner, report := startOwner(t, ownerRequest{WatchdogOnly: true})
+		owner, report := startOwner(t, ownerRequest{TempDir: dataDir(t), WatchdogOnly: true})
 		killOwner(t, owner)
 
 		requireGone(t, report)
@@ -147,6 +149,9 @@ func startOwner(t *testing.T, req ownerRequest) (*exec.Cmd, ownerReport) {
 	require.NoError(t, err)
 	owner := exec.Command(os.Args[0])
 	owner.Env = append(os.Environ(), ownerEnv+"="+string(env))
+	if req.TempDir != "" {
+		owner.Env = append(owner.Env, "TMPDIR="+req.TempDir)
+	}
 	owner.Stderr = os.Stderr
 	stdin, err := owner.StdinPipe()
 	require.NoError(t, err)
@@ -169,10 +174,11 @@ func killOwner(t *testing.T, owner *exec.Cmd) {
 	_ = owner.Wait()
 }
 
-// requireGone waits until the server is gone.
+// requireGone waits until the server is gone, which takes it a moment and not the
+// ten seconds after which the watchdog removes its files regardless.
 func requireGone(t *testing.T, report ownerReport) {
 	t.Helper()
-	require.Eventually(t, func() bool { return !alive(report.PID) }, patience, tick)
+	require.Eventually(t, func() bool { return !alive(report.PID) }, 8*time.Second, tick)
 }
 
 func exists(path string) bool {

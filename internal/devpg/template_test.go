@@ -32,7 +32,7 @@ func TestSeed(t *testing.T) {
 	t.Run("IsSownOnceForAll", func(t *testing.T) {
 		t.Parallel()
 
-		cache := t.TempDir()
+		cache := dataDir(t)
 		first, sown := seed("first")
 		var group errgroup.Group
 		servers := make([]*Server, 3)
@@ -59,7 +59,7 @@ func TestSeed(t *testing.T) {
 	t.Run("LeavesNothingWhenItFails", func(t *testing.T) {
 		t.Parallel()
 
-		cache := t.TempDir()
+		cache := dataDir(t)
 		fails := &Seed{Fill: func(context.Context, *Server) error { return errors.New("no seed today") }, Key: "fails"}
 
 		_, err := Start(t.Context(), Options{Seed: fails, cache: cache})
