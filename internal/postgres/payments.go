@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
 	"github.com/fundrail/fundrail/internal/wallet"
@@ -59,10 +60,13 @@ func GetPayments(ctx context.Context, db DB, ids []wallet.ID) ([]wallet.Payment,
 // ListPayments gives up to limit payments of a wallet, newest first, beginning
 // after the payment with the id before; the zero id begins at the newest.
 func ListPayments(ctx context.Context, db DB, walletID, before wallet.ID, limit int) ([]wallet.Payment, error) {
+	if before == (wallet.ID{}) {
+		before = uuid.Max
+	}
 	rows, _ := db.Query(ctx, `
 		select `+paymentColumns+`
 		from payments p
-		where p.wallet_id = $1 and ($2 = '00000000-0000-0000-0000-000000000000' or p.id < $2)
+		where p.wallet_id = $1 and p.id < $2
 		order by p.id desc
 		limit $3`, walletID, before, limit)
 	list, err := pgx.CollectRows(rows, scanPayment)
