@@ -119,7 +119,7 @@ func writeReturnPage(c echo.Context, status int, page returnPage) error {
 	h.Set(echo.HeaderContentSecurityPolicy, returnPolicy)
 	// The address carries what Stripe appended to it.
 	h.Set(echo.HeaderReferrerPolicy, "no-referrer")
-	return c.HTMLBlob(status, b.Bytes())
+	return writeBody(c, status, echo.MIMETextHTMLCharsetUTF8, b.Bytes())
 }
 
 func sha256Base64(s string) string {
