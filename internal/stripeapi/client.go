@@ -161,21 +161,31 @@ type request struct {
 
 // call makes one call, decodes the answer into v and reports the call.
 func (c *Client) call(ctx context.Context, r request, v stripe.LastResponseSetter) error {
-	return c.send(ctx, r, encode(r.params), v)
+	_, err := c.send(ctx, r, encode(r.params), v)
+	return err
 }
 
-// send is call with parameters that are encoded already.
-func (c *Client) send(ctx context.Context, r request, body *form.Values, v stripe.LastResponseSetter) error {
+// send is call with parameters that are encoded already. It also tells what the
+// transport saw.
+func (c *Client) send(ctx context.Context, r request, body *form.Values, v stripe.LastResponseSetter) (*exchange, error) {
 	x, err := c.exchange(ctx, r, body, v)
-	kind := wallet.OutcomeSucceeded
-	if err != nil {
-		kind = err.Kind
+	if err == nil && !complete(v) {
+		err = unreadable(r.op, x)
 	}
-	c.report(r, x, kind)
 	if err != nil {
-		return err
+		c.report(r, x, err.Kind)
+		return x, err
 	}
-	return nil
+	c.report(r, x, wallet.OutcomeSucceeded)
+	return x, nil
+}
+
+// complete tells whether an answer that could be decoded is what was asked for.
+// Any JSON object can be decoded, and an empty one must not pass for an empty
+// list.
+func complete(v stripe.LastResponseSetter) bool {
+	answer, ok := v.(interface{ complete() bool })
+	return !ok || answer.complete()
 }
 
 func (c *Client) report(r request, x *exchange, kind wallet.OutcomeKind) {

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -101,7 +102,7 @@ func answer(status int, body string, header ...string) http.HandlerFunc {
 			res.Header().Set(header[i], header[i+1])
 		}
 		res.WriteHeader(status)
-		_, _ = io.WriteString(res, body)
+		_, _ = io.Copy(res, strings.NewReader(body))
 	}
 }
 

@@ -41,8 +41,11 @@ type paymentMethod struct {
 	} `json:"card"`
 }
 
+func (p *paymentMethod) id() string     { return p.ID }
+func (p *paymentMethod) complete() bool { return validID(p.ID) }
+
 func (p *paymentMethod) domain() PaymentMethod {
-	m := PaymentMethod{ID: p.ID, CustomerID: string(p.Customer), Type: p.Type}
+	m := PaymentMethod{ID: p.ID, CustomerID: p.Customer.valid(), Type: p.Type}
 	if p.Card != nil {
 		m.Brand, m.Last4, m.Fingerprint = p.Card.Brand, p.Card.Last4, p.Card.Fingerprint
 		m.ExpiryMonth, m.ExpiryYear = p.Card.ExpMonth, p.Card.ExpYear
@@ -53,6 +56,38 @@ func (p *paymentMethod) domain() PaymentMethod {
 // GetPaymentMethod reads a payment method. IsNotFound tells when there is none.
 func (c *Client) GetPaymentMethod(ctx context.Context, id string) (PaymentMethod, error) {
 	return c.askMethod(ctx, "get_payment_method", http.MethodGet, "/%s", id, nil)
+}
+
+// AttachPaymentMethod gives a payment method to a customer, whose later payments
+// can then use it. An *Error of kind declined means that the bank refused the
+// card.
+func (c *Client) AttachPaymentMethod(ctx context.Context, id, customerID string) (PaymentMethod, error) {
+	const op = "attach_payment_method"
+	if !validID(customerID) {
+		return PaymentMethod{}, invalid(op, "no customer id")
+	}
+	params := &stripe.PaymentMethodAttachParams{Customer: &customerID}
+	return c.askMethod(ctx, op, http.MethodPost, "/%s/attach", id, params)
+}
+
+// DetachPaymentMethod takes a payment method from its customer. It can never be
+// used again.
+func (c *Client) DetachPaymentMethod(ctx context.Context, id string) (PaymentMethod, error) {
+	return c.askMethod(ctx, "detach_payment_method", http.MethodPost, "/%s/detach", id, nil)
+}
+
+// ListPaymentMethods lists a customer's cards, newest first.
+func (c *Client) ListPaymentMethods(ctx context.Context, customerID string) ([]PaymentMethod, error) {
+	const op = "list_payment_methods"
+	if !validID(customerID) {
+		return nil, invalid(op, "no customer id")
+	}
+	params := &stripe.PaymentMethodListParams{
+		Customer:   &customerID,
+		ListParams: listParams(),
+		Type:       new(string(stripe.PaymentMethodTypeCard)),
+	}
+	return collect(convert(each[paymentMethod](ctx, c, op, methodsPath, params), (*paymentMethod).domain))
 }
 
 // askMethod makes a call about one payment method that answers with it.

@@ -17,7 +17,7 @@ func sortIntent(in *intent, requestID string) wallet.Outcome {
 		return o
 	}
 	o.IntentID = in.ID
-	o.ChargeID = chargeID(in.LatestCharge)
+	o.ChargeID = in.LatestCharge.valid()
 	o.PaymentID = parseID(in.Metadata.PaymentID)
 
 	switch stripe.PaymentIntentStatus(in.Status) {
@@ -91,7 +91,7 @@ func sortFailure(e *Error) wallet.Outcome {
 		embedded.Status == string(stripe.PaymentIntentStatusSucceeded)) {
 		return sortIntent(embedded, e.RequestID)
 	}
-	o := wallet.Outcome{Kind: e.Kind, ChargeID: chargeID(e.problem.Charge), RequestID: e.RequestID}
+	o := wallet.Outcome{Kind: e.Kind, ChargeID: e.problem.Charge.valid(), RequestID: e.RequestID}
 	if embedded != nil && validID(embedded.ID) {
 		o.IntentID = embedded.ID
 		o.PaymentID = parseID(embedded.Metadata.PaymentID)
@@ -181,13 +181,6 @@ func paymentMethodMissing(e *Error) bool {
 
 func missingPaymentMethod() wallet.Failure {
 	return wallet.Failure{Code: wallet.FailurePaymentMethodMissing, Message: "The payment method no longer exists."}
-}
-
-func chargeID(r ref) string {
-	if id := string(r); validID(id) {
-		return id
-	}
-	return ""
 }
 
 // unreadIntent is the outcome of a look at an intent that failed. Whatever the

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"strings"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/stripe/stripe-go/v76"
@@ -90,7 +91,23 @@ func (r *ref) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
+// valid is the id, if it can be one of Stripe's.
+func (r ref) valid() string {
+	if id := string(r); validID(id) {
+		return id
+	}
+	return ""
+}
+
 func upper(currency string) wallet.Currency { return wallet.Currency(strings.ToUpper(currency)) }
+
+// seconds reads Stripe's times. Zero means none.
+func seconds(s int64) time.Time {
+	if s == 0 {
+		return time.Time{}
+	}
+	return time.Unix(s, 0).UTC()
+}
 
 // maxID is the longest id that Stripe promises to make.
 const maxID = 255

@@ -1,0 +1,68 @@
+package stripeapi
+
+import (
+	"context"
+	"iter"
+	"time"
+
+	"github.com/stripe/stripe-go/v76"
+
+	"github.com/fundrail/fundrail/internal/wallet"
+)
+
+// Charge is one attempt to take money, as Stripe recorded it.
+type Charge struct {
+	// ID and IntentID are Stripe's ids. A charge that was made without a
+	// PaymentIntent has no IntentID.
+	ID       string
+	IntentID string
+	// PaymentID is ours, from the metadata that the charge has from its intent,
+	// and zero when it has none.
+	PaymentID wallet.ID
+	// Amount, AmountCaptured and AmountRefunded are in minor units of Currency.
+	Amount         int64
+	AmountCaptured int64
+	AmountRefunded int64
+	Currency       wallet.Currency
+	// Status is Stripe's word: succeeded, pending or failed.
+	Status    string
+	Disputed  bool
+	CreatedAt time.Time
+}
+
+type charge struct {
+	ID             string   `json:"id"`
+	Amount         int64    `json:"amount"`
+	AmountCaptured int64    `json:"amount_captured"`
+	AmountRefunded int64    `json:"amount_refunded"`
+	Created        int64    `json:"created"`
+	Currency       string   `json:"currency"`
+	Disputed       bool     `json:"disputed"`
+	Metadata       metadata `json:"metadata"`
+	PaymentIntent  ref      `json:"payment_intent"`
+	Status         string   `json:"status"`
+}
+
+func (c *charge) id() string { return c.ID }
+
+func (c *charge) domain() Charge {
+	return Charge{
+		ID:             c.ID,
+		IntentID:       c.PaymentIntent.valid(),
+		PaymentID:      parseID(c.Metadata.PaymentID),
+		Amount:         c.Amount,
+		AmountCaptured: c.AmountCaptured,
+		AmountRefunded: c.AmountRefunded,
+		Currency:       upper(c.Currency),
+		Status:         word(c.Status),
+		Disputed:       c.Disputed,
+		CreatedAt:      seconds(c.Created),
+	}
+}
+
+// ListCharges goes through all charges created in a window, newest first, ours
+// and others'.
+func (c *Client) ListCharges(ctx context.Context, w Window) iter.Seq2[Charge, error] {
+	params := &stripe.ChargeListParams{CreatedRange: w.params(), ListParams: listParams()}
+	return convert(each[charge](ctx, c, "list_charges", "/v1/charges", params), (*charge).domain)
+}
