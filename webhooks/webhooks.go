@@ -60,7 +60,7 @@ func (h *Handler) receive(c echo.Context) error {
 		h.Log.WarnContext(ctx, "event with a bad signature refused", slog.Int("bytes", len(body)))
 		return refuse(c, http.StatusBadRequest, "The signature does not fit the event, or is too old.")
 	}
-	in, err := Parse(body, mode)
+	in, err := jobs.ParseEvent(body, mode)
 	if err != nil {
 		// The signature was good: somebody has to look at this.
 		h.Log.ErrorContext(ctx, "signed event refused", slog.Any("error", err))

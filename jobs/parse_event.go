@@ -1,4 +1,4 @@
-package webhooks
+package jobs
 
 import (
 	"encoding/json"
@@ -11,10 +11,9 @@ import (
 
 	"github.com/fundrail/fundrail/internal/postgres"
 	"github.com/fundrail/fundrail/internal/wallet"
-	"github.com/fundrail/fundrail/jobs"
 )
 
-// What a signed body can be wrong with.
+// What can be wrong with the body of an event.
 var (
 	ErrNotAnEvent = errors.New("not a Stripe event")
 	ErrOtherMode  = errors.New("event of the other mode")
@@ -39,25 +38,25 @@ type envelope struct {
 	Type     string `json:"type"`
 }
 
-// Parse reads an event whose signature belongs to mode, whether it came by
+// ParseEvent reads an event whose signature belongs to mode, whether it came by
 // webhook or from Stripe's list of events. It returns ErrOtherMode for an event
 // of the other mode, and ErrNotAnEvent for anything that is no event.
-func Parse(body []byte, mode wallet.Mode) (jobs.Intake, error) {
+func ParseEvent(body []byte, mode wallet.Mode) (Intake, error) {
 	var e envelope
 	if err := json.Unmarshal(body, &e); err != nil {
-		return jobs.Intake{}, fmt.Errorf("%w: %w", ErrNotAnEvent, err)
+		return Intake{}, fmt.Errorf("%w: %w", ErrNotAnEvent, err)
 	}
 	const longest = 255 // of any id or type at Stripe
 	if e.Object != "event" || e.ID == "" || len(e.ID) > longest || e.Type == "" || len(e.Type) > longest ||
 		len(e.Data.Object.ID) > longest || len(e.APIVersion) > longest || strings.ContainsRune(e.ID+e.Type+e.Data.Object.ID+e.APIVersion, 0) {
-		return jobs.Intake{}, ErrNotAnEvent
+		return Intake{}, ErrNotAnEvent
 	}
 	const latest = 1 << 33 // the year 2242; far later ones do not fit a timestamp
 	if e.Created < 0 || e.Created > latest {
-		return jobs.Intake{}, ErrNotAnEvent
+		return Intake{}, ErrNotAnEvent
 	}
 	if e.Livemode != (mode == wallet.ModeLive) {
-		return jobs.Intake{}, fmt.Errorf("%w: %s", ErrOtherMode, e.ID)
+		return Intake{}, fmt.Errorf("%w: %s", ErrOtherMode, e.ID)
 	}
 	event := postgres.Event{
 		APIVersion: e.APIVersion,
@@ -74,7 +73,7 @@ func Parse(body []byte, mode wallet.Mode) (jobs.Intake, error) {
 	if actsOn(e.Type) && event.StripePaymentIntentID != "" {
 		event.Status = postgres.EventPending
 	}
-	return jobs.Intake{Event: event, Needless: strings.HasPrefix(e.Type, "payment_intent.")}, nil
+	return Intake{Event: event, Needless: strings.HasPrefix(e.Type, "payment_intent.")}, nil
 }
 
 // actsOn tells whether an event of the type can be news: whether it tells of a
