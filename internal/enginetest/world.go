@@ -1,0 +1,205 @@
+package enginetest
+
+import (
+	"context"
+	"log/slog"
+	"net/http/httptest"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/labstack/echo/v4"
+	"github.com/riverqueue/river"
+	"github.com/riverqueue/river/rivertype"
+	"github.com/stretchr/testify/require"
+
+	"github.com/fundrail/fundrail/internal/postgres"
+	"github.com/fundrail/fundrail/internal/stripeapi"
+	"github.com/fundrail/fundrail/internal/stripesim"
+	"github.com/fundrail/fundrail/internal/stripesim/simtest"
+	"github.com/fundrail/fundrail/internal/testdb"
+	"github.com/fundrail/fundrail/internal/testfactory"
+	"github.com/fundrail/fundrail/internal/wallet"
+	"github.com/fundrail/fundrail/jobs"
+	"github.com/fundrail/fundrail/webhooks"
+)
+
+// WebhookSecret signs the events that a World's simulator sends.
+const WebhookSecret = "whsec_enginetest"
+
+// Timeout is how long a World's calls to Stripe may take: short, so that a test
+// can wait for a lost answer.
+const Timeout = 500 * time.Millisecond
+
+// Clock is real time plus what a test has put on top.
+type Clock struct{ offset atomic.Int64 }
+
+// Now is the time on the clock.
+func (c *Clock) Now() time.Time { return time.Now().Add(time.Duration(c.offset.Load())) }
+
+// Advance moves the clock on.
+func (c *Clock) Advance(d time.Duration) { c.offset.Add(int64(d)) }
+
+// World is an engine with workers, a simulated Stripe whose events reach it, and
+// a merchant whose customer is known to both.
+type World struct {
+	*Bundle
+	Clock    *Clock
+	Merchant testfactory.Merchant
+	Sim      *simtest.Sim
+	Stripe   *stripeapi.Client
+	// WebhookURL is where events are taken in.
+	WebhookURL string
+
+	tb testing.TB
+}
+
+// NewWorld makes a World that ends with the test.
+func NewWorld(tb testing.TB) *World {
+	tb.Helper()
+
+	w := &World{Clock: &Clock{}, tb: tb}
+	w.Sim = simtest.New(tb, simtest.WithNow(w.Clock.Now))
+	var err error
+	w.Stripe, err = stripeapi.New(stripeapi.Config{
+		Mode: wallet.ModeTest, SecretKey: simtest.Key, URL: w.Sim.URL, Timeout: Timeout,
+	})
+	require.NoError(tb, err)
+	pool := testdb.New(tb)
+	w.Merchant = testfactory.NewMerchant(tb, pool, testfactory.MerchantOpts{})
+	_, err = w.Sim.CreateCustomer(stripesim.NewCustomer{ID: w.Merchant.Customer.StripeCustomerID})
+	require.NoError(tb, err)
+	w.Bundle = New(tb, Options{
+		Log:    slog.New(slog.DiscardHandler),
+		Now:    w.Clock.Now,
+		Pool:   pool,
+		Stripe: map[wallet.Mode]jobs.Stripe{wallet.ModeTest: w.Stripe},
+		Work:   true,
+	})
+
+	e := echo.New()
+	(&webhooks.Handler{
+		Intake: w.Engine, Log: slog.New(slog.DiscardHandler), Now: w.Clock.Now,
+		Secrets: map[wallet.Mode][]string{wallet.ModeTest: {WebhookSecret}},
+	}).Register(e)
+	server := httptest.NewServer(e)
+	tb.Cleanup(server.Close)
+	w.WebhookURL = server.URL + webhooks.Path
+	w.Sim.SetWebhook(w.WebhookURL, WebhookSecret)
+	return w
+}
+
+// Card saves one of Stripe's test cards, such as pm_card_visa, for the customer.
+func (w *World) Card(card string) wallet.PaymentMethod {
+	w.tb.Helper()
+
+	m := testfactory.PaymentMethod(w.tb, w.Pool, testfactory.PaymentMethodOpts{Customer: w.Merchant.Customer})
+	_, err := w.Sim.CreatePaymentMethod(stripesim.SavedCard{
+		Card: card, Customer: w.Merchant.Customer.StripeCustomerID, ID: m.StripePaymentMethodID,
+	})
+	require.NoError(w.tb, err)
+	return m
+}
+
+// Fund accepts a payment of 25.00 with a card, and so has it charged.
+func (w *World) Fund(card wallet.PaymentMethod) wallet.ID {
+	w.tb.Helper()
+
+	m := w.Merchant
+	m.PaymentMethod = card
+	p := testfactory.NewPayment(testfactory.PaymentOpts{CreatedAt: w.Clock.Now(), Merchant: m})
+	accepted, err := w.Engine.Accept(w.tb.Context(), p)
+	require.NoError(w.tb, err)
+	require.True(w.tb, accepted)
+	return p.ID
+}
+
+// Await waits until the payment stands at a status.
+func (w *World) Await(id wallet.ID, status wallet.PaymentStatus) wallet.Payment {
+	w.tb.Helper()
+
+	var p wallet.Payment
+	require.Eventually(w.tb, func() bool {
+		var err error
+		p, err = postgres.GetPayment(context.Background(), w.Pool, id)
+		return err == nil && p.Status == status
+	}, 15*time.Second, 5*time.Millisecond, "payment should come to %s", status)
+	return p
+}
+
+// Work inserts a job and waits until it is done, one way or the other.
+func (w *World) Work(args river.JobArgs) *rivertype.JobRow {
+	w.tb.Helper()
+
+	inserted, err := w.River.Insert(w.tb.Context(), args, nil)
+	require.NoError(w.tb, err)
+	return w.AwaitJob(inserted.Job.ID)
+}
+
+// AwaitJob waits until a job's attempt has ended.
+func (w *World) AwaitJob(id int64) *rivertype.JobRow {
+	w.tb.Helper()
+
+	var job *rivertype.JobRow
+	require.Eventually(w.tb, func() bool {
+		var err error
+		job, err = w.River.JobGet(context.Background(), id)
+		return err == nil && job.Attempt > 0 && job.State != rivertype.JobStateRunning && job.State != rivertype.JobStateAvailable
+	}, 15*time.Second, 5*time.Millisecond, "job %d should end", id)
+	return job
+}
+
+// Balance is the balance of the merchant's wallet.
+func (w *World) Balance() int64 {
+	w.tb.Helper()
+
+	found, err := postgres.GetWallet(w.tb.Context(), w.Pool, w.Merchant.Wallet.ID)
+	require.NoError(w.tb, err)
+	return found.Balance
+}
+
+// RequireBooksBalance audits the database, and holds it against the simulator:
+// each intent that took money is credited once, and nothing else is.
+func (w *World) RequireBooksBalance() {
+	w.tb.Helper()
+
+	report, err := postgres.Audit(w.tb.Context(), w.Pool)
+	require.NoError(w.tb, err)
+	require.Empty(w.tb, report.Findings)
+	var received int64
+	for _, in := range w.Sim.Intents(false) {
+		received += in.AmountReceived
+	}
+	require.Equal(w.tb, received, w.Balance(), "what Stripe took is what the wallet has")
+}
+
+// Payment is the payment as it stands.
+func (w *World) Payment(id wallet.ID) wallet.Payment {
+	w.tb.Helper()
+
+	p, err := postgres.GetPayment(w.tb.Context(), w.Pool, id)
+	require.NoError(w.tb, err)
+	return p
+}
+
+// AwaitEvent waits until a stored event has been looked after.
+func (w *World) AwaitEvent(id string) postgres.Event {
+	w.tb.Helper()
+
+	var e postgres.Event
+	require.Eventually(w.tb, func() bool {
+		var err error
+		e, err = postgres.GetEvent(context.Background(), w.Pool, id)
+		return err == nil && e.Status != postgres.EventPending
+	}, 15*time.Second, 5*time.Millisecond, "event %s should be handled", id)
+	return e
+}
+
+// AwaitIntent waits until an intent stands at a status at Stripe.
+func (w *World) AwaitIntent(id, status string) {
+	w.tb.Helper()
+
+	require.Eventually(w.tb, func() bool {
+		return string(w.Sim.MustIntent(id).Status) == status
+	}, 15*time.Second, 5*time.Millisecond, "intent should come to %s", status)
+}

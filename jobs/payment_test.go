@@ -1,0 +1,398 @@
+package jobs_test
+
+import (
+	"encoding/json"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"github.com/stripe/stripe-go/v76"
+
+	"github.com/fundrail/fundrail/internal/enginetest"
+	"github.com/fundrail/fundrail/internal/postgres"
+	"github.com/fundrail/fundrail/internal/stripesim"
+	"github.com/fundrail/fundrail/internal/wallet"
+	"github.com/fundrail/fundrail/jobs"
+)
+
+const intents = "/v1/payment_intents"
+
+var createIntent = stripesim.Match{Method: http.MethodPost, Path: intents}
+
+func TestPayment(t *testing.T) {
+	t.Parallel()
+
+	t.Run("CardThatCompletesAtOnce", func(t *testing.T) {
+		t.Parallel()
+
+		w := enginetest.NewWorld(t)
+		id := w.Fund(w.Card("pm_card_visa"))
+
+		p, err := w.Engine.Wait(t.Context(), id, 15*time.Second)
+
+		require.NoError(t, err)
+		require.Equal(t, wallet.PaymentSucceeded, p.Status)
+		require.EqualValues(t, 2500, *p.BalanceAfter)
+		in := w.Sim.MustIntent(p.StripePaymentIntentID)
+		require.Equal(t, id.String(), in.Metadata.Get("payment_id"))
+		require.Equal(t, p.WalletID.String(), in.Metadata.Get("wallet_id"))
+		require.Equal(t, p.OrganizationID.String(), in.Metadata.Get("organization_id"))
+		w.Sim.DrainAll()
+		require.EqualValues(t, 1, w.Sim.Requests()["POST "+intents], "%v", w.Sim.Requests())
+		w.RequireBooksBalance()
+	})
+
+	t.Run("ChallengePassed", func(t *testing.T) {
+		t.Parallel()
+
+		w := enginetest.NewWorld(t)
+		id := w.Fund(w.Card("pm_card_authenticationRequired"))
+		p, err := w.Engine.Wait(t.Context(), id, 15*time.Second)
+		require.NoError(t, err)
+		require.Equal(t, wallet.PaymentRequiresAction, p.Status)
+		require.Contains(t, p.RedirectURL, p.StripePaymentIntentID)
+		require.Zero(t, w.Balance())
+
+		require.Equal(t, "succeeded", w.Sim.Challenge(p.StripePaymentIntentID, true))
+
+		w.Await(id, wallet.PaymentSucceeded)
+		w.RequireBooksBalance()
+	})
+
+	t.Run("ChallengeFailed", func(t *testing.T) {
+		t.Parallel()
+
+		w := enginetest.NewWorld(t)
+		id := w.Fund(w.Card("pm_card_authenticationRequired"))
+		p := w.Await(id, wallet.PaymentRequiresAction)
+
+		w.Sim.Challenge(p.StripePaymentIntentID, false)
+
+		p = w.Await(id, wallet.PaymentFailed)
+		require.Equal(t, wallet.FailureAuthentication, p.Failure.Code)
+		w.AwaitIntent(p.StripePaymentIntentID, "canceled")
+		w.RequireBooksBalance()
+	})
+
+	t.Run("DeclinedCard", func(t *testing.T) {
+		t.Parallel()
+
+		w := enginetest.NewWorld(t)
+		card := w.Card("pm_card_visa_chargeDeclinedInsufficientFunds")
+		p := w.Await(w.Fund(card), wallet.PaymentFailed)
+
+		require.Equal(t, "card_declined", p.Failure.Code)
+		require.Equal(t, "insufficient_funds", p.Failure.DeclineCode)
+		w.AwaitIntent(p.StripePaymentIntentID, "canceled")
+		w.Sim.DrainAll()
+		w.RequireBooksBalance()
+	})
+
+	t.Run("CardThatIsGone", func(t *testing.T) {
+		t.Parallel()
+
+		w := enginetest.NewWorld(t)
+		card := w.Card("pm_card_visa")
+		_, err := w.Sim.Client().PaymentMethods.Detach(card.StripePaymentMethodID, nil)
+		require.NoError(t, err)
+
+		p := w.Await(w.Fund(card), wallet.PaymentFailed)
+
+		require.Equal(t, wallet.FailurePaymentMethodMissing, p.Failure.Code)
+		w.RequireBooksBalance()
+	})
+
+	t.Run("AbandonedChallengeIsCanceledAtItsDeadline", func(t *testing.T) {
+		t.Parallel()
+
+		w := enginetest.NewWorld(t)
+		id := w.Fund(w.Card("pm_card_authenticationRequired"))
+		p := w.Await(id, wallet.PaymentRequiresAction)
+
+		w.Clock.Advance(23 * time.Hour)
+		w.Work(jobs.CheckPaymentArgs{PaymentID: id})
+		w.Await(id, wallet.PaymentRequiresAction)
+		w.Clock.Advance(2 * time.Hour)
+		w.Work(jobs.EnqueueChecksArgs{})
+
+		p = w.Await(id, wallet.PaymentCanceled)
+		require.Equal(t, wallet.FailureCanceled, p.Failure.Code)
+		require.Equal(t, "canceled", string(w.Sim.MustIntent(p.StripePaymentIntentID).Status))
+		w.RequireBooksBalance()
+	})
+
+	t.Run("CancelThatLosesToSuccessSettles", func(t *testing.T) {
+		t.Parallel()
+
+		w := enginetest.NewWorld(t)
+		w.Sim.WebhookFault(stripesim.WebhookFault{Kind: stripesim.HookDrop})
+		id := w.Fund(w.Card("pm_card_authenticationRequired"))
+		p := w.Await(id, wallet.PaymentRequiresAction)
+		// The look sees an open challenge, which is passed before the cancel.
+		w.Sim.Fault(stripesim.Fault{
+			Delay: stripesim.Duration(enginetest.Timeout / 2),
+			Dice:  stripesim.Dice{Count: 1},
+			Kind:  stripesim.FaultLatency,
+			Match: stripesim.Match{Method: http.MethodGet, Path: intents + "/*"},
+			When:  stripesim.After,
+		})
+		w.Clock.Advance(25 * time.Hour)
+		looks := w.Sim.Requests()["GET "+intents+"/{id}"]
+		job, err := w.River.Insert(t.Context(), jobs.CheckPaymentArgs{PaymentID: id}, nil)
+		require.NoError(t, err)
+		require.Eventually(t, func() bool { return w.Sim.Requests()["GET "+intents+"/{id}"] > looks }, 10*time.Second, time.Millisecond)
+		w.Sim.Challenge(p.StripePaymentIntentID, true)
+		w.AwaitJob(job.Job.ID)
+
+		w.Await(id, wallet.PaymentSucceeded)
+		require.EqualValues(t, 1, w.Sim.Requests()["POST "+intents+"/{id}/cancel"])
+		w.RequireBooksBalance()
+	})
+}
+
+// TestLostAnswer has Stripe's answer to the charge lost in every way there is. The
+// money moves once at most, and the wallet has it.
+func TestLostAnswer(t *testing.T) {
+	t.Parallel()
+
+	for name, fault := range map[string]stripesim.Fault{
+		"HangAfterTheEffect":     {Kind: stripesim.FaultHang, When: stripesim.After, Delay: stripesim.Duration(2 * enginetest.Timeout)},
+		"ResetAfterTheEffect":    {Kind: stripesim.FaultReset, When: stripesim.After},
+		"ResetBeforeTheEffect":   {Kind: stripesim.FaultReset, When: stripesim.Before},
+		"UnreadableAnswer":       {Kind: stripesim.FaultBody, When: stripesim.After, Body: stripesim.BodyTruncated},
+		"ServerErrorAfter":       {Kind: stripesim.FaultStatus, When: stripesim.After, Status: 500},
+		"ServerErrorBefore":      {Kind: stripesim.FaultStatus, When: stripesim.Before, Status: 502, HTML: true},
+		"RateLimit":              {Kind: stripesim.FaultStatus, Status: 429, Code: "rate_limit"},
+		"LockTimeout":            {Kind: stripesim.FaultStatus, Status: 429, Code: "lock_timeout"},
+		"KeyInUse":               {Kind: stripesim.FaultStatus, Status: 409},
+		"CredentialsRefused":     {Kind: stripesim.FaultStatus, Status: 401},
+		"StoredErrorAfterEffect": {Kind: stripesim.FaultStatus, When: stripesim.After, Status: 500, Stored: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+
+			w := enginetest.NewWorld(t)
+			fault.Match, fault.Dice = createIntent, stripesim.Dice{Count: 1}
+			rule := w.Sim.Fault(fault)
+
+			id := w.Fund(w.Card("pm_card_visa"))
+
+			w.Await(id, wallet.PaymentSucceeded)
+			require.Equal(t, 1, w.Sim.Applied(rule), "the fault has struck")
+			require.Len(t, w.Sim.IntentsWith("payment_id", id.String()), 1)
+			w.RequireBooksBalance()
+		})
+	}
+}
+
+func TestCheckPayment(t *testing.T) {
+	t.Parallel()
+
+	silence := stripesim.WebhookFault{Kind: stripesim.HookDrop}
+
+	t.Run("WebhookNeverCame", func(t *testing.T) {
+		t.Parallel()
+
+		w := enginetest.NewWorld(t)
+		w.Sim.WebhookFault(silence)
+		id := w.Fund(w.Card("pm_card_authenticationRequired"))
+		p := w.Await(id, wallet.PaymentRequiresAction)
+		w.Sim.Challenge(p.StripePaymentIntentID, true)
+
+		w.Work(jobs.EnqueueChecksArgs{})
+		require.Equal(t, wallet.PaymentRequiresAction, w.Payment(id).Status, "it is not due yet")
+		w.Clock.Advance(postgres.FirstCheckAfter)
+		w.Work(jobs.EnqueueChecksArgs{})
+
+		w.Await(id, wallet.PaymentSucceeded)
+		w.RequireBooksBalance()
+	})
+
+	t.Run("StoredErrorIsNotRepeatedForEver", func(t *testing.T) {
+		t.Parallel()
+
+		// The charge happened, its key answers 500 for ever and no event comes.
+		// Only the list of intents can tell, and it does once the key is too old.
+		w := enginetest.NewWorld(t)
+		w.Sim.WebhookFault(silence)
+		w.Sim.Fault(stripesim.Fault{
+			Dice: stripesim.Dice{Count: 1}, Kind: stripesim.FaultStatus, Match: createIntent,
+			Status: 500, Stored: true, When: stripesim.After,
+		})
+		id := w.Fund(w.Card("pm_card_visa"))
+		w.Await(id, wallet.PaymentProcessing)
+		w.Clock.Advance(23 * time.Hour)
+
+		w.Work(jobs.CheckPaymentArgs{PaymentID: id})
+
+		w.Await(id, wallet.PaymentSucceeded)
+		w.RequireBooksBalance()
+	})
+
+	t.Run("AbsenceCancelsNothing", func(t *testing.T) {
+		t.Parallel()
+
+		w := enginetest.NewWorld(t)
+		w.Sim.Fault(stripesim.Fault{Kind: stripesim.FaultStatus, Match: createIntent, Status: 500, When: stripesim.Before})
+		id := w.Fund(w.Card("pm_card_visa"))
+		w.Await(id, wallet.PaymentProcessing)
+		w.Clock.Advance(24 * time.Hour)
+		requests := w.Sim.Requests()["POST "+intents]
+
+		w.Work(jobs.CheckPaymentArgs{PaymentID: id})
+
+		require.Equal(t, wallet.PaymentProcessing, w.Payment(id).Status)
+		require.LessOrEqual(t, w.Sim.Requests()["POST "+intents]-requests, int64(1),
+			"the check itself charges nothing when the key may be forgotten")
+	})
+}
+
+func TestHandleEvent(t *testing.T) {
+	t.Parallel()
+
+	t.Run("DuplicatesAndDisorder", func(t *testing.T) {
+		t.Parallel()
+
+		w := enginetest.NewWorld(t)
+		id := w.Fund(w.Card("pm_card_authenticationRequired"))
+		p := w.Await(id, wallet.PaymentRequiresAction)
+		w.Sim.Challenge(p.StripePaymentIntentID, true)
+		w.Await(id, wallet.PaymentSucceeded)
+		w.Sim.DrainAll()
+		var ids []string
+		for _, e := range w.Sim.Events(false) {
+			ids = append(ids, e.ID)
+		}
+
+		require.NoError(t, w.Sim.Replay(ids, stripesim.ReplayOptions{Concurrent: true, Seed: 7, Times: 10}))
+		w.Sim.DrainAll()
+
+		require.EqualValues(t, 2500, w.Balance())
+		w.RequireBooksBalance()
+	})
+
+	t.Run("EventBeforeTheAnswerWithALostAnswer", func(t *testing.T) {
+		t.Parallel()
+
+		w := enginetest.NewWorld(t)
+		w.Sim.WebhookFault(stripesim.WebhookFault{Kind: stripesim.HookBeforeAnswer})
+		w.Sim.Fault(stripesim.Fault{
+			Kind: stripesim.FaultStatus, Match: createIntent, Status: 500, Stored: true, When: stripesim.After,
+		})
+		id := w.Fund(w.Card("pm_card_visa"))
+
+		w.Await(id, wallet.PaymentSucceeded)
+
+		w.RequireBooksBalance()
+	})
+
+	t.Run("ForgedEventMovesNothing", func(t *testing.T) {
+		t.Parallel()
+
+		w := enginetest.NewWorld(t)
+		id := w.Fund(w.Card("pm_card_authenticationRequired"))
+		p := w.Await(id, wallet.PaymentRequiresAction)
+		w.Sim.DrainAll()
+		for name, object := range map[string]map[string]any{
+			"evt_forged_own":     {"id": p.StripePaymentIntentID, "status": "succeeded", "amount_received": 2500},
+			"evt_forged_missing": {"id": "pi_3NotThere", "status": "succeeded", "metadata": map[string]any{"payment_id": id.String()}},
+		} {
+			object["object"] = "payment_intent"
+			body, err := json.Marshal(map[string]any{
+				"id": name, "object": "event", "type": "payment_intent.succeeded", "created": time.Now().Unix(),
+				"data": map[string]any{"object": object},
+			})
+			require.NoError(t, err)
+			status, err := w.Sim.Forge(t.Context(), stripesim.Forgery{Body: body, Secret: enginetest.WebhookSecret})
+			require.NoError(t, err)
+			require.Equal(t, http.StatusOK, status)
+			w.AwaitEvent(name)
+		}
+
+		require.Equal(t, wallet.PaymentRequiresAction, w.Payment(id).Status)
+		require.Zero(t, w.Balance())
+	})
+
+	t.Run("IntentOfSomebodyElseMovesNothing", func(t *testing.T) {
+		t.Parallel()
+
+		// Somebody who stole the secret points at an intent that was really paid,
+		// by another program on the same account, and names our payment.
+		w := enginetest.NewWorld(t)
+		w.Sim.Fault(stripesim.Fault{Kind: stripesim.FaultStatus, Match: createIntent, Status: 401})
+		id := w.Fund(w.Card("pm_card_visa"))
+		w.Sim.ClearFaults()
+		other := paidIntent(t, w)
+		body, err := json.Marshal(map[string]any{
+			"id": "evt_forged", "object": "event", "type": "payment_intent.succeeded", "created": time.Now().Unix(),
+			"data": map[string]any{"object": map[string]any{
+				"id": other, "object": "payment_intent", "metadata": map[string]any{"payment_id": id.String()},
+			}},
+		})
+		require.NoError(t, err)
+
+		_, err = w.Sim.Forge(t.Context(), stripesim.Forgery{Body: body, Secret: enginetest.WebhookSecret})
+
+		require.NoError(t, err)
+		note := w.AwaitEvent("evt_forged").Note
+		p := w.Payment(id)
+		require.NotEqual(t, other, p.StripePaymentIntentID)
+		if p.Status != wallet.PaymentSucceeded { // otherwise the charge's retry was quicker
+			require.Equal(t, "the intent does not name the payment", note)
+		}
+	})
+
+	t.Run("SuccessAfterWeGaveUp", func(t *testing.T) {
+		t.Parallel()
+
+		w := enginetest.NewWorld(t)
+		id := w.Fund(w.Card("pm_card_authenticationRequired"))
+		p := w.Await(id, wallet.PaymentRequiresAction)
+		_, err := postgres.ApplyOutcomes(t.Context(), w.Pool, []postgres.Settlement{{
+			Cause: wallet.Cause{Kind: wallet.CauseOperator, ID: "ada"}, Now: w.Clock.Now(), PaymentID: id,
+			Outcome: wallet.Outcome{Kind: wallet.OutcomeCanceled, IntentID: p.StripePaymentIntentID},
+		}})
+		require.NoError(t, err)
+
+		w.Sim.Challenge(p.StripePaymentIntentID, true)
+
+		w.Await(id, wallet.PaymentSucceeded)
+		w.RequireBooksBalance()
+	})
+}
+
+// TestNothingSecretIsKept looks for client secrets in everything that a lost or
+// refused charge leaves in the database.
+func TestNothingSecretIsKept(t *testing.T) {
+	t.Parallel()
+
+	w := enginetest.NewWorld(t)
+	w.Sim.WebhookFault(stripesim.WebhookFault{Kind: stripesim.HookDrop})
+	w.Sim.Fault(stripesim.Fault{
+		Dice: stripesim.Dice{Count: 1}, Kind: stripesim.FaultBody, Match: createIntent, When: stripesim.After,
+		Body: stripesim.BodyTruncated,
+	})
+	w.Await(w.Fund(w.Card("pm_card_visa_chargeDeclined")), wallet.PaymentFailed)
+	w.Await(w.Fund(w.Card("pm_card_visa")), wallet.PaymentSucceeded)
+
+	for _, table := range []string{"river_job", "payments", "payment_moves", "payment_methods", "wallet_transactions"} {
+		var text string
+		require.NoError(t, w.Pool.QueryRow(t.Context(), `select coalesce(string_agg(t::text, ' '), '') from `+table+` t`).Scan(&text))
+		require.NotEmpty(t, text, table)
+		require.False(t, strings.Contains(text, "_secret_"), table)
+	}
+}
+
+// paidIntent is an intent that somebody else made and that has succeeded.
+func paidIntent(t *testing.T, w *enginetest.World) string {
+	t.Helper()
+
+	in, err := w.Sim.Client().PaymentIntents.New(&stripe.PaymentIntentParams{
+		Amount: stripe.Int64(2500), Confirm: stripe.Bool(true), Currency: stripe.String("usd"),
+		PaymentMethod: stripe.String("pm_card_visa"), PaymentMethodTypes: []*string{stripe.String("card")},
+	})
+	require.NoError(t, err)
+	return in.ID
+}
