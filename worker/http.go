@@ -1,0 +1,65 @@
+package worker
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/fundrail/fundrail/internal/api"
+	"github.com/fundrail/fundrail/internal/wallet"
+	"github.com/fundrail/fundrail/migrations"
+	"github.com/fundrail/fundrail/webhooks"
+)
+
+// newServer puts every route on one server.
+func newServer(s *service, publicURL string) *http.Server {
+	e := api.NewEcho(s.Log)
+	(&api.Server{
+		DB:        s.pool,
+		FundWait:  s.Settings.FundWait,
+		Log:       s.Log,
+		Now:       s.Now,
+		Payments:  s.engine,
+		PublicURL: publicURL,
+		RateLimit: s.Settings.RateLimitPerMinute,
+	}).Register(e)
+	(&webhooks.Handler{
+		Intake:  s.engine,
+		Log:     s.Log,
+		Now:     s.Now,
+		Secrets: webhookSecrets(s),
+	}).Register(e)
+	// For the supervisor: the process is alive.
+	e.GET("/healthz", func(c echo.Context) error { return c.String(http.StatusOK, "ok\n") })
+	// For the load balancer: requests can be served.
+	e.GET("/readyz", s.ready)
+	server := api.NewHTTPServer(e)
+	server.ErrorLog = slog.NewLogLogger(s.Log.Handler(), slog.LevelWarn)
+	return server
+}
+
+func webhookSecrets(s *service) map[wallet.Mode][]string {
+	secrets := make(map[wallet.Mode][]string)
+	for _, mode := range wallet.Modes {
+		for _, secret := range s.Settings.WebhookSecrets(mode) {
+			secrets[mode] = append(secrets[mode], string(secret))
+		}
+	}
+	return secrets
+}
+
+// ready answers 200 when the database answers and has the schema that this
+// program knows, and 503 otherwise.
+func (s *service) ready(c echo.Context) error {
+	const limit = 2 * time.Second
+	ctx, cancel := context.WithTimeout(c.Request().Context(), limit)
+	defer cancel()
+	if err := migrations.Check(ctx, s.pool); err != nil {
+		c.Response().Header().Set(echo.HeaderRetryAfter, "5")
+		return c.String(http.StatusServiceUnavailable, "not ready\n")
+	}
+	return c.String(http.StatusOK, "ready\n")
+}

@@ -1,0 +1,229 @@
+// Package worker is the running service: it opens the database pool, starts the
+// engine, River and the HTTP server, and stops them in the reverse order. What
+// they do is left to the packages that it puts together.
+package worker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/riverqueue/river"
+
+	"github.com/fundrail/fundrail/internal/config"
+	"github.com/fundrail/fundrail/internal/postgres"
+	"github.com/fundrail/fundrail/internal/stripeapi"
+	"github.com/fundrail/fundrail/internal/wallet"
+	"github.com/fundrail/fundrail/jobs"
+	"github.com/fundrail/fundrail/migrations"
+)
+
+// Options say which parts of the service run in this process.
+type Options struct {
+	Settings config.Settings
+	Log      *slog.Logger
+	// WithoutHTTP leaves out the API, webhooks and dashboard.
+	WithoutHTTP bool
+	// WithoutWorkers leaves the jobs to other processes.
+	WithoutWorkers bool
+	// Listener is what the HTTP server answers on, Settings.ListenAddr unless
+	// given. Run closes it.
+	Listener net.Listener
+	// Ready is called once everything answers, with the address that is answered
+	// on, nil without HTTP.
+	Ready func(addr net.Addr)
+	// Now is the clock, the system's unless given.
+	Now func() time.Time
+}
+
+// How long each part may take to stop. Together they stay below the ten seconds
+// that process supervisors wait before they kill.
+const (
+	stopHTTP  = 3 * time.Second
+	stopRiver = softStop + time.Second
+	stopRest  = time.Second
+)
+
+// maxConns is how many connections a process opens. No connection is held during
+// a call to Stripe, so a few serve many workers.
+const maxConns = 16
+
+// Run runs the service until ctx ends, then stops it: the HTTP server first, which
+// answers those who wait with how things stand; then River, which lets charges in
+// flight finish for a few seconds. What is cut off goes on at the next start. It
+// refuses to start on a schema that it does not know.
+func Run(ctx context.Context, o Options) error {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Listener == nil && !o.WithoutHTTP {
+		l, err := new(net.ListenConfig).Listen(ctx, "tcp", o.Settings.ListenAddr)
+		if err != nil {
+			return fmt.Errorf("listen: %w", err)
+		}
+		o.Listener = l
+	}
+	if o.Listener != nil {
+		defer func() { _ = o.Listener.Close() }() // the server has usually closed it
+	}
+	pool, err := OpenPool(ctx, string(o.Settings.DatabaseURL), maxConns)
+	if err != nil {
+		return err
+	}
+	defer pool.Close()
+	if err := migrations.Check(ctx, pool); err != nil {
+		return err
+	}
+	s, err := newService(ctx, o, pool)
+	if err != nil {
+		return err
+	}
+	return s.run(ctx)
+}
+
+// OpenPool connects to the database. It fails when nothing answers there.
+func OpenPool(ctx context.Context, url string, conns int32) (*pgxpool.Pool, error) {
+	cfg, err := pgxpool.ParseConfig(url)
+	if err != nil {
+		return nil, errors.New("DATABASE_URL is not a PostgreSQL address") // the parser's error may show the password
+	}
+	cfg.MaxConns = conns
+	cfg.ConnConfig.RuntimeParams["application_name"] = "fundrail"
+	pool, err := pgxpool.NewWithConfig(ctx, cfg)
+	if err != nil {
+		return nil, fmt.Errorf("database: %w", err)
+	}
+	if err := pool.Ping(ctx); err != nil {
+		pool.Close()
+		return nil, fmt.Errorf("database: %w", err)
+	}
+	return pool, nil
+}
+
+// service is the parts of one process, put together and not yet started.
+type service struct {
+	Options
+	id     string
+	pool   *pgxpool.Pool
+	engine *jobs.Engine
+	river  *river.Client[pgx.Tx]
+	server *http.Server // nil without HTTP
+}
+
+func newService(ctx context.Context, o Options, pool *pgxpool.Pool) (*service, error) {
+	s := &service{Options: o, pool: pool}
+	stripe, err := stripeClients(o.Settings.Stripe)
+	if err != nil {
+		return nil, err
+	}
+	var addr net.Addr
+	listenAddr := ""
+	if o.Listener != nil {
+		addr = o.Listener.Addr()
+		listenAddr = addr.String()
+	}
+	publicURL := o.Settings.PublicAddress(addr)
+	var successor bool
+	s.id, successor = clientID(listenAddr)
+	s.engine = jobs.NewEngine(ctx, jobs.Options{
+		ActionDeadline: o.Settings.ActionDeadline,
+		FetchCooldown:  fetchCooldown,
+		Log:            o.Log,
+		Now:            o.Now,
+		Pool:           pool,
+		PublicURL:      publicURL,
+		Stripe:         stripe,
+	})
+	s.river, err = newRiver(pool, s.engine, o, s.id)
+	if err != nil {
+		return nil, err
+	}
+	s.engine.Connect(s.river)
+	if successor && !o.WithoutWorkers {
+		n, err := postgres.TakeBackJobs(ctx, pool, s.id, o.Now())
+		if err != nil {
+			return nil, err
+		}
+		if n > 0 {
+			o.Log.WarnContext(ctx, "jobs of the process before taken back", slog.Int64("jobs", n))
+		}
+	}
+	if !o.WithoutHTTP {
+		s.server = newServer(s, publicURL)
+	}
+	return s, nil
+}
+
+func stripeClients(s config.Stripe) (map[wallet.Mode]jobs.Stripe, error) {
+	clients := make(map[wallet.Mode]jobs.Stripe)
+	for _, mode := range wallet.Modes {
+		key := s.SecretKey(mode)
+		if key == "" {
+			continue
+		}
+		c, err := stripeapi.New(stripeapi.Config{Mode: mode, SecretKey: string(key), URL: s.StripeAPIURL})
+		if err != nil {
+			return nil, fmt.Errorf("stripe: %w", err)
+		}
+		clients[mode] = c
+	}
+	return clients, nil
+}
+
+// run starts the parts, waits for the end of ctx or of one of them, and stops
+// them.
+func (s *service) run(ctx context.Context) error {
+	// River must outlive ctx: it is stopped below, after the HTTP server.
+	if !s.WithoutWorkers {
+		if err := s.river.Start(context.WithoutCancel(ctx)); err != nil {
+			return fmt.Errorf("start river: %w", err)
+		}
+	}
+	failed := make(chan error, 1)
+	var addr net.Addr
+	if s.server != nil {
+		addr = s.Listener.Addr()
+		go func() { failed <- s.server.Serve(s.Listener) }()
+	}
+	s.Log.InfoContext(ctx, "started",
+		slog.String("id", s.id), slog.Bool("http", s.server != nil), slog.Bool("workers", !s.WithoutWorkers))
+	if s.Ready != nil {
+		s.Ready(addr)
+	}
+	var err error
+	select {
+	case <-ctx.Done():
+	case err = <-failed:
+	}
+	return errors.Join(err, s.stop(context.WithoutCancel(ctx)))
+}
+
+func (s *service) stop(ctx context.Context) error {
+	var problems []error
+	s.engine.Drain()
+	if s.server != nil {
+		within, cancel := context.WithTimeout(ctx, stopHTTP)
+		if err := s.server.Shutdown(within); err != nil {
+			problems = append(problems, s.server.Close()) // half-sent requests are dropped
+		}
+		cancel()
+	}
+	if !s.WithoutWorkers {
+		within, cancel := context.WithTimeout(ctx, stopRiver)
+		if err := s.river.Stop(within); err != nil {
+			s.Log.WarnContext(ctx, "jobs cut off; they go on at the next start", slog.Any("error", err))
+		}
+		cancel()
+	}
+	within, cancel := context.WithTimeout(ctx, stopRest)
+	defer cancel()
+	s.engine.Close(within)
+	s.Log.InfoContext(ctx, "stopped", slog.String("id", s.id))
+	return errors.Join(problems...)
+}
