@@ -69,11 +69,13 @@ func (e *Engine) charge(ctx context.Context, c postgres.Charge, cause wallet.Cau
 	if err != nil {
 		return err
 	}
-	outcome := stripe.Charge(ctx, e.chargeRequest(c))
+	outcome := stripe.Charge(ctx, chargeRequest(c))
 	return e.conclude(ctx, c.Payment, outcome, cause)
 }
 
-func (e *Engine) chargeRequest(c postgres.Charge) stripeapi.ChargeRequest {
+// chargeRequest is made of what was stored with the payment and never changes: a
+// repetition that differs from the first request is refused by Stripe.
+func chargeRequest(c postgres.Charge) stripeapi.ChargeRequest {
 	p := c.Payment
 	return stripeapi.ChargeRequest{
 		Amount:          p.Amount,
@@ -85,7 +87,7 @@ func (e *Engine) chargeRequest(c postgres.Charge) stripeapi.ChargeRequest {
 		PaymentID:       p.ID,
 		PaymentMethodID: c.StripePaymentMethodID,
 		ReceiptEmail:    c.ReceiptEmail,
-		ReturnURL:       e.PublicURL + "/v1/payments/" + wallet.Spell(wallet.PrefixPayment, p.Mode, p.ID) + "/return",
+		ReturnURL:       c.ReturnURL,
 		WalletID:        p.WalletID,
 	}
 }

@@ -120,6 +120,7 @@ func (e *Engine) Close(ctx context.Context) {
 // taken. Once begun it does not depend on ctx: a caller that goes away changes
 // nothing but whether it hears of the result.
 func (e *Engine) Accept(ctx context.Context, p postgres.NewPayment) (bool, error) {
+	p.ReturnURL = e.PublicURL + "/v1/payments/" + wallet.Spell(wallet.PrefixPayment, p.Mode, p.ID) + "/return"
 	e.waiters.expect(p.ID, e.Now())
 	accepted, err := e.accepts.Do(ctx, p)
 	if err != nil || !accepted {

@@ -129,6 +129,9 @@ create table payments (
     amount                   bigint not null check (amount > 0),
     currency                 text not null check (currency ~ '^[A-Z]{3}$'),
     off_session              boolean not null default false,
+    -- Sent to Stripe, and kept because a repetition must send the same.
+    receipt_email            text,
+    return_url               text not null,
     status                   text not null check (status in
         ('canceled', 'created', 'failed', 'processing', 'requires_action', 'succeeded')),
     stripe_payment_intent_id text unique check (stripe_payment_intent_id <> ''),

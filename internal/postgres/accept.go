@@ -29,8 +29,11 @@ type NewPayment struct {
 	Currency            wallet.Currency
 	CreditAmount        decimal.Decimal
 	OffSession          bool
-	Idempotency         *IdempotencyRecord // nil without a key
-	CreatedAt           time.Time
+	// ReturnURL is where the cardholder's browser lands after a challenge. It is
+	// stored, because a repeated charge must send what the first one sent.
+	ReturnURL   string
+	Idempotency *IdempotencyRecord // nil without a key
+	CreatedAt   time.Time
 }
 
 // AcceptPayments stores new payments and tells for each whether it was stored.
@@ -43,6 +46,7 @@ func AcceptPayments(ctx context.Context, tx pgx.Tx, list []NewPayment) ([]bool, 
 		ids, transactions, organizations = make([]wallet.ID, n), make([]wallet.ID, n), make([]wallet.ID, n)
 		wallets, methods                 = make([]wallet.ID, n), make([]wallet.ID, n)
 		modes, currencies, credits       = make([]string, n), make([]string, n), make([]string, n)
+		returnURLs                       = make([]string, n)
 		amounts                          = make([]int64, n)
 		offSession                       = make([]bool, n)
 		operations, keys                 = make([]*string, n), make([]*string, n)
@@ -56,6 +60,7 @@ func AcceptPayments(ctx context.Context, tx pgx.Tx, list []NewPayment) ([]bool, 
 		wallets[i], methods[i] = p.WalletID, p.PaymentMethodID
 		modes[i], currencies[i], credits[i] = string(p.Mode), string(p.Currency), p.CreditAmount.String()
 		amounts[i], offSession[i], createdAt[i] = p.Amount, p.OffSession, p.CreatedAt
+		returnURLs[i] = p.ReturnURL
 		if r := p.Idempotency; r != nil {
 			operations[i], keys[i], fingerprints[i], waitUntil[i] = &r.Operation, &r.Key, r.Fingerprint[:], &r.WaitUntil
 		}
@@ -64,9 +69,9 @@ func AcceptPayments(ctx context.Context, tx pgx.Tx, list []NewPayment) ([]bool, 
 	rows, _ := tx.Query(ctx, `
 		with input as (
 			select * from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::uuid[], $6::text[], $7::text[],
-				$8::numeric[], $9::bigint[], $10::boolean[], $11::text[], $12::text[], $13::bytea[], $14::timestamptz[], $15::timestamptz[])
+				$8::numeric[], $9::bigint[], $10::boolean[], $11::text[], $12::text[], $13::bytea[], $14::timestamptz[], $15::timestamptz[], $17::text[])
 			as i (id, wallet_transaction_id, organization_id, wallet_id, payment_method_id, mode, currency,
-				credit_amount, amount, off_session, operation, key, fingerprint, wait_until, created_at)
+				credit_amount, amount, off_session, operation, key, fingerprint, wait_until, created_at, return_url)
 		), claimed as (
 			insert into idempotency_keys (organization_id, mode, operation, key, fingerprint, payment_id, wait_until, created_at)
 			select organization_id, mode, operation, key, fingerprint, id, wait_until, created_at
@@ -84,13 +89,14 @@ func AcceptPayments(ctx context.Context, tx pgx.Tx, list []NewPayment) ([]bool, 
 			from accepted
 		)
 		insert into payments (id, organization_id, mode, wallet_id, wallet_transaction_id, payment_method_id, amount, currency,
-			off_session, status, next_check_at, created_at, updated_at)
+			off_session, receipt_email, return_url, status, next_check_at, created_at, updated_at)
 		select id, organization_id, mode, wallet_id, wallet_transaction_id, payment_method_id, amount, currency,
-			off_session, 'created', created_at + $16::bigint * interval '1 millisecond', created_at, created_at
+			off_session, (select o.primary_email from organizations o where o.id = organization_id), return_url,
+			'created', created_at + $16::bigint * interval '1 millisecond', created_at, created_at
 		from accepted
 		returning id`,
 		ids, transactions, organizations, wallets, methods, modes, currencies,
-		credits, amounts, offSession, operations, keys, fingerprints, waitUntil, createdAt, FirstCheckAfter.Milliseconds())
+		credits, amounts, offSession, operations, keys, fingerprints, waitUntil, createdAt, FirstCheckAfter.Milliseconds(), returnURLs)
 	stored, err := pgx.CollectRows(rows, pgx.RowTo[wallet.ID])
 	if err != nil {
 		return nil, fmt.Errorf("accept %d payments: %w", n, err)

@@ -82,6 +82,7 @@ type Charge struct {
 	StripeCustomerID      string
 	StripePaymentMethodID string
 	ReceiptEmail          string
+	ReturnURL             string
 }
 
 // GetCharge finds a payment with what the call to Stripe needs. An unknown one is
@@ -90,14 +91,13 @@ func GetCharge(ctx context.Context, db DB, id wallet.ID) (Charge, error) {
 	var c Charge
 	err := db.QueryRow(ctx, `
 		select coalesce(c.stripe_customer_id, ''), coalesce(m.stripe_payment_method_id, ''),
-			coalesce(o.primary_email, ''), `+paymentColumns+`
+			coalesce(p.receipt_email, ''), p.return_url, `+paymentColumns+`
 		from payments p
-		join organizations o on o.id = p.organization_id
 		join wallets w on w.id = p.wallet_id
 		join customers c on c.id = w.customer_id
 		left join payment_methods m on m.id = p.payment_method_id
 		where p.id = $1`, id).
-		Scan(append([]any{&c.StripeCustomerID, &c.StripePaymentMethodID, &c.ReceiptEmail}, paymentFields(&c.Payment)...)...)
+		Scan(append([]any{&c.StripeCustomerID, &c.StripePaymentMethodID, &c.ReceiptEmail, &c.ReturnURL}, paymentFields(&c.Payment)...)...)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return c, &wallet.Error{Code: wallet.CodePaymentNotFound, Message: "Payment not found."}
 	}

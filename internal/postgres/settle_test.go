@@ -220,9 +220,9 @@ func TestApplyOutcomes(t *testing.T) {
 		second := testfactory.NewPayment(testfactory.PaymentOpts{Merchant: b.m})
 		_, err := b.pool.Exec(t.Context(), `
 			insert into payments (id, organization_id, mode, wallet_id, wallet_transaction_id, payment_method_id, amount, currency,
-				status, next_check_at, created_at, updated_at)
+				return_url, status, next_check_at, created_at, updated_at)
 			select $2, organization_id, mode, wallet_id, wallet_transaction_id, payment_method_id, amount, currency,
-				'created', $3, $3, $3 from payments where id = $1`, first.ID, second.ID, now)
+				return_url, 'created', $3, $3, $3 from payments where id = $1`, first.ID, second.ID, now)
 		require.NoError(t, err)
 
 		applied, err := postgres.ApplyOutcomes(t.Context(), b.pool, []postgres.Settlement{
