@@ -145,6 +145,10 @@ func (e *Engine) writeAccepts(ctx context.Context, list []postgres.NewPayment) (
 		}
 		return e.insertJobs(ctx, tx, params)
 	})
+	if len(list) == 1 && postgres.StoredBefore(err) {
+		// The group that it was in was committed, and the answer got lost.
+		return []bool{true}, nil
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -2,10 +2,12 @@ package postgres
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/shopspring/decimal"
 
 	"github.com/fundrail/fundrail/internal/wallet"
@@ -34,6 +36,15 @@ type NewPayment struct {
 	ReturnURL   string
 	Idempotency *IdempotencyRecord // nil without a key
 	CreatedAt   time.Time
+}
+
+// StoredBefore tells whether AcceptPayments failed because the very same payment
+// is there already. Ids are made anew for each payment, so it is no other one.
+func StoredBefore(err error) bool {
+	const uniqueViolation = "23505"
+	pgErr, ok := errors.AsType[*pgconn.PgError](err)
+	return ok && pgErr.Code == uniqueViolation &&
+		(pgErr.ConstraintName == "payments_pkey" || pgErr.ConstraintName == "wallet_transactions_pkey")
 }
 
 // AcceptPayments stores new payments and tells for each whether it was stored.
