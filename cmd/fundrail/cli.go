@@ -25,6 +25,10 @@ const (
 type cli struct {
 	Version kong.VersionFlag `help:"Print the version and leave."`
 
+	Serve     serveCmd     `cmd:"" help:"Answer the API, webhooks and dashboard, and work on jobs."`
+	Worker    workerCmd    `cmd:"" help:"Work on jobs alone."`
+	Stripesim stripesimCmd `cmd:"" set:"log_format=text" help:"Run the simulated Stripe alone."`
+
 	Migrate migrateCmd `cmd:"" help:"Bring the database to the schema this program knows, or back."`
 	Audit   auditCmd   `cmd:"" help:"Prove every wallet against the ledger."`
 	Events  eventsCmd  `cmd:"" help:"Look at the events that Stripe sent."`

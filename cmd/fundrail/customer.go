@@ -3,10 +3,11 @@ package main
 import (
 	"context"
 
-	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/fundrail/fundrail/internal/config"
 	"github.com/fundrail/fundrail/internal/postgres"
+	"github.com/fundrail/fundrail/internal/stripeapi"
 	"github.com/fundrail/fundrail/internal/wallet"
 )
 
@@ -16,11 +17,13 @@ type customerCmd struct {
 
 type customerCreateCmd struct {
 	config.Database
+	// Stripe is optional here.
+	Stripe config.Stripe `embed:""`
 
 	Organization wallet.ID   `required:"" placeholder:"ID" help:"Whose customer it is."`
 	Mode         wallet.Mode `enum:"test,live" default:"test" help:"test or live."`
 	ExternalID   string      `required:"" name:"external-id" help:"What the merchant calls the customer."`
-	StripeID     string      `name:"stripe-id" placeholder:"cus_…" help:"The customer at Stripe who owns the cards."`
+	StripeID     string      `name:"stripe-id" placeholder:"cus_…" help:"The customer at Stripe who owns the cards; created there unless given, if there is a key for the mode."`
 	Email        string      `help:"E-mail address."`
 	Name         string      `help:"Name."`
 	JSON         bool        `help:"Print one JSON object."`
@@ -35,11 +38,16 @@ func (c *customerCreateCmd) Run(ctx context.Context, a *app) error {
 		ID: wallet.NewID(), OrganizationID: c.Organization, Mode: c.Mode, ExternalID: c.ExternalID,
 		Email: c.Email, Name: c.Name, StripeCustomerID: c.StripeID, CreatedAt: a.Now(),
 	}
-	err := withTx(ctx, c.Database, func(tx pgx.Tx) error {
-		if _, err := postgres.GetOrganization(ctx, tx, c.Organization); err != nil {
+	err := withPool(ctx, c.Database, func(pool *pgxpool.Pool) (err error) {
+		if _, err := postgres.GetOrganization(ctx, pool, c.Organization); err != nil {
 			return err
 		}
-		return postgres.InsertCustomer(ctx, tx, customer)
+		if c.StripeID == "" && c.Stripe.SecretKey(c.Mode) != "" {
+			if customer.StripeCustomerID, err = c.createAtStripe(ctx, customer.ID); err != nil {
+				return err
+			}
+		}
+		return postgres.InsertCustomer(ctx, pool, customer)
 	})
 	if err != nil {
 		return err
@@ -51,4 +59,19 @@ func (c *customerCreateCmd) Run(ctx context.Context, a *app) error {
 	}
 	a.printf("customer %s\n", customer.ID)
 	return nil
+}
+
+func (c *customerCreateCmd) createAtStripe(ctx context.Context, id wallet.ID) (string, error) {
+	if err := c.Stripe.Check(); err != nil {
+		return "", err
+	}
+	client, err := stripeapi.New(stripeapi.Config{
+		Mode: c.Mode, SecretKey: string(c.Stripe.SecretKey(c.Mode)), URL: c.Stripe.StripeAPIURL,
+	})
+	if err != nil {
+		return "", err
+	}
+	return client.CreateCustomer(ctx, stripeapi.CustomerRequest{
+		CustomerID: id, OrganizationID: c.Organization, ExternalID: c.ExternalID, Email: c.Email, Name: c.Name,
+	})
 }
