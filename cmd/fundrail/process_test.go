@@ -1,0 +1,254 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/stretchr/testify/require"
+)
+
+// stopWithin is how long a process may take to end on a busy machine.
+const stopWithin = 10 * time.Second
+
+// process is a fundrail that runs by itself.
+type process struct {
+	cmd    *exec.Cmd
+	err    error // how it ended, once exited is closed
+	exited chan struct{}
+	output *syncWriter
+}
+
+// buildBinary builds the command as `go run` does.
+func buildBinary(t *testing.T) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "fundrail")
+	out, err := exec.Command("go", "build", "-o", path, ".").CombinedOutput()
+	require.NoError(t, err, string(out))
+	return path
+}
+
+// startProcess starts a fundrail with no settings in its environment. It ends
+// when this process does, however that comes.
+func startProcess(t *testing.T, binary string, args ...string) *process {
+	t.Helper()
+	p := &process{cmd: exec.Command(binary, args...), exited: make(chan struct{}), output: &syncWriter{}}
+	p.cmd.Env = slices.DeleteFunc(os.Environ(), func(v string) bool {
+		name, _, _ := strings.Cut(v, "=")
+		return slices.Contains([]string{
+			"ACTION_DEADLINE", "DATABASE_URL", "FUND_WAIT", "LISTEN_ADDR", "LOG_FORMAT", "LOG_LEVEL", "PUBLIC_URL",
+			"RATE_LIMIT_PER_MINUTE", "WORKERS",
+		}, name)
+	})
+	p.cmd.Dir = t.TempDir()
+	p.cmd.Stdout, p.cmd.Stderr = p.output, p.output
+	dieWithParent(p.cmd)
+	require.NoError(t, p.cmd.Start())
+	go func() {
+		p.err = p.cmd.Wait()
+		close(p.exited)
+	}()
+	t.Cleanup(func() {
+		_ = p.cmd.Process.Kill()
+		<-p.exited
+		if t.Failed() {
+			t.Logf("%s printed:\n%s", strings.Join(args, " "), p.output)
+		}
+	})
+	return p
+}
+
+// wait returns how the process ended.
+func (p *process) wait(t *testing.T, within time.Duration) error {
+	t.Helper()
+	select {
+	case <-p.exited:
+		return p.err
+	case <-time.After(within):
+		require.Fail(t, "the process does not end", p.output.String())
+		return nil
+	}
+}
+
+// stop asks the process to end, and expects it to do so in good order.
+func (p *process) stop(t *testing.T, signal os.Signal) {
+	t.Helper()
+	require.NoError(t, p.cmd.Process.Signal(signal))
+	require.NoError(t, p.wait(t, stopWithin), p.output)
+}
+
+// dev is a `fundrail dev` that answers.
+type dev struct {
+	*process
+	ready
+}
+
+func startDev(t *testing.T, binary, dataDir string) *dev {
+	t.Helper()
+	readyFile := filepath.Join(t.TempDir(), "ready.json")
+	d := &dev{process: startProcess(t, binary, "dev", "--data-dir", dataDir, "--ready-file", readyFile,
+		"--listen", "127.0.0.1:0", "--stripe-listen", "127.0.0.1:0")}
+	require.Eventually(t, func() bool {
+		content, err := os.ReadFile(readyFile)
+		if err != nil {
+			select {
+			case <-d.exited:
+				require.Fail(t, "dev ended", d.output.String())
+			default:
+			}
+			return false
+		}
+		decoder := json.NewDecoder(bytes.NewReader(content))
+		decoder.DisallowUnknownFields()
+		require.NoError(t, decoder.Decode(&d.ready), "a ready file is complete or not there")
+		return true
+	}, startWithin, lookEvery)
+	info, err := os.Stat(readyFile)
+	require.NoError(t, err)
+	require.Equal(t, os.FileMode(0o600), info.Mode().Perm())
+	return d
+}
+
+// call sends a request to the API with the seeded key and returns the answer.
+func (d *dev) call(t *testing.T, method, path, body string) (int, map[string]any) {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), method, d.APIURL+path, strings.NewReader(body))
+	require.NoError(t, err)
+	req.Header.Set("Authorization", "Bearer "+d.APIKey)
+	req.Header.Set("Content-Type", "application/json")
+	res, err := http.DefaultClient.Do(req)
+	require.NoError(t, err)
+	defer res.Body.Close()
+	content, err := io.ReadAll(res.Body)
+	require.NoError(t, err)
+	var o map[string]any
+	require.NoError(t, json.Unmarshal(content, &o), string(content))
+	return res.StatusCode, o
+}
+
+func (d *dev) fund(t *testing.T, card, amount string) map[string]any {
+	t.Helper()
+	status, o := d.call(t, http.MethodPost, "/v1/wallet/fund",
+		fmt.Sprintf(`{"payment_method_id":%q,"amount":%q}`, d.PaymentMethods[card], amount))
+	require.Equal(t, http.StatusOK, status, o)
+	return o
+}
+
+func (d *dev) balance(t *testing.T) string {
+	t.Helper()
+	_, o := d.call(t, http.MethodGet, "/v1/wallet", "")
+	return o["balance"].(string)
+}
+
+// postgresPID asks PostgreSQL for the id of its main process.
+func (d *dev) postgresPID(t *testing.T) int {
+	t.Helper()
+	conn, err := pgx.Connect(t.Context(), d.DatabaseURL)
+	require.NoError(t, err)
+	defer func() { require.NoError(t, conn.Close(t.Context())) }()
+	var line string
+	require.NoError(t, conn.QueryRow(t.Context(), `select split_part(pg_read_file('postmaster.pid'), e'\n', 1)`).Scan(&line))
+	pid, err := strconv.Atoi(line)
+	require.NoError(t, err)
+	require.True(t, alive(pid))
+	return pid
+}
+
+func alive(pid int) bool {
+	err := syscall.Kill(pid, 0)
+	return err == nil || err == syscall.EPERM
+}
+
+func TestProcesses(t *testing.T) {
+	t.Parallel()
+
+	binary := buildBinary(t)
+
+	t.Run("DevAnswersAndStops", func(t *testing.T) {
+		t.Parallel()
+
+		dir := dataDirOf(t)
+		d := startDev(t, binary, dir)
+		postgres := d.postgresPID(t)
+
+		require.Equal(t, "25.00", d.fund(t, "visa", "25.00")["balance"])
+		require.Contains(t, d.output.String(), d.APIURL+"/v1/wallet/fund")
+		for _, card := range seededCards {
+			require.Regexp(t, `^pm_test_`, d.PaymentMethods[card.name])
+			require.Len(t, d.PaymentMethods[card.name+"_uuid"], 36)
+		}
+		require.Len(t, d.PaymentMethods, 2*len(seededCards))
+
+		other := startProcess(t, binary, "dev", "--data-dir", dir, "--listen", "127.0.0.1:0", "--stripe-listen", "127.0.0.1:0")
+		require.Error(t, other.wait(t, startWithin))
+		require.Contains(t, other.output.String(), "another fundrail is using "+dir)
+
+		d.stop(t, os.Interrupt)
+		require.False(t, alive(postgres))
+	})
+
+	t.Run("DevGoesOnAfterKill", func(t *testing.T) {
+		t.Parallel()
+
+		dir := dataDirOf(t)
+		first := startDev(t, binary, dir)
+		postgres := first.postgresPID(t)
+		require.Equal(t, "25.00", first.fund(t, "visa", "25.00")["balance"])
+		challenged := first.fund(t, "three_d_secure_required", "40.00")
+
+		require.NoError(t, first.cmd.Process.Kill())
+		require.Error(t, first.wait(t, stopWithin))
+		require.Eventually(t, func() bool { return !alive(postgres) }, stopWithin, lookEvery, "an orphan")
+
+		second := startDev(t, binary, dir)
+		require.Equal(t, first.APIKey, second.APIKey)
+		require.Equal(t, first.WalletID, second.WalletID)
+		require.Equal(t, first.WebhookSecret, second.WebhookSecret)
+		require.Equal(t, first.AdminPassword, second.AdminPassword)
+		require.Equal(t, first.PaymentMethods, second.PaymentMethods)
+		require.Equal(t, "25.00", second.balance(t))
+
+		// The challenge that was open when the process died is passed now.
+		res, err := http.PostForm(challenged["redirect_url"].(string), url.Values{"outcome": {"succeed"}})
+		require.NoError(t, err)
+		require.NoError(t, res.Body.Close())
+		require.Equal(t, http.StatusOK, res.StatusCode)
+		require.Eventually(t, func() bool { return second.balance(t) == "65.00" }, stopWithin, lookEvery)
+
+		second.stop(t, syscall.SIGTERM)
+	})
+}
+
+// dataDirOf gives a directory that PostgreSQL's own user may pass through, unlike
+// t.TempDir's.
+func dataDirOf(t *testing.T) string {
+	t.Helper()
+	dir, err := newDataDir()
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, os.RemoveAll(dir)) })
+	return dir
+}
+
+// list names what is in a directory.
+func list(t *testing.T, dir string) (names []string) {
+	t.Helper()
+	entries, err := os.ReadDir(dir)
+	require.NoError(t, err)
+	for _, e := range entries {
+		names = append(names, e.Name())
+	}
+	return names
+}
