@@ -25,6 +25,7 @@ const (
 type cli struct {
 	Version kong.VersionFlag `help:"Print the version and leave."`
 
+	Demo      demoCmd      `cmd:"" help:"Tell the whole story on a private PostgreSQL and a simulated Stripe."`
 	Dev       devCmd       `cmd:"" set:"log_format=text" help:"The same, left running with a seeded organization."`
 	Serve     serveCmd     `cmd:"" help:"Answer the API, webhooks and dashboard, and work on jobs."`
 	Worker    workerCmd    `cmd:"" help:"Work on jobs alone."`

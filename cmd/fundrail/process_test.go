@@ -177,6 +177,33 @@ func TestProcesses(t *testing.T) {
 
 	binary := buildBinary(t)
 
+	t.Run("TwoDemosAtTheSameTime", func(t *testing.T) {
+		t.Parallel()
+
+		first, second := startProcess(t, binary, "demo"), startProcess(t, binary, "demo")
+
+		for _, p := range []*process{first, second} {
+			require.NoError(t, p.wait(t, startWithin), p.output)
+			require.Regexp(t, `All \d+ checks held`, p.output.String())
+			require.NotContains(t, p.output.String(), "\x1b", "colors are for terminals")
+			require.Empty(t, list(t, p.cmd.Dir), "it leaves nothing behind")
+		}
+	})
+
+	t.Run("KeptDemoGoesOnAsDev", func(t *testing.T) {
+		t.Parallel()
+
+		dir := dataDirOf(t)
+		for range 2 { // the second one tells its story on top of the first one's
+			demo := startProcess(t, binary, "demo", "--data-dir", dir)
+			require.NoError(t, demo.wait(t, startWithin), demo.output)
+		}
+
+		d := startDev(t, binary, dir)
+		require.Equal(t, "270.00", d.balance(t))
+		d.stop(t, os.Interrupt)
+	})
+
 	t.Run("DevAnswersAndStops", func(t *testing.T) {
 		t.Parallel()
 
