@@ -65,7 +65,6 @@ func readBody(c echo.Context) ([]byte, error) {
 	if err != nil {
 		return nil, readError(err)
 	}
-	liftReadDeadline(c)
 	return body, nil
 }
 

@@ -21,7 +21,7 @@ func NewEcho(log *slog.Logger) *echo.Echo {
 	e := echo.New()
 	e.HideBanner, e.HidePort = true, true
 	e.HTTPErrorHandler = errorHandler(log)
-	e.Use(prepareAnswer, recoverPanics, limitHeaders, releaseReadDeadline)
+	e.Use(prepareAnswer, recoverPanics, limitHeaders)
 	return e
 }
 
@@ -105,28 +105,11 @@ func limitHeaders(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
-// releaseReadDeadline lifts the server's ReadTimeout from requests without a
-// body: it has done its work, and when it passes during the answer, net/http
-// takes the client for gone and cancels the request. Requests with a body are
-// released when the body was read.
-func releaseReadDeadline(next echo.HandlerFunc) echo.HandlerFunc {
-	return func(c echo.Context) error {
-		if c.Request().ContentLength == 0 {
-			liftReadDeadline(c)
-		}
-		return next(c)
-	}
-}
-
-func liftReadDeadline(c echo.Context) {
-	// Not every writer has a deadline to lift; a test's recorder has none.
-	_ = http.NewResponseController(c.Response()).SetReadDeadline(time.Time{})
-}
-
 // NewHTTPServer makes the server that h is served by. A request that is sent by
 // halves is dropped within 30 seconds, and a connection that nobody uses within
-// two minutes. There is no limit on the time an answer takes: a caller may ask to
-// wait, and a dashboard stays connected.
+// two minutes. There is no limit on the time an answer takes, to which the limit
+// on reading doesn't apply: a caller may ask to wait, and a dashboard stays
+// connected.
 func NewHTTPServer(h http.Handler) *http.Server {
 	return &http.Server{
 		Handler:           h,

@@ -533,7 +533,7 @@ func TestFundWalletDatabaseAway(t *testing.T) {
 		t.Parallel()
 
 		for _, key := range []string{"", "k"} {
-			b := setup(t)
+			b := setup(t, func(s *Server) { s.FundWait = time.Millisecond })
 			calls := 0
 			b.payments.accept = func(ctx context.Context, p postgres.NewPayment) (bool, error) {
 				calls++

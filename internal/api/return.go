@@ -98,7 +98,7 @@ func newReturnPage(p wallet.Payment) returnPage {
 		page.Text = "The money has been added. You may close this window."
 	case wallet.PaymentFailed:
 		page.Tone, page.Title = "bad", "Payment not completed"
-		page.Text = "Your bank did not confirm it, and your card was not charged. You may close this window and try again."
+		page.Text = "It was not confirmed, and your card was not charged. You may close this window and try again."
 	case wallet.PaymentCanceled:
 		page.Tone, page.Title = "gone", "Payment canceled"
 		page.Text = "Your card was not charged. You may close this window."
