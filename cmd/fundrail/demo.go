@@ -18,7 +18,7 @@ import (
 )
 
 type demoCmd struct {
-	Database     config.Secret `name:"database-url" env:"DATABASE_URL" group:"Settings" placeholder:"postgres://…" help:"Server to make a temporary database on; a private one unless given."`
+	Database     config.Secret `name:"database-url" env:"DATABASE_URL" group:"Settings" placeholder:"postgres://…" help:"Server to make a temporary database on, or what to use and keep with --data-dir and --keep; a private one unless given."`
 	DataDir      string        `placeholder:"DIR" help:"Keep everything here; nothing is kept unless given."`
 	Keep         bool          `help:"Keep everything in a temporary directory, for a look afterwards."`
 	Listen       string        `default:"127.0.0.1:0" help:"Host and port to answer on; port 0 picks one."`
@@ -105,7 +105,8 @@ func (c *demoCmd) Run(ctx context.Context, a *app) (err error) {
 		}
 		defer func() { _ = o.DataDir.close() }() // the end of the process would do
 	}
-	if c.Database != "" {
+	o.Database.DatabaseURL = c.Database
+	if c.Database != "" && c.DataDir == "" {
 		drop, err := c.makeDatabase(ctx, &o)
 		if err != nil {
 			return err
@@ -133,15 +134,15 @@ func (c *demoCmd) tell(ctx context.Context, a *app, o stackOptions) error {
 	err = errors.Join(err, s.stop(context.WithoutCancel(ctx)))
 	if err == nil {
 		st.closing(a.Now().Sub(began))
-		if c.DataDir != "" && c.Database == "" {
+		if c.DataDir != "" {
 			a.printf("\nEverything is kept. Go on from here:  fundrail dev --data-dir %s\n", c.DataDir)
 		}
 	}
 	return err
 }
 
-// makeDatabase makes a database for this demo alone: another service's workers
-// on the same one would take its jobs to their own Stripe.
+// makeDatabase makes a database for this demo alone: the workers of another
+// service on the same one would take its jobs to their own Stripe.
 func (c *demoCmd) makeDatabase(ctx context.Context, o *stackOptions) (drop func() error, err error) {
 	cfg, err := pgx.ParseConfig(string(c.Database))
 	if err != nil {
@@ -155,9 +156,6 @@ func (c *demoCmd) makeDatabase(ctx context.Context, o *stackOptions) (drop func(
 	}
 	o.Database.DatabaseURL = config.Secret(withDatabase(string(c.Database), name))
 	return func() error {
-		if c.DataDir != "" {
-			return nil
-		}
 		if err := execute(context.WithoutCancel(ctx), cfg, "drop database "+name+" with (force)"); err != nil {
 			return fmt.Errorf("drop the demo's database: %w", err)
 		}

@@ -19,6 +19,8 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
+
+	"github.com/fundrail/fundrail/internal/testdb"
 )
 
 // stopWithin is how long a process may take to end on a busy machine.
@@ -41,9 +43,22 @@ func buildBinary(t *testing.T) string {
 	return path
 }
 
-// startProcess starts a fundrail with no settings in its environment. It ends
-// when this process does, however that comes.
-func startProcess(t *testing.T, binary string, args ...string) *process {
+// testServer is the server that the tests are told to use, empty for a private one.
+var testServer = os.Getenv("DATABASE_URL")
+
+// ownDatabase is what a service of a test works on: a new database on the
+// server that the tests use, or empty for a private server.
+func ownDatabase(t *testing.T) string {
+	t.Helper()
+	if testServer == "" {
+		return ""
+	}
+	return testdb.URL(t, testdb.Empty())
+}
+
+// startProcess starts a fundrail with no settings in its environment but the
+// database, if there is one. It ends when this process does, however that comes.
+func startProcess(t *testing.T, binary, database string, args ...string) *process {
 	t.Helper()
 	p := &process{cmd: exec.Command(binary, args...), exited: make(chan struct{}), output: &syncWriter{}}
 	p.cmd.Env = slices.DeleteFunc(os.Environ(), func(v string) bool {
@@ -53,6 +68,9 @@ func startProcess(t *testing.T, binary string, args ...string) *process {
 			"RATE_LIMIT_PER_MINUTE", "WORKERS",
 		}, name)
 	})
+	if database != "" {
+		p.cmd.Env = append(p.cmd.Env, "DATABASE_URL="+database)
+	}
 	p.cmd.Dir = t.TempDir()
 	p.cmd.Stdout, p.cmd.Stderr = p.output, p.output
 	dieWithParent(p.cmd)
@@ -96,10 +114,10 @@ type dev struct {
 	ready
 }
 
-func startDev(t *testing.T, binary, dataDir string) *dev {
+func startDev(t *testing.T, binary, database, dataDir string) *dev {
 	t.Helper()
 	readyFile := filepath.Join(t.TempDir(), "ready.json")
-	d := &dev{process: startProcess(t, binary, "dev", "--data-dir", dataDir, "--ready-file", readyFile,
+	d := &dev{process: startProcess(t, binary, database, "dev", "--data-dir", dataDir, "--ready-file", readyFile,
 		"--listen", "127.0.0.1:0", "--stripe-listen", "127.0.0.1:0")}
 	require.Eventually(t, func() bool {
 		content, err := os.ReadFile(readyFile)
@@ -153,9 +171,13 @@ func (d *dev) balance(t *testing.T) string {
 	return o["balance"].(string)
 }
 
-// postgresPID asks PostgreSQL for the id of its main process.
-func (d *dev) postgresPID(t *testing.T) int {
+// postgresGone returns a look at whether the private PostgreSQL has ended. One
+// that is not private is nobody's orphan.
+func (d *dev) postgresGone(t *testing.T) func() bool {
 	t.Helper()
+	if testServer != "" {
+		return func() bool { return true }
+	}
 	conn, err := pgx.Connect(t.Context(), d.DatabaseURL)
 	require.NoError(t, err)
 	defer func() { require.NoError(t, conn.Close(t.Context())) }()
@@ -164,7 +186,7 @@ func (d *dev) postgresPID(t *testing.T) int {
 	pid, err := strconv.Atoi(line)
 	require.NoError(t, err)
 	require.True(t, alive(pid))
-	return pid
+	return func() bool { return !alive(pid) }
 }
 
 func alive(pid int) bool {
@@ -180,7 +202,7 @@ func TestProcesses(t *testing.T) {
 	t.Run("TwoDemosAtTheSameTime", func(t *testing.T) {
 		t.Parallel()
 
-		first, second := startProcess(t, binary, "demo"), startProcess(t, binary, "demo")
+		first, second := startProcess(t, binary, testServer, "demo"), startProcess(t, binary, testServer, "demo")
 
 		for _, p := range []*process{first, second} {
 			require.NoError(t, p.wait(t, startWithin), p.output)
@@ -193,13 +215,13 @@ func TestProcesses(t *testing.T) {
 	t.Run("KeptDemoGoesOnAsDev", func(t *testing.T) {
 		t.Parallel()
 
-		dir := dataDirOf(t)
+		database, dir := ownDatabase(t), dataDirOf(t)
 		for range 2 { // the second one tells its story on top of the first one's
-			demo := startProcess(t, binary, "demo", "--data-dir", dir)
+			demo := startProcess(t, binary, database, "demo", "--data-dir", dir)
 			require.NoError(t, demo.wait(t, startWithin), demo.output)
 		}
 
-		d := startDev(t, binary, dir)
+		d := startDev(t, binary, database, dir)
 		require.Equal(t, "270.00", d.balance(t))
 		d.stop(t, os.Interrupt)
 	})
@@ -207,9 +229,9 @@ func TestProcesses(t *testing.T) {
 	t.Run("DevAnswersAndStops", func(t *testing.T) {
 		t.Parallel()
 
-		dir := dataDirOf(t)
-		d := startDev(t, binary, dir)
-		postgres := d.postgresPID(t)
+		database, dir := ownDatabase(t), dataDirOf(t)
+		d := startDev(t, binary, database, dir)
+		gone := d.postgresGone(t)
 
 		require.Equal(t, "25.00", d.fund(t, "visa", "25.00")["balance"])
 		require.Contains(t, d.output.String(), d.APIURL+"/v1/wallet/fund")
@@ -219,28 +241,28 @@ func TestProcesses(t *testing.T) {
 		}
 		require.Len(t, d.PaymentMethods, 2*len(seededCards))
 
-		other := startProcess(t, binary, "dev", "--data-dir", dir, "--listen", "127.0.0.1:0", "--stripe-listen", "127.0.0.1:0")
+		other := startProcess(t, binary, database, "dev", "--data-dir", dir, "--listen", "127.0.0.1:0", "--stripe-listen", "127.0.0.1:0")
 		require.Error(t, other.wait(t, startWithin))
 		require.Contains(t, other.output.String(), "another fundrail is using "+dir)
 
 		d.stop(t, os.Interrupt)
-		require.False(t, alive(postgres))
+		require.True(t, gone(), "an orphan")
 	})
 
 	t.Run("DevGoesOnAfterKill", func(t *testing.T) {
 		t.Parallel()
 
-		dir := dataDirOf(t)
-		first := startDev(t, binary, dir)
-		postgres := first.postgresPID(t)
+		database, dir := ownDatabase(t), dataDirOf(t)
+		first := startDev(t, binary, database, dir)
+		gone := first.postgresGone(t)
 		require.Equal(t, "25.00", first.fund(t, "visa", "25.00")["balance"])
 		challenged := first.fund(t, "three_d_secure_required", "40.00")
 
 		require.NoError(t, first.cmd.Process.Kill())
 		require.Error(t, first.wait(t, stopWithin))
-		require.Eventually(t, func() bool { return !alive(postgres) }, stopWithin, lookEvery, "an orphan")
+		require.Eventually(t, gone, stopWithin, lookEvery, "an orphan")
 
-		second := startDev(t, binary, dir)
+		second := startDev(t, binary, database, dir)
 		require.Equal(t, first.APIKey, second.APIKey)
 		require.Equal(t, first.WalletID, second.WalletID)
 		require.Equal(t, first.WebhookSecret, second.WebhookSecret)

@@ -53,7 +53,12 @@ const (
 func newStory(a *app) *story {
 	s := &story{app: a, paint: func(_, text string) string { return text }}
 	if a.colors() {
-		s.paint = func(color, text string) string { return "\x1b[" + color + "m" + text + "\x1b[0m" }
+		s.paint = func(color, text string) string {
+			if text == "" {
+				return ""
+			}
+			return "\x1b[" + color + "m" + text + "\x1b[0m"
+		}
 	}
 	return s
 }
@@ -121,7 +126,7 @@ func (s *story) line(format string, args ...any) {
 
 // fact is a line with a word in front that says what kind of fact it is.
 func (s *story) fact(kind, format string, args ...any) {
-	s.printf("   %s  %s\n", s.paint(cyan, fmt.Sprintf("%-8s", kind)), fmt.Sprintf(format, args...))
+	s.printf("   %s  %s\n", s.paint(cyan, fmt.Sprintf("%-8s", kind)), strings.TrimSpace(fmt.Sprintf(format, args...)))
 }
 
 // check states something and sees whether it is true.
