@@ -22,7 +22,8 @@ import (
 type Payments interface {
 	// Accept stores a payment together with the job that charges it, both or
 	// neither. It returns false, and stores nothing, when the payment's
-	// idempotency key is taken.
+	// idempotency key is taken. The same payment may be sent again after an error
+	// that leaves open whether it was stored.
 	Accept(ctx context.Context, p postgres.NewPayment) (bool, error)
 	// Wait returns the payment as soon as its status is Answered, or as it
 	// stands when d is over or ctx ends.

@@ -136,16 +136,13 @@ func asAccepted(p postgres.NewPayment) wallet.Payment {
 
 // store hands a payment on until it is certain whether it was stored. When the
 // connection breaks at the wrong moment, nobody knows whether the commit
-// happened: then the same rows are sent again, which go in once at most. A caller
-// who is told to try again has not paid.
+// happened: then the same payment is sent again, which goes in once at most. A
+// caller who is told to try again has not paid.
 func (s *Server) store(ctx context.Context, p postgres.NewPayment) (bool, error) {
 	const pause = 100 * time.Millisecond
 	inDoubt := false
 	for {
 		stored, err := s.Payments.Accept(ctx, p)
-		if inDoubt && isDuplicate(err) {
-			return true, nil
-		}
 		inDoubt = inDoubt || commitUnknown(err)
 		if err == nil || !inDoubt || !postgres.Unavailable(err) {
 			return stored, err
@@ -168,10 +165,4 @@ func commitUnknown(err error) bool {
 		return false // it was never asked
 	}
 	return postgres.Unavailable(err) && !pgconn.SafeToRetry(err)
-}
-
-func isDuplicate(err error) bool {
-	const uniqueViolation = "23505"
-	pgErr, ok := errors.AsType[*pgconn.PgError](err)
-	return ok && pgErr.Code == uniqueViolation
 }
