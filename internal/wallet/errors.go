@@ -8,13 +8,18 @@ type Code string
 // The codes that come from below the API. Codes of request validation belong to
 // the dialects.
 const (
-	CodeFundingEmailRequired  Code = "funding_email_required"
-	CodeIdempotencyKeyInUse   Code = "idempotency_key_in_use"
-	CodeIdempotencyKeyReused  Code = "idempotency_key_reused"
-	CodeNotFound              Code = "not_found"
-	CodePaymentMethodNotFound Code = "payment_method_not_found"
-	CodePaymentNotFound       Code = "payment_not_found"
-	CodeWalletNotFound        Code = "wallet_not_found"
+	CodeBillingEntityNotFound     Code = "billing_entity_not_found"
+	CodeCustomerNotFound          Code = "customer_not_found"
+	CodeFundingEmailRequired      Code = "funding_email_required"
+	CodeIdempotencyKeyInUse       Code = "idempotency_key_in_use"
+	CodeIdempotencyKeyReused      Code = "idempotency_key_reused"
+	CodeInvoiceNotFound           Code = "invoice_not_found"
+	CodeMetadataNotFound          Code = "metadata_not_found"
+	CodeNotFound                  Code = "not_found"
+	CodePaymentMethodNotFound     Code = "payment_method_not_found"
+	CodePaymentNotFound           Code = "payment_not_found"
+	CodeWalletNotFound            Code = "wallet_not_found"
+	CodeWalletTransactionNotFound Code = "wallet_transaction_not_found"
 )
 
 // Error is a failure the caller can act on. Its message is written for the

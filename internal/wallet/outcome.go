@@ -45,8 +45,11 @@ type Outcome struct {
 	// AmountReceived, in minor units of Currency, is what Stripe took.
 	AmountReceived int64
 	Currency       Currency
-	// RedirectURL is where the cardholder passes the challenge.
+	// RedirectURL is where the cardholder passes the challenge, or pays.
 	RedirectURL string
+	// CheckoutSessionID is there when RedirectURL leads to Stripe's checkout. There
+	// is no intent then until the cardholder sends the form.
+	CheckoutSessionID string
 	// Failure says why, for declined, rejected and canceled.
 	Failure Failure
 	// Reason is for the log and the job's error, for unknown, unavailable and

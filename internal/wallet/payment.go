@@ -1,10 +1,6 @@
 package wallet
 
-import (
-	"time"
-
-	"github.com/shopspring/decimal"
-)
+import "time"
 
 // Payment is one attempt to charge a payment method for a purchase. It owns one
 // PaymentIntent.
@@ -23,6 +19,9 @@ type Payment struct {
 
 	StripePaymentIntentID string
 	StripeChargeID        string
+	// StripeCheckoutSessionID is there while the cardholder pays at Stripe's
+	// checkout instead of with a saved card.
+	StripeCheckoutSessionID string
 	// AmountReceived is what Stripe took, 0 until the payment succeeded.
 	AmountReceived int64
 	// BalanceAfter is the wallet's balance right after this payment was
@@ -36,22 +35,6 @@ type Payment struct {
 	Checks           int
 	CreatedAt        time.Time
 	UpdatedAt        time.Time
-}
-
-// Wallet is prepaid money of one customer in one currency.
-type Wallet struct {
-	ID             ID
-	OrganizationID ID
-	Mode           Mode
-	CustomerID     ID
-	Currency       Currency
-	// RateAmount is what one credit costs, in major units of Currency.
-	RateAmount decimal.Decimal
-	IsPrimary  bool
-	// Balance is in minor units. It may be below zero after a refund or dispute.
-	Balance        int64
-	CreditsBalance decimal.Decimal
-	CreatedAt      time.Time
 }
 
 // PaymentMethod is a saved card.
