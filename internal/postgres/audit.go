@@ -84,6 +84,67 @@ var auditChecks = []struct{ name, query string }{
 			select to_status from payment_moves m where m.payment_id = p.id order by m.id desc limit 1
 		) m on true
 		where p.status <> coalesce(m.to_status, 'created')`},
+	{"credits_balance_equals_transactions", `
+		select w.id::text, format('credits balance %s, transactions %s', w.credits_balance, coalesce(s.credits, 0))
+		from wallets w
+		left join (
+			select wallet_id, sum(case transaction_type when 'inbound' then credit_amount else -credit_amount end) as credits
+			from wallet_transactions where status = 'settled' group by wallet_id
+		) s on s.wallet_id = w.id
+		where w.credits_balance <> coalesce(s.credits, 0)`},
+	{"consumed_credits_equal_transactions", `
+		select w.id::text, format('consumed credits %s, transactions %s', w.consumed_credits, coalesce(s.credits, 0))
+		from wallets w
+		left join (
+			select wallet_id, sum(credit_amount) as credits
+			from wallet_transactions where transaction_type = 'outbound' group by wallet_id
+		) s on s.wallet_id = w.id
+		where w.consumed_credits <> coalesce(s.credits, 0)`},
+	{"remaining_equals_inbound_less_consumed", `
+		select t.id::text, format('%s left of %s with %s consumed', t.remaining_amount, t.amount, coalesce(sum(c.amount), 0))
+		from wallet_transactions t
+		join wallets w on w.id = t.wallet_id and w.traceable
+		left join wallet_transaction_consumptions c on c.inbound_transaction_id = t.id
+		where t.transaction_type = 'inbound' and t.status = 'settled'
+		group by t.id
+		having t.remaining_amount is distinct from t.amount - coalesce(sum(c.amount), 0)`},
+	{"outbound_equals_consumed", `
+		select t.id::text, format('%s consumed for an amount of %s', coalesce(sum(c.amount), 0), t.amount)
+		from wallet_transactions t
+		join wallets w on w.id = t.wallet_id and w.traceable
+		left join wallet_transaction_consumptions c on c.outbound_transaction_id = t.id
+		where t.transaction_type = 'outbound'
+		group by t.id
+		having t.amount <> coalesce(sum(c.amount), 0)`},
+	{"consumption_stays_in_its_wallet", `
+		select c.id::text, format('from %s %s in wallet %s to %s %s in wallet %s',
+			i.transaction_type, i.mode, i.wallet_id, o.transaction_type, o.mode, o.wallet_id)
+		from wallet_transaction_consumptions c
+		join wallet_transactions i on i.id = c.inbound_transaction_id
+		join wallet_transactions o on o.id = c.outbound_transaction_id
+		where i.wallet_id <> o.wallet_id or i.mode <> o.mode or i.organization_id <> o.organization_id
+			or i.transaction_type <> 'inbound' or o.transaction_type <> 'outbound'`},
+	{"invoice_agrees_with_its_transaction", `
+		select i.id::text, format('invoice %s, paid %s of %s, payment %s; wallet transaction %s of %s',
+			i.status, i.paid_amount, i.amount, i.payment_status, t.status, t.amount)
+		from invoices i
+		join wallet_transactions t on t.id = i.wallet_transaction_id
+		where t.invoice_id is distinct from i.id or t.transaction_status <> 'purchased'
+			or i.wallet_id <> t.wallet_id or i.mode <> t.mode or i.organization_id <> t.organization_id
+			or (i.payment_status = 'succeeded') <> (t.status = 'settled')
+			or (t.status = 'settled' and i.paid_amount <> t.amount)
+			or (t.status <> 'settled' and i.amount <> t.amount)
+			or (t.status = 'pending' and i.payment_status <> 'pending')`},
+	{"invoice_numbers_have_no_gaps", `
+		select coalesce(n.organization_id, i.organization_id)::text,
+			format('%s invoices with numbers from %s to %s, the last one given is %s', i.count, i.first, i.last, n.last_number)
+		from invoice_numbers n
+		full join (
+			select organization_id, mode, count(*) as count, min(sequential_id) as first, max(sequential_id) as last
+			from invoices where sequential_id is not null group by organization_id, mode
+		) i on i.organization_id = n.organization_id and i.mode = n.mode
+		where coalesce(i.count, 0) <> coalesce(n.last_number, 0) or coalesce(i.last, 0) <> coalesce(n.last_number, 0)
+			or coalesce(i.first, 1) <> 1`},
 }
 
 // Beginner begins transactions: a pool or a connection.

@@ -2,11 +2,13 @@ package postgres
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/fundrail/fundrail/internal/wallet"
 )
@@ -19,8 +21,15 @@ type Customer struct {
 	ExternalID       string
 	Email            string
 	Name             string
+	Firstname        string
+	Lastname         string
+	Currency         wallet.Currency // of wallets that ask for none; may be empty
+	Timezone         string          // of the customer's invoices
 	StripeCustomerID string
-	CreatedAt        time.Time
+	// Profile is a JSON object that is stored and shown, and means nothing to us.
+	Profile   json.RawMessage
+	CreatedAt time.Time
+	UpdatedAt time.Time
 }
 
 // InsertCustomer stores a new customer.
@@ -35,62 +44,105 @@ func InsertCustomer(ctx context.Context, db DB, c Customer) error {
 	return nil
 }
 
-// InsertPaymentMethod stores a saved card.
-func InsertPaymentMethod(ctx context.Context, db DB, organizationID wallet.ID, mode wallet.Mode, m wallet.PaymentMethod, fingerprint string) error {
-	_, err := db.Exec(ctx, `
-		insert into payment_methods (id, organization_id, mode, customer_id, stripe_payment_method_id, brand, last4,
-			expiry_month, expiry_year, fingerprint, is_default, created_at)
-		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, nullif($10, ''), $11, $12)`,
-		m.ID, organizationID, mode, m.CustomerID, m.StripePaymentMethodID, m.Brand, m.Last4,
-		m.ExpiryMonth, m.ExpiryYear, fingerprint, m.IsDefault, m.CreatedAt)
-	if err != nil {
-		return fmt.Errorf("insert payment method: %w", err)
-	}
-	return nil
+// CustomerChange is what a request says of a customer. What is nil stays as it
+// is; an empty string removes.
+type CustomerChange struct {
+	Email            *string
+	Name             *string
+	Firstname        *string
+	Lastname         *string
+	Currency         *string
+	Timezone         *string
+	StripeCustomerID *string
+	// Profile holds the keys that change, nil for none.
+	Profile json.RawMessage
 }
 
-const paymentMethodColumns = `id, customer_id, stripe_payment_method_id, brand, last4, expiry_month, expiry_year,
-	is_default, coalesce(error_code, ''), coalesce(error_message, ''), error_at, created_at`
-
-func scanPaymentMethod(row pgx.CollectableRow) (wallet.PaymentMethod, error) {
-	var m wallet.PaymentMethod
-	err := row.Scan(&m.ID, &m.CustomerID, &m.StripePaymentMethodID, &m.Brand, &m.Last4, &m.ExpiryMonth, &m.ExpiryYear,
-		&m.IsDefault, &m.ErrorCode, &m.ErrorMessage, &m.ErrorAt, &m.CreatedAt)
-	return m, err
-}
-
-// ListPaymentMethods gives a customer's saved cards: the default first, then the
-// newest first.
-func ListPaymentMethods(ctx context.Context, db DB, customerID wallet.ID) ([]wallet.PaymentMethod, error) {
+// UpsertCustomer changes the customer that the organization calls externalID, or
+// makes it. A time zone that Postgres does not know, or a Stripe customer that
+// belongs to somebody else, is a ValidationError.
+func UpsertCustomer(ctx context.Context, db DB, organizationID wallet.ID, mode wallet.Mode, externalID string, change CustomerChange, now time.Time) (Customer, error) {
 	rows, _ := db.Query(ctx, `
-		select `+paymentMethodColumns+`
-		from payment_methods
-		where customer_id = $1 and deleted_at is null
-		order by is_default desc, id desc`, customerID)
-	list, err := pgx.CollectRows(rows, scanPaymentMethod)
-	if err != nil {
-		return nil, fmt.Errorf("list payment methods of customer %s: %w", customerID, err)
+		insert into customers as c (id, organization_id, mode, external_id, email, name, firstname, lastname, currency,
+			timezone, stripe_customer_id, profile, created_at, updated_at)
+		values ($1, $2, $3, $4, nullif($5, ''), nullif($6, ''), nullif($7, ''), nullif($8, ''), nullif($9, ''),
+			case when ($13::timestamptz at time zone coalesce(nullif($10::text, ''), 'UTC')) is not null
+				then coalesce(nullif($10::text, ''), 'UTC') end,
+			nullif($11, ''), coalesce($12::jsonb, '{}'), $13, $13)
+		on conflict (organization_id, mode, external_id) do update
+		set email = case when $5 is null then c.email else excluded.email end,
+			name = case when $6 is null then c.name else excluded.name end,
+			firstname = case when $7 is null then c.firstname else excluded.firstname end,
+			lastname = case when $8 is null then c.lastname else excluded.lastname end,
+			currency = case when $9 is null then c.currency else excluded.currency end,
+			timezone = case when $10 is null then c.timezone else excluded.timezone end,
+			stripe_customer_id = case when $11 is null then c.stripe_customer_id else excluded.stripe_customer_id end,
+			profile = c.profile || excluded.profile,
+			updated_at = excluded.updated_at
+		returning `+customerColumns,
+		wallet.NewID(), organizationID, mode, externalID, change.Email, change.Name, change.Firstname, change.Lastname,
+		change.Currency, change.Timezone, change.StripeCustomerID, change.Profile, now)
+	c, err := pgx.CollectExactlyOneRow(rows, scanCustomer)
+	const invalidParameter = "22023"
+	switch pgErr, ok := errors.AsType[*pgconn.PgError](err); {
+	case ok && pgErr.Code == invalidParameter:
+		return c, wallet.Invalid("timezone", wallet.InvalidValue)
+	case ok && pgErr.ConstraintName == "customers_currency_check":
+		return c, wallet.Invalid(wallet.FieldCurrency, wallet.InvalidValue)
+	case ok && pgErr.ConstraintName == "customers_mode_stripe_customer_id_key":
+		return c, wallet.Invalid("provider_customer_id", wallet.InvalidTaken)
 	}
-	return nonNil(list), nil
+	if err != nil {
+		return c, fmt.Errorf("store customer %s: %w", externalID, err)
+	}
+	return c, nil
 }
 
-// GetPaymentMethod finds a saved card of one customer. A card that is unknown,
-// deleted or another customer's is CodePaymentMethodNotFound: the three look the
-// same from outside.
-func GetPaymentMethod(ctx context.Context, db DB, customerID, id wallet.ID) (wallet.PaymentMethod, error) {
+const customerColumns = `c.id, c.organization_id, c.mode, c.external_id, coalesce(c.email, ''), coalesce(c.name, ''),
+	coalesce(c.firstname, ''), coalesce(c.lastname, ''), coalesce(c.currency, ''), c.timezone,
+	coalesce(c.stripe_customer_id, ''), c.profile, c.created_at, c.updated_at`
+
+func scanCustomer(row pgx.CollectableRow) (Customer, error) {
+	var c Customer
+	err := row.Scan(&c.ID, &c.OrganizationID, &c.Mode, &c.ExternalID, &c.Email, &c.Name, &c.Firstname, &c.Lastname,
+		&c.Currency, &c.Timezone, &c.StripeCustomerID, &c.Profile, &c.CreatedAt, &c.UpdatedAt)
+	return c, err
+}
+
+// GetCustomer finds a customer by its id. An unknown one is CodeCustomerNotFound.
+func GetCustomer(ctx context.Context, db DB, id wallet.ID) (Customer, error) {
+	rows, _ := db.Query(ctx, `select `+customerColumns+` from customers c where c.id = $1`, id)
+	return collectCustomer(rows, id.String())
+}
+
+// FindCustomer finds a customer by the name that the merchant gave. An unknown
+// one is CodeCustomerNotFound.
+func FindCustomer(ctx context.Context, db DB, organizationID wallet.ID, mode wallet.Mode, externalID string) (Customer, error) {
 	rows, _ := db.Query(ctx, `
-		select `+paymentMethodColumns+`
-		from payment_methods
-		where id = $1 and customer_id = $2 and deleted_at is null`, id, customerID)
-	m, err := pgx.CollectExactlyOneRow(rows, scanPaymentMethod)
+		select `+customerColumns+` from customers c where c.organization_id = $1 and c.mode = $2 and c.external_id = $3`,
+		organizationID, mode, externalID)
+	return collectCustomer(rows, externalID)
+}
+
+func collectCustomer(rows pgx.Rows, name string) (Customer, error) {
+	c, err := pgx.CollectExactlyOneRow(rows, scanCustomer)
 	if errors.Is(err, pgx.ErrNoRows) {
-		return m, &wallet.Error{
-			Code:    wallet.CodePaymentMethodNotFound,
-			Message: "Payment method not found or does not belong to this wallet.",
-		}
+		return c, &wallet.Error{Code: wallet.CodeCustomerNotFound, Message: "No such customer."}
 	}
 	if err != nil {
-		return m, fmt.Errorf("find payment method %s: %w", id, err)
+		return c, fmt.Errorf("find customer %s: %w", name, err)
 	}
-	return m, nil
+	return c, nil
+}
+
+// ListCustomers gives a page of an organization's customers, newest first, and
+// how many there are in all.
+func ListCustomers(ctx context.Context, db DB, organizationID wallet.ID, mode wallet.Mode, page wallet.Page) ([]Customer, int, error) {
+	return listPage(ctx, db, listQuery{
+		columns: customerColumns,
+		from:    `customers c`,
+		where:   `c.organization_id = $1 and c.mode = $2`,
+		order:   `c.created_at desc, c.id`,
+		args:    []any{organizationID, mode},
+	}, page, scanCustomer)
 }

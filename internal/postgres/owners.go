@@ -36,32 +36,3 @@ func HasPrimaryWallet(ctx context.Context, db DB, organizationID wallet.ID, mode
 	}
 	return has, nil
 }
-
-const customerColumns = `id, organization_id, mode, external_id, coalesce(email, ''), coalesce(name, ''),
-	coalesce(stripe_customer_id, ''), created_at`
-
-// GetCustomer finds a customer by its id. An unknown one is CodeNotFound.
-func GetCustomer(ctx context.Context, db DB, id wallet.ID) (Customer, error) {
-	rows, _ := db.Query(ctx, `select `+customerColumns+` from customers where id = $1`, id)
-	return collectCustomer(rows, id.String())
-}
-
-// FindCustomer finds a customer by the name that the merchant gave. An unknown
-// one is CodeNotFound.
-func FindCustomer(ctx context.Context, db DB, organizationID wallet.ID, mode wallet.Mode, externalID string) (Customer, error) {
-	rows, _ := db.Query(ctx, `
-		select `+customerColumns+` from customers where organization_id = $1 and mode = $2 and external_id = $3`,
-		organizationID, mode, externalID)
-	return collectCustomer(rows, externalID)
-}
-
-func collectCustomer(rows pgx.Rows, name string) (Customer, error) {
-	c, err := pgx.CollectExactlyOneRow(rows, pgx.RowToStructByPos[Customer])
-	if errors.Is(err, pgx.ErrNoRows) {
-		return c, &wallet.Error{Code: wallet.CodeNotFound, Message: "No such customer."}
-	}
-	if err != nil {
-		return c, fmt.Errorf("find customer %s: %w", name, err)
-	}
-	return c, nil
-}

@@ -14,6 +14,7 @@ import (
 
 const paymentColumns = `p.id, p.organization_id, p.mode, p.wallet_id, p.wallet_transaction_id, p.payment_method_id,
 	p.amount, p.currency, p.off_session, p.status, coalesce(p.stripe_payment_intent_id, ''), coalesce(p.stripe_charge_id, ''),
+	coalesce(p.stripe_checkout_session_id, ''),
 	coalesce(p.amount_received, 0), p.balance_after, coalesce(p.redirect_url, ''),
 	coalesce(p.failure_code, ''), coalesce(p.failure_decline_code, ''), coalesce(p.failure_message, ''),
 	p.action_deadline_at, p.next_check_at, p.checks, p.created_at, p.updated_at`
@@ -28,6 +29,7 @@ func paymentFields(p *wallet.Payment) []any {
 	return []any{
 		&p.ID, &p.OrganizationID, &p.Mode, &p.WalletID, &p.WalletTransactionID, &p.PaymentMethodID,
 		&p.Amount, &p.Currency, &p.OffSession, &p.Status, &p.StripePaymentIntentID, &p.StripeChargeID,
+		&p.StripeCheckoutSessionID,
 		&p.AmountReceived, &p.BalanceAfter, &p.RedirectURL,
 		&p.Failure.Code, &p.Failure.DeclineCode, &p.Failure.Message,
 		&p.ActionDeadlineAt, &p.NextCheckAt, &p.Checks, &p.CreatedAt, &p.UpdatedAt,
@@ -83,6 +85,9 @@ type Charge struct {
 	StripePaymentMethodID string
 	ReceiptEmail          string
 	ReturnURL             string
+	// PaymentMethodGone: the card had been removed before the payment was made, by
+	// a wallet that still asks for it. Nothing was sent to Stripe, and nothing is.
+	PaymentMethodGone bool
 }
 
 // GetCharge finds a payment with what the call to Stripe needs. An unknown one is
@@ -91,13 +96,13 @@ func GetCharge(ctx context.Context, db DB, id wallet.ID) (Charge, error) {
 	var c Charge
 	err := db.QueryRow(ctx, `
 		select coalesce(c.stripe_customer_id, ''), coalesce(m.stripe_payment_method_id, ''),
-			coalesce(p.receipt_email, ''), p.return_url, `+paymentColumns+`
+			coalesce(p.receipt_email, ''), p.return_url, coalesce(m.deleted_at <= p.created_at, false), `+paymentColumns+`
 		from payments p
 		join wallets w on w.id = p.wallet_id
 		join customers c on c.id = w.customer_id
 		left join payment_methods m on m.id = p.payment_method_id
 		where p.id = $1`, id).
-		Scan(append([]any{&c.StripeCustomerID, &c.StripePaymentMethodID, &c.ReceiptEmail, &c.ReturnURL}, paymentFields(&c.Payment)...)...)
+		Scan(append([]any{&c.StripeCustomerID, &c.StripePaymentMethodID, &c.ReceiptEmail, &c.ReturnURL, &c.PaymentMethodGone}, paymentFields(&c.Payment)...)...)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return c, &wallet.Error{Code: wallet.CodePaymentNotFound, Message: "Payment not found."}
 	}

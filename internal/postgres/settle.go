@@ -40,20 +40,20 @@ const (
 		order by id for no key update`
 )
 
-// applyOutcomes moves payments, their wallet transactions, their wallets'
-// balances and the books. Everything hangs on "movable": an outcome is in it only
+// applyOutcomes moves payments, their wallet transactions and invoices, their
+// wallets' balances and the books. Everything hangs on "movable": an outcome is in it only
 // if the payment may make the move from where it stands now, so the second caller
 // finds nothing to do. A purchase that was paid twice gets a second wallet
 // transaction, because money that moved is credited.
 const applyOutcomes = `
 	with input as (
 		select * from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::bigint[], $6::text[], $7::text[],
-			$8::text[], $9::text[], $10::text[], $11::text[], $12::text[], $13::timestamptz[], $14::timestamptz[], $17::uuid[])
+			$8::text[], $9::text[], $10::text[], $11::text[], $12::text[], $13::timestamptz[], $14::timestamptz[], $17::uuid[], $18::text[])
 		with ordinality as i (payment_id, to_status, intent_id, charge_id, received, received_currency, redirect_url,
-			failure_code, decline_code, failure_message, cause_kind, cause_id, deadline, now, spare_id, position)
+			failure_code, decline_code, failure_message, cause_kind, cause_id, deadline, now, spare_id, session_id, position)
 	), candidates as (
 		select i.*, p.status as from_status, p.wallet_id, p.wallet_transaction_id, p.organization_id, p.mode,
-			p.payment_method_id, p.amount, p.currency, w.balance, t.credit_amount, t.status as transaction_status,
+			p.payment_method_id, p.amount, p.currency, w.balance, w.traceable, t.credit_amount, t.status as transaction_status, t.invoice_id,
 			p.stripe_payment_intent_id is null or i.intent_id is null or p.stripe_payment_intent_id = i.intent_id as own_intent,
 			least(p.amount, i.received) as credit
 		from input i
@@ -78,6 +78,7 @@ const applyOutcomes = `
 		set status = m.to_status,
 			stripe_payment_intent_id = coalesce(p.stripe_payment_intent_id, m.intent_id),
 			stripe_charge_id = coalesce(m.charge_id, p.stripe_charge_id),
+			stripe_checkout_session_id = coalesce(p.stripe_checkout_session_id, m.session_id),
 			wallet_transaction_id = case when m.paid_twice then m.spare_id else p.wallet_transaction_id end,
 			amount_received = case when m.to_status = 'succeeded' then m.received end,
 			balance_after = case when m.to_status = 'succeeded' then m.balance_after end,
@@ -93,22 +94,38 @@ const applyOutcomes = `
 			succeeded_at = case when m.to_status = 'succeeded' then m.now end
 		from movable m
 		where p.id = m.payment_id and p.status = m.from_status
+	), decisive as (
+		-- Two payments of one purchase may be in the same call; a success decides.
+		select distinct on (wallet_transaction_id) *
+		from movable
+		where to_status in ('canceled', 'failed', 'succeeded') and not paid_twice
+		order by wallet_transaction_id, to_status = 'succeeded' desc, position
 	), transactions as (
 		update wallet_transactions t
 		set status = case when m.to_status = 'succeeded' then 'settled' else 'failed' end,
 			amount = case when m.to_status = 'succeeded' then m.credit else t.amount end,
 			credit_amount = case when m.to_status = 'succeeded' then m.credits else t.credit_amount end,
-			remaining_amount = case when m.to_status = 'succeeded' then m.credit end,
+			remaining_amount = case when m.to_status = 'succeeded' and m.traceable then m.credit end,
 			settled_at = case when m.to_status = 'succeeded' then m.now end,
 			failed_at = case when m.to_status = 'succeeded' then t.failed_at else m.now end
-		from movable m
-		where t.id = m.wallet_transaction_id and t.status <> 'settled' and not m.paid_twice
-			and m.to_status in ('canceled', 'failed', 'succeeded')
+		from decisive m
+		where t.id = m.wallet_transaction_id and t.status <> 'settled'
+	), bills as (
+		update invoices i
+		set payment_status = case when m.to_status = 'succeeded' then 'succeeded' else 'failed' end,
+			paid_amount = case when m.to_status = 'succeeded' then m.credit else i.paid_amount end,
+			status = case when m.to_status = 'succeeded' then 'finalized' else i.status end,
+			finalized_at = case when m.to_status = 'succeeded' then coalesce(i.finalized_at, m.now) else i.finalized_at end,
+			issuing_date = case when m.to_status = 'succeeded' and i.status = 'open'
+				then (m.now at time zone i.timezone)::date else i.issuing_date end,
+			updated_at = m.now
+		from decisive m
+		where i.id = m.invoice_id and i.payment_status <> 'succeeded'
 	), spares as (
 		insert into wallet_transactions (id, organization_id, mode, wallet_id, transaction_type, transaction_status,
 			status, amount, credit_amount, remaining_amount, created_at, settled_at)
 		select spare_id, organization_id, mode, wallet_id, 'inbound', 'purchased',
-			'settled', credit, credits, credit, now, now
+			'settled', credit, credits, case when traceable then credit end, now, now
 		from movable where paid_twice
 	), identified as (
 		update payments p
@@ -118,7 +135,8 @@ const applyOutcomes = `
 			and c.from_status = 'processing' and c.to_status = 'processing'
 	), balances as (
 		update wallets w
-		set balance = w.balance + s.credit, credits_balance = w.credits_balance + s.credits, updated_at = s.now
+		set balance = w.balance + s.credit, credits_balance = w.credits_balance + s.credits,
+			last_balance_sync_at = s.now, updated_at = s.now
 		from (
 			select wallet_id, sum(credit)::bigint as credit, sum(credits) as credits, max(now) as now
 			from movable where to_status = 'succeeded' group by wallet_id
@@ -169,8 +187,8 @@ const applyOutcomes = `
 	select payment_id from movable`
 
 // ApplyOutcomes is the one way in which an outcome becomes state. In one
-// transaction it moves each payment, its wallet transaction and its wallet's two
-// balances, and writes the ledger transfer, the move and any discrepancy, all
+// transaction it moves each payment, its wallet transaction, the credit invoice if
+// there is one, and its wallet's two balances, and writes the ledger transfer, the move and any discrepancy, all
 // guarded by the payment's state: the second caller changes nothing. It credits at
 // most what Stripe received, and nothing in another currency.
 //
@@ -186,6 +204,7 @@ func ApplyOutcomes(ctx context.Context, db DB, list []Settlement) ([]Applied, er
 		received                                   = make([]int64, n)
 		deadlines, nows                            = make([]time.Time, n), make([]time.Time, n)
 		spares                                     = make([]wallet.ID, n)
+		sessions                                   = make([]*string, n)
 	)
 	for i, s := range list {
 		status, _ := s.Outcome.Status() // without one, no move matches
@@ -193,7 +212,7 @@ func ApplyOutcomes(ctx context.Context, db DB, list []Settlement) ([]Applied, er
 		causeKinds[i], causeIDs[i] = string(s.Cause.Kind), s.Cause.ID
 		intents[i], charges[i] = orNull(s.Outcome.IntentID), orNull(s.Outcome.ChargeID)
 		received[i], currencies[i] = s.Outcome.AmountReceived, orNull(string(s.Outcome.Currency))
-		redirects[i] = orNull(s.Outcome.RedirectURL)
+		redirects[i], sessions[i] = orNull(s.Outcome.RedirectURL), orNull(s.Outcome.CheckoutSessionID)
 		failureCodes[i], declineCodes[i] = orNull(s.Outcome.Failure.Code), orNull(s.Outcome.Failure.DeclineCode)
 		failureMessage[i] = orNull(s.Outcome.Failure.Message)
 		deadlines[i], nows[i], spares[i] = s.ActionDeadline, s.Now, wallet.NewID()
@@ -204,7 +223,7 @@ func ApplyOutcomes(ctx context.Context, db DB, list []Settlement) ([]Applied, er
 	b.Queue(lockPayments, ids)
 	b.Queue(lockWallets, ids)
 	b.Queue(applyOutcomes, ids, statuses, intents, charges, received, currencies, redirects,
-		failureCodes, declineCodes, failureMessage, causeKinds, causeIDs, deadlines, nows, from, to, spares)
+		failureCodes, declineCodes, failureMessage, causeKinds, causeIDs, deadlines, nows, from, to, spares, sessions)
 	b.Queue(`select `+paymentColumns+` from payments p where p.id = any ($1)`, ids)
 	results := db.SendBatch(ctx, &b)
 	applied, err := readApplied(results, ids)

@@ -63,7 +63,7 @@ func settlement(id wallet.ID, o wallet.Outcome) postgres.Settlement {
 func requireBooksBalance(tb testing.TB, pool *pgxpool.Pool) {
 	tb.Helper()
 
-	report, err := postgres.Audit(tb.Context(), pool)
+	report, err := postgres.Audit(context.WithoutCancel(tb.Context()), pool)
 	require.NoError(tb, err)
 	require.Empty(tb, report.Findings)
 }

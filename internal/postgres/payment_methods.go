@@ -1,0 +1,112 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/fundrail/fundrail/internal/wallet"
+)
+
+// InsertPaymentMethod stores a saved card.
+func InsertPaymentMethod(ctx context.Context, db DB, organizationID wallet.ID, mode wallet.Mode, m wallet.PaymentMethod, fingerprint string) error {
+	_, err := db.Exec(ctx, `
+		insert into payment_methods (id, organization_id, mode, customer_id, stripe_payment_method_id, brand, last4,
+			expiry_month, expiry_year, fingerprint, is_default, created_at)
+		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, nullif($10, ''), $11, $12)`,
+		m.ID, organizationID, mode, m.CustomerID, m.StripePaymentMethodID, m.Brand, m.Last4,
+		m.ExpiryMonth, m.ExpiryYear, fingerprint, m.IsDefault, m.CreatedAt)
+	if err != nil {
+		return fmt.Errorf("insert payment method: %w", err)
+	}
+	return nil
+}
+
+const paymentMethodColumns = `id, customer_id, stripe_payment_method_id, brand, last4, expiry_month, expiry_year,
+	is_default, coalesce(error_code, ''), coalesce(error_message, ''), error_at, created_at`
+
+func scanPaymentMethod(row pgx.CollectableRow) (wallet.PaymentMethod, error) {
+	var m wallet.PaymentMethod
+	err := row.Scan(&m.ID, &m.CustomerID, &m.StripePaymentMethodID, &m.Brand, &m.Last4, &m.ExpiryMonth, &m.ExpiryYear,
+		&m.IsDefault, &m.ErrorCode, &m.ErrorMessage, &m.ErrorAt, &m.CreatedAt)
+	return m, err
+}
+
+// ListPaymentMethods gives a customer's saved cards: the default first, then the
+// newest first.
+func ListPaymentMethods(ctx context.Context, db DB, customerID wallet.ID) ([]wallet.PaymentMethod, error) {
+	rows, _ := db.Query(ctx, `
+		select `+paymentMethodColumns+`
+		from payment_methods
+		where customer_id = $1 and deleted_at is null
+		order by is_default desc, id desc`, customerID)
+	list, err := pgx.CollectRows(rows, scanPaymentMethod)
+	if err != nil {
+		return nil, fmt.Errorf("list payment methods of customer %s: %w", customerID, err)
+	}
+	return nonNil(list), nil
+}
+
+// GetPaymentMethod finds a saved card of one customer. A card that is unknown,
+// deleted or another customer's is CodePaymentMethodNotFound: the three look the
+// same from outside.
+func GetPaymentMethod(ctx context.Context, db DB, customerID, id wallet.ID) (wallet.PaymentMethod, error) {
+	rows, _ := db.Query(ctx, `
+		select `+paymentMethodColumns+`
+		from payment_methods
+		where id = $1 and customer_id = $2 and deleted_at is null`, id, customerID)
+	return collectPaymentMethod(rows, id)
+}
+
+func collectPaymentMethod(rows pgx.Rows, id wallet.ID) (wallet.PaymentMethod, error) {
+	m, err := pgx.CollectExactlyOneRow(rows, scanPaymentMethod)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return m, &wallet.Error{
+			Code:    wallet.CodePaymentMethodNotFound,
+			Message: "Payment method not found or does not belong to this wallet.",
+		}
+	}
+	if err != nil {
+		return m, fmt.Errorf("find payment method %s: %w", id, err)
+	}
+	return m, nil
+}
+
+// SetDefaultPaymentMethod makes a saved card the one that is charged when nobody
+// asks for another. A card that is unknown, deleted or another customer's is
+// CodePaymentMethodNotFound.
+func SetDefaultPaymentMethod(ctx context.Context, tx pgx.Tx, customerID, id wallet.ID) (wallet.PaymentMethod, error) {
+	// Two requests at once would both take the old default away and both make a new one.
+	if _, err := tx.Exec(ctx, `select from customers where id = $1 for no key update`, customerID); err != nil {
+		return wallet.PaymentMethod{}, fmt.Errorf("lock customer %s: %w", customerID, err)
+	}
+	m, err := GetPaymentMethod(ctx, tx, customerID, id)
+	if err != nil {
+		return m, err
+	}
+	for _, sql := range []string{
+		`update payment_methods set is_default = false where customer_id = $1 and id <> $2 and is_default`,
+		`update payment_methods set is_default = true where customer_id = $1 and id = $2`,
+	} {
+		if _, err := tx.Exec(ctx, sql, customerID, id); err != nil {
+			return m, fmt.Errorf("make payment method %s the default: %w", id, err)
+		}
+	}
+	m.IsDefault = true
+	return m, nil
+}
+
+// RemovePaymentMethod takes a saved card away from its customer. What was charged
+// to it stays; no other card takes its place. A card that is unknown, deleted or
+// another customer's is CodePaymentMethodNotFound.
+func RemovePaymentMethod(ctx context.Context, db DB, customerID, id wallet.ID, now time.Time) (wallet.PaymentMethod, error) {
+	rows, _ := db.Query(ctx, `
+		update payment_methods
+		set deleted_at = $3, is_default = false
+		where id = $1 and customer_id = $2 and deleted_at is null
+		returning `+paymentMethodColumns, id, customerID, now)
+	return collectPaymentMethod(rows, id)
+}

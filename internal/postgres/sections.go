@@ -1,0 +1,66 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/fundrail/fundrail/internal/wallet"
+)
+
+// Section is a text that a merchant has printed on invoices, by its code.
+type Section struct {
+	Code        string
+	Name        string
+	Description string
+	Details     string
+	DisplayName string
+}
+
+// UpsertSection stores an invoice custom section under its code. Rows to which it
+// was applied before keep the old text.
+func UpsertSection(ctx context.Context, db DB, organizationID wallet.ID, mode wallet.Mode, s Section, now time.Time) (wallet.ID, error) {
+	if s.Code == "" {
+		return wallet.ID{}, errors.New("an invoice custom section needs a code")
+	}
+	var id wallet.ID
+	err := db.QueryRow(ctx, `
+		insert into invoice_custom_sections (id, organization_id, mode, code, name, description, details, display_name, created_at)
+		values ($1, $2, $3, $4, $5, nullif($6, ''), nullif($7, ''), nullif($8, ''), $9)
+		on conflict (organization_id, mode, code) do update
+		set name = excluded.name, description = excluded.description, details = excluded.details, display_name = excluded.display_name
+		returning id`,
+		wallet.NewID(), organizationID, mode, s.Code, s.Name, s.Description, s.Details, s.DisplayName, now).Scan(&id)
+	if err != nil {
+		return id, fmt.Errorf("store invoice custom section %s: %w", s.Code, err)
+	}
+	return id, nil
+}
+
+// ApplySections makes copies of sections for a row that asks for them by their
+// codes, in the order of the codes. Codes that nobody knows are left out.
+func ApplySections(ctx context.Context, db DB, organizationID wallet.ID, mode wallet.Mode, codes []string, now time.Time) ([]wallet.AppliedSection, error) {
+	if len(codes) == 0 {
+		return nil, nil
+	}
+	rows, _ := db.Query(ctx, `
+		select id, code, name, coalesce(description, ''), coalesce(details, ''), coalesce(display_name, '')
+		from invoice_custom_sections
+		where organization_id = $1 and mode = $2 and code = any ($3)`, organizationID, mode, codes)
+	list, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (wallet.AppliedSection, error) {
+		s := wallet.AppliedSection{ID: wallet.NewID(), CreatedAt: now}
+		err := row.Scan(&s.SectionID, &s.Code, &s.Name, &s.Description, &s.Details, &s.DisplayName)
+		return s, err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("find invoice custom sections: %w", err)
+	}
+	slices.SortFunc(list, func(a, b wallet.AppliedSection) int {
+		return slices.Index(codes, a.Code) - slices.Index(codes, b.Code)
+	})
+	return list, nil
+}

@@ -1,0 +1,277 @@
+package postgres
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"github.com/fundrail/fundrail/internal/wallet"
+)
+
+// NewWallet is a wallet that a client asks for.
+type NewWallet struct {
+	// Wallet is what the client said of it. The organization, the mode, the time
+	// of creation and the external id of the customer are needed; an empty
+	// currency is the customer's.
+	Wallet        wallet.Wallet
+	PaymentMethod wallet.MethodRequest
+	SkipSections  bool
+	SectionCodes  []string
+	// Limit is how many active wallets the customer may have with this one.
+	Limit int
+}
+
+// CreateWallet makes a wallet, and finds everything that is wrong with it at
+// once. What the caller has found wrong already comes in v, and the error is v
+// when there is anything at all. Two requests at once cannot pass the limit
+// together, because the customer's row is locked.
+func CreateWallet(ctx context.Context, tx pgx.Tx, n NewWallet, v *wallet.ValidationError) (wallet.Wallet, error) {
+	w := n.Wallet
+	customer, active, err := lockCustomer(ctx, tx, w.OrganizationID, w.Mode, w.ExternalCustomerID, w.CreatedAt)
+	switch {
+	case wallet.HasCode(err, wallet.CodeCustomerNotFound):
+		v.Add(wallet.FieldCustomer, wallet.InvalidCustomerNotFound)
+		customer.Currency = wallet.USD // nobody knows; it is no fault of the currency
+	case err != nil:
+		return w, err
+	case active >= n.Limit:
+		v.Add(wallet.FieldCustomer, wallet.InvalidWalletLimitReached)
+	}
+	w.ID, w.CustomerID = wallet.NewID(), customer.ID
+	if w.Currency == "" {
+		w.Currency = customer.Currency
+	}
+	if w.Priority == 0 {
+		w.Priority = wallet.DefaultPriority
+	}
+	choice, ok, err := chooseMethod(ctx, tx, w.OrganizationID, w.Mode, w.CustomerID, n.PaymentMethod)
+	if err != nil {
+		return w, err
+	}
+	if !ok {
+		v.Add(wallet.FieldPaymentMethod, wallet.InvalidPaymentMethod)
+	}
+	w.PaymentMethod = choice
+	for field, codes := range w.Validate().Details {
+		v.Add(field, codes...)
+	}
+	if w.ExpirationAt != nil && !w.ExpirationAt.After(w.CreatedAt) {
+		v.Add(wallet.FieldExpirationAt, wallet.InvalidDate)
+	}
+	if err := v.OrNil(); err != nil {
+		return w, err
+	}
+	sections, err := ApplySections(ctx, tx, w.OrganizationID, w.Mode, n.SectionCodes, w.CreatedAt)
+	if err != nil {
+		return w, err
+	}
+	w.Sections = wallet.AppliedSections{Skip: n.SkipSections}
+	if !n.SkipSections {
+		w.Sections.List = sections
+	}
+	if err := InsertWallet(ctx, tx, w); err != nil {
+		return w, err
+	}
+	return GetWallet(ctx, tx, w.ID)
+}
+
+// lockCustomer finds a customer, locks its row and counts its active wallets,
+// having ended those that have expired.
+func lockCustomer(ctx context.Context, tx pgx.Tx, organizationID wallet.ID, mode wallet.Mode, externalID string, now time.Time) (Customer, int, error) {
+	rows, _ := tx.Query(ctx, `
+		select `+customerColumns+` from customers c
+		where c.organization_id = $1 and c.mode = $2 and c.external_id = $3
+		for no key update`, organizationID, mode, externalID)
+	customer, err := collectCustomer(rows, externalID)
+	if err != nil {
+		return customer, 0, err
+	}
+	if _, err := tx.Exec(ctx, expireWallets+` and customer_id = $2`, now, customer.ID); err != nil {
+		return customer, 0, fmt.Errorf("expire wallets of customer %s: %w", externalID, err)
+	}
+	var active int
+	err = tx.QueryRow(ctx, `select count(*) from wallets where customer_id = $1 and status = 'active'`, customer.ID).Scan(&active)
+	if err != nil {
+		return customer, 0, fmt.Errorf("count wallets of customer %s: %w", externalID, err)
+	}
+	return customer, active, nil
+}
+
+// chooseMethod reads a payment method as a client names it, against the saved
+// cards of one customer; against all of the organization's when the customer is
+// not known. The second result is false when it makes no sense.
+func chooseMethod(ctx context.Context, db DB, organizationID wallet.ID, mode wallet.Mode, customerID wallet.ID, r wallet.MethodRequest) (wallet.MethodChoice, bool, error) {
+	var lookUpErr error
+	choice, ok := r.Choice(func(s string) (wallet.ID, bool) {
+		id, err := uuid.Parse(s)
+		if err != nil || len(s) != 36 {
+			return id, false
+		}
+		var found bool
+		err = db.QueryRow(ctx, `
+			select exists (
+				select from payment_methods
+				where id = $1 and organization_id = $2 and mode = $3 and deleted_at is null
+					and ($4::uuid is null or customer_id = $4)
+			)`, id, organizationID, mode, idOrNull(customerID)).Scan(&found)
+		if err != nil {
+			lookUpErr = fmt.Errorf("find payment method %s: %w", id, err)
+		}
+		return id, found
+	})
+	return choice, ok, lookUpErr
+}
+
+// WalletChange is what a request changes of a wallet.
+type WalletChange struct {
+	// Change sets what the client sent; what it leaves alone stays. The rate, the
+	// currency and the balances cannot change.
+	Change func(w *wallet.Wallet) error
+	// PaymentMethod is nil when the client did not send any.
+	PaymentMethod *wallet.MethodRequest
+	// Sections is nil when the client did not send any.
+	Sections *SectionRequest
+}
+
+// SectionRequest is what a client says of invoice custom sections. Skip takes
+// away what is there; without it the codes replace what is there.
+type SectionRequest struct {
+	Skip  bool
+	Codes []string
+}
+
+// UpdateWallet changes a wallet. A terminated one, and values that make no sense,
+// are a ValidationError, into which goes also what the caller has found wrong.
+func UpdateWallet(ctx context.Context, tx pgx.Tx, ref WalletRef, change WalletChange, v *wallet.ValidationError, now time.Time) (wallet.Wallet, error) {
+	before, err := lockWallet(ctx, tx, ref, now)
+	if err != nil {
+		return before, err
+	}
+	if before.Status != wallet.WalletActive {
+		return before, wallet.Invalid(wallet.FieldWalletID, wallet.InvalidWalletTerminated)
+	}
+	w := before
+	if err := change.Change(&w); err != nil {
+		return before, err
+	}
+	if change.PaymentMethod != nil {
+		choice, ok, err := chooseMethod(ctx, tx, w.OrganizationID, w.Mode, w.CustomerID, *change.PaymentMethod)
+		if err != nil {
+			return before, err
+		}
+		if !ok {
+			v.Add(wallet.FieldPaymentMethod, wallet.InvalidPaymentMethod)
+		}
+		w.PaymentMethod = choice
+	}
+	for field, codes := range w.Validate().Details {
+		v.Add(field, codes...)
+	}
+	if w.ExpirationAt != nil && !sameTime(w.ExpirationAt, before.ExpirationAt) && !w.ExpirationAt.After(now) {
+		v.Add(wallet.FieldExpirationAt, wallet.InvalidDate)
+	}
+	if err := v.OrNil(); err != nil {
+		return before, err
+	}
+	if s := change.Sections; s != nil {
+		w.Sections = wallet.AppliedSections{Skip: s.Skip}
+		if !s.Skip {
+			if w.Sections.List, err = ApplySections(ctx, tx, w.OrganizationID, w.Mode, s.Codes, now); err != nil {
+				return before, err
+			}
+		}
+	}
+	_, err = tx.Exec(ctx, `
+		update wallets
+		set code = $2, name = nullif($3, ''), priority = $4, purchase_order_number = nullif($5, ''),
+			invoice_requires_successful_payment = $6, paid_top_up_min_amount = $7, paid_top_up_max_amount = $8,
+			payment_method_type = $9, payment_method_id = $10, applies_to = $11, recurring_transaction_rules = $12,
+			skip_invoice_custom_sections = $13, invoice_custom_sections = $14, metadata = $15, expiration_at = $16,
+			updated_at = $17
+		where id = $1`,
+		w.ID, w.Code, w.Name, w.Priority, w.PurchaseOrderNumber, w.InvoiceRequiresSuccessfulPayment,
+		w.PaidTopUpMinAmount, w.PaidTopUpMaxAmount, w.PaymentMethod.OrProvider(), w.PaymentMethod.ID, w.AppliesTo,
+		w.RecurringTransactionRules, w.Sections.Skip, sectionsOrNull(w.Sections), w.Metadata, w.ExpirationAt, now)
+	if err != nil {
+		return before, walletError(err, "update wallet "+w.ID.String())
+	}
+	return w, nil
+}
+
+func sameTime(a, b *time.Time) bool {
+	return a == b || (a != nil && b != nil && a.Equal(*b))
+}
+
+// TerminateWallet ends a wallet: nothing is added to it or drawn from it any more,
+// but for purchases that are pending. The balance stays as it is. The second
+// result is false when it had ended before, which is no error.
+func TerminateWallet(ctx context.Context, tx pgx.Tx, ref WalletRef, now time.Time) (wallet.Wallet, bool, error) {
+	w, err := lockWallet(ctx, tx, ref, now)
+	if err != nil {
+		return w, false, err
+	}
+	ended := now
+	if w.TerminatedAt != nil {
+		ended = *w.TerminatedAt // it expired, and perhaps nobody has written that down
+	}
+	tag, err := tx.Exec(ctx, `
+		update wallets set status = 'terminated', terminated_at = $2, updated_at = $3
+		where id = $1 and status = 'active'`, w.ID, ended, now)
+	if err != nil {
+		return w, false, fmt.Errorf("terminate wallet %s: %w", w.ID, err)
+	}
+	w.Status, w.TerminatedAt = wallet.WalletTerminated, &ended
+	return w, tag.RowsAffected() == 1, nil
+}
+
+const expireWallets = `
+	update wallets set status = 'terminated', terminated_at = expiration_at, updated_at = $1
+	where status = 'active' and expiration_at <= $1`
+
+// ExpireWallets writes down up to limit wallets whose expiration has passed, and
+// returns them. Everybody treats them as ended before that.
+func ExpireWallets(ctx context.Context, db DB, now time.Time, limit int) ([]wallet.ID, error) {
+	rows, _ := db.Query(ctx, expireWallets+` and id in (
+			select id from wallets
+			where status = 'active' and expiration_at <= $1
+			order by id
+			limit $2
+			for no key update skip locked
+		)
+		returning id`, now, limit)
+	ids, err := pgx.CollectRows(rows, pgx.RowTo[wallet.ID])
+	if err != nil {
+		return nil, fmt.Errorf("expire wallets: %w", err)
+	}
+	return ids, nil
+}
+
+// ChangeWalletMetadata replaces a wallet's metadata by what change makes of it.
+// Nil is none, going in and coming out. Terminated wallets may change it as well.
+func ChangeWalletMetadata(ctx context.Context, tx pgx.Tx, ref WalletRef, now time.Time, change func(map[string]any) (map[string]any, error)) (map[string]any, error) {
+	w, err := lockWallet(ctx, tx, ref, now)
+	if err != nil {
+		return nil, err
+	}
+	var metadata map[string]any
+	if w.Metadata != nil {
+		if err := json.Unmarshal(w.Metadata, &metadata); err != nil {
+			return nil, fmt.Errorf("metadata of wallet %s: %w", w.ID, err)
+		}
+	}
+	if metadata, err = change(metadata); err != nil {
+		return nil, err
+	}
+	var stored any
+	if metadata != nil {
+		stored = metadata
+	}
+	if _, err := tx.Exec(ctx, `update wallets set metadata = $2, updated_at = $3 where id = $1`, w.ID, stored, now); err != nil {
+		return nil, fmt.Errorf("metadata of wallet %s: %w", w.ID, err)
+	}
+	return metadata, nil
+}
