@@ -103,8 +103,7 @@ func (e *Engine) checkIntent(ctx context.Context, stripe Stripe, p wallet.Paymen
 	return e.conclude(ctx, p, o, cause)
 }
 
-// EnqueueChecksArgs asks for the jobs of everything that waits for too long:
-// open payments that are due for a check, and events whose job may be lost.
+// EnqueueChecksArgs asks for the jobs of open payments that are due for a check.
 type EnqueueChecksArgs struct{}
 
 // Kind is stored with every job. Renaming it strands the jobs in flight.
@@ -118,18 +117,18 @@ func (EnqueueChecksArgs) InsertOpts() river.InsertOpts {
 // EnqueueChecksEvery is how often EnqueueChecksWorker runs.
 const EnqueueChecksEvery = 15 * time.Second
 
-// EnqueueChecksWorker makes jobs from the state of payments and events, so that
-// none depends on a job that somebody once inserted.
+// EnqueueChecksWorker makes jobs from the state of payments, so that no check
+// depends on a job that somebody once inserted.
 type EnqueueChecksWorker struct {
 	river.WorkerDefaults[EnqueueChecksArgs]
 	Engine *Engine
 }
 
-// Work claims what is due and inserts its jobs, in one transaction each.
+// Work claims what is due and inserts its jobs, in one transaction.
 func (w *EnqueueChecksWorker) Work(ctx context.Context, _ *river.Job[EnqueueChecksArgs]) error {
 	const limit = 1000 // a round's share; the rest is due in the next one
 	e := w.Engine
-	err := e.inTx(ctx, func(tx pgx.Tx) error {
+	return e.inTx(ctx, func(tx pgx.Tx) error {
 		ids, err := postgres.ClaimDueChecks(ctx, tx, e.Now(), checkAges, checkRepeat, limit)
 		if err != nil {
 			return err
@@ -137,20 +136,6 @@ func (w *EnqueueChecksWorker) Work(ctx context.Context, _ *river.Job[EnqueueChec
 		params := make([]river.InsertManyParams, len(ids))
 		for i, id := range ids {
 			params[i].Args = CheckPaymentArgs{PaymentID: id}
-		}
-		return e.insertJobs(ctx, tx, params)
-	})
-	if err != nil {
-		return err
-	}
-	return e.inTx(ctx, func(tx pgx.Tx) error {
-		ids, err := postgres.RearmEvents(ctx, tx, e.Now(), limit)
-		if err != nil {
-			return err
-		}
-		params := make([]river.InsertManyParams, len(ids))
-		for i, id := range ids {
-			params[i].Args = HandleEventArgs{EventID: id}
 		}
 		return e.insertJobs(ctx, tx, params)
 	})

@@ -55,6 +55,8 @@ type Options struct {
 	// FetchCooldown is the River client's: a wake is sent that long after a
 	// commit, so that jobs which River did not announce are fetched.
 	FetchCooldown time.Duration
+	// Workers is how many charges are under way at once, 100 unless given.
+	Workers int
 	// PollEvery is how often callers who wait look for payments that another
 	// process settled, 100 ms unless given.
 	PollEvery time.Duration
@@ -64,9 +66,11 @@ type Options struct {
 type Engine struct {
 	Options
 	river    *river.Client[pgx.Tx]
+	calls    chan struct{} // holds one for each charge under way
 	accepts  *batch.Writer[postgres.NewPayment, bool]
 	intakes  *batch.Writer[Intake, postgres.StoredEvent]
 	settles  *batch.Writer[postgres.Settlement, postgres.Applied]
+	charging *charging
 	waiters  *waiters
 	wakes    *wakes
 	draining chan struct{}
@@ -81,14 +85,17 @@ func NewEngine(ctx context.Context, o Options) *Engine {
 	if o.PollEvery == 0 {
 		o.PollEvery = 100 * time.Millisecond
 	}
-	e := &Engine{Options: o, draining: make(chan struct{})}
+	if o.Workers == 0 {
+		o.Workers = 100
+	}
+	e := &Engine{Options: o, calls: make(chan struct{}, o.Workers), draining: make(chan struct{})}
 	e.stopping, e.stop = context.WithCancel(context.WithoutCancel(ctx))
 	e.accepts = batch.NewWriter(ctx, e.writeAccepts, batch.Config[postgres.NewPayment]{Key: idempotencyKeyOf})
 	e.intakes = batch.NewWriter(ctx, e.writeIntakes, batch.Config[Intake]{Key: func(i Intake) string { return i.Event.ID }})
 	e.settles = batch.NewWriter(ctx, e.writeSettlements, batch.Config[postgres.Settlement]{
 		Key: func(s postgres.Settlement) string { return string(s.PaymentID[:]) },
 	})
-	e.waiters = newWaiters()
+	e.charging, e.waiters = newCharging(), newWaiters()
 	e.wakes = newWakes(o.FetchCooldown, func(queues []string) {
 		if err := postgres.WakeQueues(e.stopping, o.Pool, queues); err != nil && e.stopping.Err() == nil {
 			o.Log.WarnContext(e.stopping, "wake not sent", slog.Any("error", err))
@@ -137,13 +144,16 @@ func (e *Engine) writeAccepts(ctx context.Context, list []postgres.NewPayment) (
 		if err != nil {
 			return err
 		}
-		params := make([]river.InsertManyParams, 0, len(list))
+		var args ChargePaymentsArgs
 		for i, p := range list {
 			if accepted[i] {
-				params = append(params, river.InsertManyParams{Args: ChargePaymentArgs{PaymentID: p.ID}})
+				args.PaymentIDs = append(args.PaymentIDs, p.ID)
 			}
 		}
-		return e.insertJobs(ctx, tx, params)
+		if len(args.PaymentIDs) == 0 {
+			return nil
+		}
+		return e.insertJobs(ctx, tx, []river.InsertManyParams{{Args: args}})
 	})
 	if len(list) == 1 && postgres.StoredBefore(err) {
 		// The group that it was in was committed, and the answer got lost.

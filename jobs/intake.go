@@ -2,19 +2,14 @@ package jobs
 
 import (
 	"context"
+	"log/slog"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/riverqueue/river"
 
 	"github.com/fundrail/fundrail/internal/postgres"
-	"github.com/fundrail/fundrail/internal/wallet"
 )
-
-// chargeGrace is how long an event waits when the charge it tells of is under
-// way: the charge's own answer is usually about to settle the payment, and the
-// event's job then has nothing to do.
-const chargeGrace = 2 * time.Second
 
 // Intake is an event on its way in.
 type Intake struct {
@@ -24,16 +19,24 @@ type Intake struct {
 	Needless bool
 }
 
+// holdFor is how long an event is held back while this process charges its
+// payment. The charge's own answer is a moment away, and behind it the event costs
+// one row and nothing else. Stripe waits for seconds.
+const holdFor = time.Second
+
 // TakeIn stores an event and, if something has to be done about it, the job that
 // does it, in one transaction. An event that was here before is counted; if it is
 // still not handled after a while, it gets another job.
 func (e *Engine) TakeIn(ctx context.Context, i Intake) (postgres.StoredEvent, error) {
+	if i.Needless {
+		e.charging.wait(ctx, i.Event.PaymentID, holdFor)
+	}
 	return e.intakes.Do(ctx, i)
 }
 
 func (e *Engine) writeIntakes(ctx context.Context, list []Intake) ([]postgres.StoredEvent, error) {
 	var stored []postgres.StoredEvent
-	inserted := false
+	var params []river.InsertManyParams
 	err := e.inTx(ctx, func(tx pgx.Tx) error {
 		events, needless := make([]postgres.Event, len(list)), make([]bool, len(list))
 		for i, in := range list {
@@ -44,25 +47,58 @@ func (e *Engine) writeIntakes(ctx context.Context, list []Intake) ([]postgres.St
 		if err != nil {
 			return err
 		}
-		var params []river.InsertManyParams
+		params = params[:0]
 		for i, s := range stored {
-			if !s.Arm {
-				continue
+			if s.Arm {
+				params = append(params, river.InsertManyParams{Args: HandleEventArgs{EventID: events[i].ID}})
 			}
-			opts := &river.InsertOpts{}
-			if s.PaymentStatus == wallet.PaymentCreated || s.PaymentStatus == wallet.PaymentProcessing {
-				opts.ScheduledAt = e.Now().Add(chargeGrace)
-			}
-			params = append(params, river.InsertManyParams{Args: HandleEventArgs{EventID: events[i].ID}, InsertOpts: opts})
 		}
-		inserted = len(params) > 0
 		return e.insertJobs(ctx, tx, params)
 	})
 	if err != nil {
 		return nil, err
 	}
-	if inserted {
+	if len(params) > 0 {
 		e.wakes.wake(QueueSettle)
 	}
 	return stored, nil
+}
+
+// LookForDueEvents makes jobs for the events whose time has come, every second
+// until ctx ends: those that waited for a charge in vain, and those whose job may
+// be lost. Every process that works jobs runs it; no two get the same event.
+func (e *Engine) LookForDueEvents(ctx context.Context) {
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		if err := e.armDueEvents(ctx); err != nil && ctx.Err() == nil {
+			e.Log.WarnContext(ctx, "look for due events", slog.Any("error", err))
+		}
+	}
+}
+
+func (e *Engine) armDueEvents(ctx context.Context) error {
+	const limit = 1000 // a round's share; the rest is due in the next one
+	armed := 0
+	err := e.inTx(ctx, func(tx pgx.Tx) error {
+		ids, err := postgres.ClaimDueEvents(ctx, tx, e.Now(), limit)
+		if err != nil {
+			return err
+		}
+		params := make([]river.InsertManyParams, len(ids))
+		for i, id := range ids {
+			params[i].Args = HandleEventArgs{EventID: id}
+		}
+		armed = len(ids)
+		return e.insertJobs(ctx, tx, params)
+	})
+	if err == nil && armed > 0 {
+		e.wakes.wake(QueueSettle)
+	}
+	return err
 }

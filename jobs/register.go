@@ -5,7 +5,7 @@ import "github.com/riverqueue/river"
 // Workers are the workers of every job, run by the engine.
 func (e *Engine) Workers() *river.Workers {
 	workers := river.NewWorkers()
-	river.AddWorker(workers, &ChargePaymentWorker{Engine: e})
+	river.AddWorker(workers, &ChargePaymentsWorker{Engine: e})
 	river.AddWorker(workers, &CheckPaymentWorker{Engine: e})
 	river.AddWorker(workers, &DeleteIdempotencyKeysWorker{Engine: e})
 	river.AddWorker(workers, &EnqueueChecksWorker{Engine: e})

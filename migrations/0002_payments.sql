@@ -234,13 +234,15 @@ create table stripe_events (
     body                     bytea not null,
     created_at               timestamptz not null,
     received_at              timestamptz not null,
-    armed_at                 timestamptz not null,
+    -- When somebody must look at a pending event, because its job may be lost or
+    -- it has none yet.
+    due_at                   timestamptz not null,
     handled_at               timestamptz,
     handled_by               text,
     note                     text,
     check ((status = 'pending') = (handled_at is null))
 );
-create index stripe_events_pending on stripe_events (armed_at) where status = 'pending';
+create index stripe_events_pending on stripe_events (due_at) where status = 'pending';
 create index stripe_events_received on stripe_events (mode, received_at desc, id);
 create index stripe_events_payment on stripe_events (payment_id) where payment_id is not null;
 

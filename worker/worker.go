@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -139,6 +140,7 @@ func newService(ctx context.Context, o Options, pool *pgxpool.Pool) (*service, e
 		Pool:           pool,
 		PublicURL:      publicURL,
 		Stripe:         stripe,
+		Workers:        o.Settings.Workers,
 	})
 	s.river, err = newRiver(pool, s.engine, o, s.id)
 	if err != nil {
@@ -184,6 +186,13 @@ func (s *service) run(ctx context.Context) error {
 		if err := s.river.Start(context.WithoutCancel(ctx)); err != nil {
 			return fmt.Errorf("start river: %w", err)
 		}
+	}
+	if !s.WithoutWorkers {
+		looking, stop := context.WithCancel(context.WithoutCancel(ctx))
+		var looks sync.WaitGroup
+		looks.Go(func() { s.engine.LookForDueEvents(looking) })
+		defer looks.Wait()
+		defer stop()
 	}
 	failed := make(chan error, 1)
 	var addr net.Addr

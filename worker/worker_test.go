@@ -255,7 +255,7 @@ func TestRun(t *testing.T) {
 		// The predecessor was killed while it charged.
 		_, err := b.pool.Exec(t.Context(), `
 			update river_job set state = 'running', attempt = 1, attempted_at = now(), attempted_by = array[$1]
-			where kind = 'charge_payment'`, hostname(t)+"@"+strings.TrimPrefix(p.url, "http://"))
+			where kind = 'charge_payments'`, hostname(t)+"@"+strings.TrimPrefix(p.url, "http://"))
 		require.NoError(t, err)
 
 		b.start(t, func(o *worker.Options) {

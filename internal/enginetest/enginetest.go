@@ -6,6 +6,7 @@ package enginetest
 import (
 	"context"
 	"log/slog"
+	"sync"
 	"testing"
 	"time"
 
@@ -78,6 +79,13 @@ func New(tb testing.TB, o Options) *Bundle {
 	engine.Connect(client)
 	if o.Work {
 		require.NoError(tb, client.Start(ctx))
+		looking, stop := context.WithCancel(ctx)
+		var looks sync.WaitGroup
+		looks.Go(func() { engine.LookForDueEvents(looking) })
+		tb.Cleanup(func() {
+			stop()
+			looks.Wait()
+		})
 	}
 	tb.Cleanup(func() {
 		if o.Work {

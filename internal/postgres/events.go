@@ -49,20 +49,26 @@ type StoredEvent struct {
 	// New is false when the event was here before; its deliveries are counted.
 	New bool
 	// Arm tells that the caller must insert a job for the event: it is pending,
-	// and new or so long without having been handled that its job may be lost.
+	// and new or so long without having been handled that its job may be lost. An
+	// event of a charge under way is not armed at once: see ChargeGrace.
 	Arm bool
-	// PaymentStatus is that of the event's payment, empty when it has none.
-	PaymentStatus wallet.PaymentStatus
 }
 
-// RearmAfter is how long a pending event waits for its job before another
-// delivery, or the periodic look, makes a new one.
-const RearmAfter = 5 * time.Minute
+const (
+	// RearmAfter is how long a pending event waits for its job before somebody
+	// makes a new one.
+	RearmAfter = 5 * time.Minute
+	// ChargeGrace is how long an event waits for the charge that it tells of: the
+	// charge's own answer is usually about to settle the payment, and then nothing
+	// is left to do. Until then it has no job.
+	ChargeGrace = 2 * time.Second
+)
 
 // StoreEvents stores events, or counts one more delivery of those it has. Where
-// needless says so, an event about a payment that has already succeeded needs
-// nothing more and is stored as handled. The results stand in the order of the
-// input. No two events of one call may have the same id.
+// needless says so, an event that is no news for a payment which has reached its
+// end needs nothing more and is stored as handled: any event of one that has
+// succeeded, and any but a success of one that has failed. The results stand in
+// the order of the input. No two events of one call may have the same id.
 func StoreEvents(ctx context.Context, tx pgx.Tx, list []Event, needless []bool) ([]StoredEvent, error) {
 	n := len(list)
 	var (
@@ -98,30 +104,38 @@ func StoreEvents(ctx context.Context, tx pgx.Tx, list []Event, needless []bool) 
 			) p on true
 		), stored as (
 			insert into stripe_events as e (id, mode, type, api_version, object_id, stripe_payment_intent_id, payment_id,
-				status, source, body, created_at, received_at, armed_at, handled_at, note)
+				status, source, body, created_at, received_at, due_at, handled_at, note)
 			select id, mode, type, api_version, object_id, intent_id, own_payment_id,
-				case when needless and payment_status = 'succeeded' then 'handled' else status end, source, body, created_at, received_at, received_at,
-				case when status <> 'pending' or (needless and payment_status = 'succeeded') then received_at end,
-				case when needless and payment_status = 'succeeded' then 'the payment was settled before' end
-			from input
+				case when settled then 'handled' else status end, source, body, created_at, received_at,
+				received_at + case when under_way then $15::bigint else $14::bigint end * interval '1 millisecond',
+				case when status <> 'pending' or settled then received_at end,
+				case when settled then 'no news for a payment that is ' || payment_status end
+			from (
+				select *, needless and (payment_status = 'succeeded'
+						or payment_status in ('canceled', 'failed') and type <> 'payment_intent.succeeded') as settled,
+					needless and payment_status in ('created', 'processing') as under_way
+				from input
+			) i
 			order by id
 			on conflict (id) do update
 			set deliveries = e.deliveries + 1,
-				armed_at = case when e.armed_at <= excluded.armed_at - $14::bigint * interval '1 millisecond'
-					then excluded.armed_at else e.armed_at end
-			returning id, status, deliveries, armed_at, received_at
+				due_at = case when e.due_at <= excluded.received_at
+					then excluded.received_at + $14::bigint * interval '1 millisecond' else e.due_at end
+			returning id, status, deliveries, due_at
 		)
-		select s.id, s.status, s.deliveries = 1, 
-			s.status = 'pending' and (s.deliveries = 1 or (s.armed_at = i.received_at and s.armed_at > s.received_at)),
-			coalesce(i.payment_status, '')
+		select s.id, s.status, s.deliveries = 1,
+			s.status = 'pending' and s.due_at = i.received_at + $14::bigint * interval '1 millisecond'
+				and (s.deliveries = 1 or not exists (
+					select 1 from stripe_events e where e.id = s.id and e.due_at = s.due_at))
 		from stored s join input i on i.id = s.id`,
-		ids, modes, types, versions, objects, intents, payments, statuses, sources, bodies, created, received, needless, RearmAfter.Milliseconds())
+		ids, modes, types, versions, objects, intents, payments, statuses, sources, bodies, created, received, needless,
+		RearmAfter.Milliseconds(), ChargeGrace.Milliseconds())
 	results := make([]StoredEvent, n)
 	var (
 		id string
 		r  StoredEvent
 	)
-	_, err := pgx.ForEachRow(rows, []any{&id, &r.Status, &r.New, &r.Arm, &r.PaymentStatus}, func() error {
+	_, err := pgx.ForEachRow(rows, []any{&id, &r.Status, &r.New, &r.Arm}, func() error {
 		results[position[id]] = r
 		return nil
 	})
@@ -168,22 +182,35 @@ func FinishEvent(ctx context.Context, db DB, id string, status EventStatus, by, 
 	return nil
 }
 
-// RearmEvents finds up to limit pending events whose job may be lost, and marks
-// them as armed now. The transaction must also insert their jobs.
-func RearmEvents(ctx context.Context, tx pgx.Tx, now time.Time, limit int) ([]string, error) {
+// ClaimDueEvents finds up to limit pending events that are due, and puts them off
+// by RearmAfter. Those that ask for nothing any more, because their payment was
+// settled meanwhile, it marks as handled and leaves out. The transaction must also
+// insert the jobs of those it returns.
+func ClaimDueEvents(ctx context.Context, tx pgx.Tx, now time.Time, limit int) ([]string, error) {
 	rows, _ := tx.Query(ctx, `
-		with stale as (
-			select id from stripe_events
-			where status = 'pending' and armed_at <= $1
-			order by armed_at
+		with due as (
+			select e.id, e.type like 'payment_intent.%' and (p.status = 'succeeded'
+				or p.status in ('canceled', 'failed') and e.type <> 'payment_intent.succeeded') as settled
+			from stripe_events e
+			left join payments p on p.id = e.payment_id
+			where e.status = 'pending' and e.due_at <= $1
+			order by e.due_at
 			limit $3
-			for no key update skip locked
+			for no key update of e skip locked
+		), claimed as (
+			update stripe_events e
+			set due_at = $1 + $2::bigint * interval '1 millisecond',
+				status = case when due.settled then 'handled' else e.status end,
+				handled_at = case when due.settled then $1 end,
+				note = case when due.settled then 'the charge had settled the payment' end
+			from due
+			where e.id = due.id
+			returning e.id, e.status
 		)
-		update stripe_events e set armed_at = $2 from stale where e.id = stale.id returning e.id`,
-		now.Add(-RearmAfter), now, limit)
+		select id from claimed where status = 'pending'`, now, RearmAfter.Milliseconds(), limit)
 	ids, err := pgx.CollectRows(rows, pgx.RowTo[string])
 	if err != nil {
-		return nil, fmt.Errorf("rearm events: %w", err)
+		return nil, fmt.Errorf("claim due events: %w", err)
 	}
 	return ids, nil
 }

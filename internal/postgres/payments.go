@@ -93,23 +93,38 @@ type Charge struct {
 // GetCharge finds a payment with what the call to Stripe needs. An unknown one is
 // CodePaymentNotFound.
 func GetCharge(ctx context.Context, db DB, id wallet.ID) (Charge, error) {
-	var c Charge
-	err := db.QueryRow(ctx, `
+	list, err := GetCharges(ctx, db, []wallet.ID{id})
+	if err == nil && len(list) == 0 {
+		err = &wallet.Error{Code: wallet.CodePaymentNotFound, Message: "Payment not found."}
+	}
+	if err != nil {
+		return Charge{}, err
+	}
+	return list[0], nil
+}
+
+// GetCharges finds payments with what the calls to Stripe need, in no particular
+// order. Ids that are unknown are left out.
+func GetCharges(ctx context.Context, db DB, ids []wallet.ID) ([]Charge, error) {
+	rows, _ := db.Query(ctx, `
 		select coalesce(c.stripe_customer_id, ''), coalesce(m.stripe_payment_method_id, ''),
 			coalesce(p.receipt_email, ''), p.return_url, coalesce(m.deleted_at <= p.created_at, false), `+paymentColumns+`
 		from payments p
 		join wallets w on w.id = p.wallet_id
 		join customers c on c.id = w.customer_id
 		left join payment_methods m on m.id = p.payment_method_id
-		where p.id = $1`, id).
-		Scan(append([]any{&c.StripeCustomerID, &c.StripePaymentMethodID, &c.ReceiptEmail, &c.ReturnURL, &c.PaymentMethodGone}, paymentFields(&c.Payment)...)...)
-	if errors.Is(err, pgx.ErrNoRows) {
-		return c, &wallet.Error{Code: wallet.CodePaymentNotFound, Message: "Payment not found."}
-	}
+		where p.id = any ($1)`, ids)
+	list, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (Charge, error) {
+		var c Charge
+		err := row.Scan(append([]any{
+			&c.StripeCustomerID, &c.StripePaymentMethodID, &c.ReceiptEmail, &c.ReturnURL, &c.PaymentMethodGone,
+		}, paymentFields(&c.Payment)...)...)
+		return c, err
+	})
 	if err != nil {
-		return c, fmt.Errorf("find payment %s to charge: %w", id, err)
+		return nil, fmt.Errorf("find %d payments to charge: %w", len(ids), err)
 	}
-	return c, nil
+	return list, nil
 }
 
 // FindPayment finds the payment that an intent belongs to: by the intent's id,

@@ -2,8 +2,12 @@ package jobs
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"log/slog"
+	"runtime/debug"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/riverqueue/river"
@@ -13,41 +17,79 @@ import (
 	"github.com/fundrail/fundrail/internal/wallet"
 )
 
-// ChargePaymentArgs asks for an accepted payment to be charged. It carries the id
-// only: the row is the truth, and may change while the job waits.
-type ChargePaymentArgs struct {
-	PaymentID wallet.ID `json:"payment_id"`
+// ChargePaymentsArgs asks for accepted payments to be charged: those that were
+// committed together, under load a few dozen, otherwise one. It carries ids only:
+// the rows are the truth, and may change while the job waits.
+type ChargePaymentsArgs struct {
+	PaymentIDs []wallet.ID `json:"payment_ids"`
 }
 
 // Kind is stored with every job. Renaming it strands the jobs in flight.
-func (ChargePaymentArgs) Kind() string { return "charge_payment" }
+func (ChargePaymentsArgs) Kind() string { return "charge_payments" }
 
 // InsertOpts bounds the attempts so that all of them come while Stripe remembers
-// the idempotency key. After the last one the payment is still open, and the
-// checks go on from its state.
-func (ChargePaymentArgs) InsertOpts() river.InsertOpts {
+// the idempotency keys. After the last one the payments are still open, and the
+// checks go on from their state.
+func (ChargePaymentsArgs) InsertOpts() river.InsertOpts {
 	return river.InsertOpts{MaxAttempts: 12, Queue: QueueCharge}
 }
 
-// ChargePaymentWorker charges a payment's card at Stripe.
-type ChargePaymentWorker struct {
-	river.WorkerDefaults[ChargePaymentArgs]
+// ChargePaymentsWorker charges payments' cards at Stripe.
+type ChargePaymentsWorker struct {
+	river.WorkerDefaults[ChargePaymentsArgs]
 	Engine *Engine
 }
 
-// Work reads, calls Stripe, then writes; no database transaction is open during
-// the call. A crash in between is harmless: the retry sends the same idempotency
-// key and gets the first PaymentIntent back.
-func (w *ChargePaymentWorker) Work(ctx context.Context, job *river.Job[ChargePaymentArgs]) error {
-	e := w.Engine
-	c, err := postgres.GetCharge(ctx, e.Pool, job.Args.PaymentID)
-	if wallet.HasCode(err, wallet.CodePaymentNotFound) {
-		return river.JobCancel(err) // no retry can help
-	}
+// Work reads, calls Stripe for all payments at once, and writes each outcome as
+// it comes, so that none waits for another; no database transaction is open during
+// a call. When one of them needs another attempt, the job gets it, and finds the
+// others done. A crash in between is harmless: the retry sends the same
+// idempotency keys and gets the first PaymentIntents back.
+func (w *ChargePaymentsWorker) Work(ctx context.Context, job *river.Job[ChargePaymentsArgs]) error {
+	charges, err := postgres.GetCharges(ctx, w.Engine.Pool, job.Args.PaymentIDs)
 	if err != nil {
 		return err
 	}
 	cause := wallet.Cause{Kind: wallet.CauseJob, ID: strconv.FormatInt(job.ID, 10)}
+	if len(charges) == 1 {
+		return w.Engine.workCharge(ctx, charges[0], cause)
+	}
+	var wg sync.WaitGroup
+	errs := make([]error, len(charges))
+	for i, c := range charges {
+		wg.Go(func() { errs[i] = caught(func() error { return w.Engine.workCharge(ctx, c, cause) }) })
+	}
+	wg.Wait()
+	return worst(errs)
+}
+
+// worst is the error that says most about what the job needs: another attempt
+// before a mere delay, and a delay before nothing.
+func worst(errs []error) error {
+	var snooze error
+	for _, err := range errs {
+		if _, ok := errors.AsType[*river.JobSnoozeError](err); ok {
+			snooze = err
+		} else if err != nil {
+			return err
+		}
+	}
+	return snooze
+}
+
+// caught turns a panic into an error. River catches those of the goroutine that
+// it runs a job in, and no others.
+func caught(do func() error) (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = fmt.Errorf("panic: %v\n%s", v, debug.Stack())
+		}
+	}()
+	return do()
+}
+
+// workCharge does what the payment's state asks of the job that charges it.
+func (e *Engine) workCharge(ctx context.Context, c postgres.Charge, cause wallet.Cause) error {
 	switch c.Payment.Status {
 	case wallet.PaymentCreated, wallet.PaymentProcessing:
 		return e.charge(ctx, c, cause)
@@ -69,7 +111,14 @@ func (e *Engine) charge(ctx context.Context, c postgres.Charge, cause wallet.Cau
 	if err != nil {
 		return err
 	}
+	select {
+	case e.calls <- struct{}{}:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	defer e.charging.begin(c.Payment.ID)()
 	outcome := stripe.Charge(ctx, chargeRequest(c))
+	<-e.calls
 	return e.conclude(ctx, c.Payment, outcome, cause)
 }
 
