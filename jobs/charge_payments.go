@@ -107,6 +107,16 @@ func (e *Engine) workCharge(ctx context.Context, c postgres.Charge, cause wallet
 // charge sends the payment's one request to Stripe, always with the same key and
 // the same parameters, and acts on the answer.
 func (e *Engine) charge(ctx context.Context, c postgres.Charge, cause wallet.Cause) error {
+	if c.PaymentMethodGone {
+		return e.conclude(ctx, c.Payment, wallet.Outcome{
+			Kind:   wallet.OutcomeRejected,
+			Reason: "the payment method was removed before",
+			Failure: wallet.Failure{
+				Code:    wallet.FailurePaymentMethodMissing,
+				Message: "Payment method not found or does not belong to this wallet.",
+			},
+		}, cause)
+	}
 	stripe, err := e.stripe(c.Payment.Mode)
 	if err != nil {
 		return err
@@ -167,7 +177,7 @@ func (e *Engine) conclude(ctx context.Context, p wallet.Payment, o wallet.Outcom
 	case wallet.OutcomeUnknown:
 		return &UnknownOutcomeError{Reason: o.Reason}
 	case wallet.OutcomeRejected:
-		if applied.Moved {
+		if applied.Moved && o.Failure.Code == wallet.FailureInternal {
 			e.Log.ErrorContext(ctx, "stripe rejected a charge",
 				slog.String("payment_id", p.ID.String()),
 				slog.String("reason", o.Reason),

@@ -3,7 +3,6 @@ package jobs_test
 import (
 	"encoding/json"
 	"net/http"
-	"strings"
 	"testing"
 	"time"
 
@@ -109,7 +108,7 @@ func TestPayment(t *testing.T) {
 
 		w := enginetest.NewWorld(t)
 		id := w.Fund(w.Card("pm_card_authenticationRequired"))
-		p := w.Await(id, wallet.PaymentRequiresAction)
+		w.Await(id, wallet.PaymentRequiresAction)
 
 		w.Clock.Advance(23 * time.Hour)
 		w.Work(jobs.CheckPaymentArgs{PaymentID: id})
@@ -117,9 +116,9 @@ func TestPayment(t *testing.T) {
 		w.Clock.Advance(2 * time.Hour)
 		w.Work(jobs.EnqueueChecksArgs{})
 
-		p = w.Await(id, wallet.PaymentCanceled)
+		p := w.Await(id, wallet.PaymentCanceled)
 		require.Equal(t, wallet.FailureCanceled, p.Failure.Code)
-		require.Equal(t, "canceled", string(w.Sim.MustIntent(p.StripePaymentIntentID).Status))
+		require.Equal(t, "canceled", w.Sim.MustIntent(p.StripePaymentIntentID).Status)
 		w.RequireBooksBalance()
 	})
 
@@ -381,7 +380,7 @@ func TestNothingSecretIsKept(t *testing.T) {
 		var text string
 		require.NoError(t, w.Pool.QueryRow(t.Context(), `select coalesce(string_agg(t::text, ' '), '') from `+table+` t`).Scan(&text))
 		require.NotEmpty(t, text, table)
-		require.False(t, strings.Contains(text, "_secret_"), table)
+		require.NotContains(t, text, "_secret_", table)
 	}
 }
 
@@ -390,8 +389,8 @@ func paidIntent(t *testing.T, w *enginetest.World) string {
 	t.Helper()
 
 	in, err := w.Sim.Client().PaymentIntents.New(&stripe.PaymentIntentParams{
-		Amount: stripe.Int64(2500), Confirm: stripe.Bool(true), Currency: stripe.String("usd"),
-		PaymentMethod: stripe.String("pm_card_visa"), PaymentMethodTypes: []*string{stripe.String("card")},
+		Amount: new(int64(2500)), Confirm: new(true), Currency: new("usd"),
+		PaymentMethod: new("pm_card_visa"), PaymentMethodTypes: []*string{new("card")},
 	})
 	require.NoError(t, err)
 	return in.ID

@@ -157,7 +157,7 @@ func newService(ctx context.Context, o Options, pool *pgxpool.Pool) (*service, e
 		}
 	}
 	if !o.WithoutHTTP {
-		s.server = newServer(s, publicURL)
+		s.server = newServer(s, publicURL) //nolint:contextcheck // requests bring their own
 	}
 	return s, nil
 }

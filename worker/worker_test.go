@@ -97,7 +97,7 @@ func (b *testBundle) start(t *testing.T, change func(*worker.Options)) *process 
 	}
 	t.Cleanup(func() {
 		stop()
-		<-p.done
+		require.NoError(t, <-p.done)
 	})
 	return p
 }
@@ -223,7 +223,7 @@ func TestRun(t *testing.T) {
 		}
 		answered := make(chan result, 1)
 		go func() {
-			status, answer := b.fund(t, first, nil)
+			status, answer := b.fund(t, first, nil) //nolint:testifylint // a failure there ends this goroutine, and the test waits in vain
 			answered <- result{status, answer}
 		}()
 		require.Eventually(t, func() bool { return b.sim.Applied(fault) > 0 }, 10*time.Second, time.Millisecond)

@@ -210,7 +210,7 @@ func TestEvents(t *testing.T) {
 	pool := testdb.New(t)
 	env := map[string]string{"DATABASE_URL": pool.Config().ConnString()}
 	_, err := pool.Exec(t.Context(), `
-		insert into stripe_events (id, mode, type, status, source, body, created_at, received_at, armed_at, handled_at, note)
+		insert into stripe_events (id, mode, type, status, source, body, created_at, received_at, due_at, handled_at, note)
 		values ('evt_old', 'test', 'payment_intent.created', 'ignored', 'webhook', '', $1, $1, $1, $1, 'no payment of ours'),
 			('evt_new', 'test', 'payment_intent.succeeded', 'handled', 'webhook', '', $2, $2, $2, $2, null),
 			('evt_live', 'live', 'payment_intent.succeeded', 'handled', 'webhook', '', $2, $2, $2, $2, null)`,

@@ -200,6 +200,6 @@ func (w *World) AwaitIntent(id, status string) {
 	w.tb.Helper()
 
 	require.Eventually(w.tb, func() bool {
-		return string(w.Sim.MustIntent(id).Status) == status
+		return w.Sim.MustIntent(id).Status == status
 	}, 15*time.Second, 5*time.Millisecond, "intent should come to %s", status)
 }

@@ -44,9 +44,9 @@ func ReplayEvent(ctx context.Context, tx pgx.Tx, id string, now time.Time) error
 	var found string
 	err := tx.QueryRow(ctx, `
 		update stripe_events
-		set status = 'pending', armed_at = $2, handled_at = null, handled_by = null, note = null
+		set status = 'pending', due_at = $2, handled_at = null, handled_by = null, note = null
 		where id = $1
-		returning id`, id, now).Scan(&found)
+		returning id`, id, now.Add(RearmAfter)).Scan(&found)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return &wallet.Error{Code: wallet.CodeNotFound, Message: "No stored event has this id."}
 	}
