@@ -8,7 +8,6 @@ import (
 	"runtime/debug"
 	"strconv"
 	"sync"
-	"time"
 
 	"github.com/riverqueue/river"
 
@@ -104,32 +103,40 @@ func (e *Engine) workCharge(ctx context.Context, c postgres.Charge, cause wallet
 	}
 }
 
-// charge sends the payment's one request to Stripe, always with the same key and
-// the same parameters, and acts on the answer.
+// charge charges the payment and acts on the answer.
 func (e *Engine) charge(ctx context.Context, c postgres.Charge, cause wallet.Cause) error {
+	defer e.charging.begin(c.Payment.ID)()
+	o, err := e.askCharge(ctx, c)
+	if err != nil {
+		return err
+	}
+	return e.conclude(ctx, c.Payment, o, cause)
+}
+
+// askCharge sends the payment's one request to Stripe, always with the same key
+// and the same parameters.
+func (e *Engine) askCharge(ctx context.Context, c postgres.Charge) (wallet.Outcome, error) {
 	if c.PaymentMethodGone {
-		return e.conclude(ctx, c.Payment, wallet.Outcome{
+		return wallet.Outcome{
 			Kind:   wallet.OutcomeRejected,
 			Reason: "the payment method was removed before",
 			Failure: wallet.Failure{
 				Code:    wallet.FailurePaymentMethodMissing,
 				Message: "Payment method not found or does not belong to this wallet.",
 			},
-		}, cause)
+		}, nil
 	}
 	stripe, err := e.stripe(c.Payment.Mode)
 	if err != nil {
-		return err
+		return wallet.Outcome{}, err
 	}
 	select {
 	case e.calls <- struct{}{}:
 	case <-ctx.Done():
-		return ctx.Err()
+		return wallet.Outcome{}, ctx.Err()
 	}
-	defer e.charging.begin(c.Payment.ID)()
-	outcome := stripe.Charge(ctx, chargeRequest(c))
-	<-e.calls
-	return e.conclude(ctx, c.Payment, outcome, cause)
+	defer func() { <-e.calls }()
+	return stripe.Charge(ctx, chargeRequest(c)), nil
 }
 
 // chargeRequest is made of what was stored with the payment and never changes: a
@@ -223,7 +230,7 @@ func (e *Engine) closeIntent(ctx context.Context, p wallet.Payment, cause wallet
 func (e *Engine) later(ctx context.Context, p wallet.Payment, o wallet.Outcome) error {
 	e.Log.WarnContext(ctx, "stripe is unavailable",
 		slog.String("payment_id", p.ID.String()), slog.String("reason", o.Reason))
-	return river.JobSnooze(jitter(2 * time.Second))
+	return river.JobSnooze(jitter(unavailableWait))
 }
 
 // UnknownOutcomeError asks for another attempt with the same key: whether the

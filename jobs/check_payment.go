@@ -68,25 +68,37 @@ func (e *Engine) check(ctx context.Context, c postgres.Charge, cause wallet.Caus
 	if err != nil {
 		return err
 	}
-	switch {
-	case p.StripePaymentIntentID != "":
+	if p.StripePaymentIntentID != "" {
 		return e.checkIntent(ctx, stripe, p, cause)
-	case e.Now().Sub(p.CreatedAt) < stripeKeyLife:
-		return e.charge(ctx, c, cause) // the same key: a repeat, or the first execution
 	}
-	// The key may be forgotten, so repeating could charge twice. What Stripe
-	// lists decides; finding nothing decides nothing.
+	var repeated wallet.Outcome
+	young := e.Now().Sub(p.CreatedAt) < stripeKeyLife
+	if young {
+		defer e.charging.begin(p.ID)()
+		repeated, err = e.askCharge(ctx, c) // the same key: a repeat, or the first execution
+		if err != nil {
+			return err
+		}
+		if repeated.Kind != wallet.OutcomeUnknown {
+			return e.conclude(ctx, p, repeated, cause)
+		}
+	}
+	// Stripe repeats a failure that it stored under the key, and in a day it may
+	// have forgotten the key, so that repeating could charge twice. What it lists
+	// decides; finding nothing decides nothing.
 	const skew = time.Hour
-	o, found, err := stripe.FindIntent(ctx, c.StripeCustomerID, p.ID, p.CreatedAt.Add(-skew))
-	if err != nil {
-		return err
+	listed, found, err := stripe.FindIntent(ctx, c.StripeCustomerID, p.ID, p.CreatedAt.Add(-skew))
+	switch {
+	case err != nil:
+		return orLater(err)
+	case found:
+		return e.conclude(ctx, p, listed, cause)
+	case young:
+		return e.conclude(ctx, p, repeated, cause)
 	}
-	if !found {
-		e.Log.ErrorContext(ctx, "payment has no intent at stripe",
-			slog.String("payment_id", p.ID.String()), slog.Time("created_at", p.CreatedAt))
-		return nil
-	}
-	return e.conclude(ctx, p, o, cause)
+	e.Log.ErrorContext(ctx, "payment has no intent at stripe",
+		slog.String("payment_id", p.ID.String()), slog.Time("created_at", p.CreatedAt))
+	return nil
 }
 
 func (e *Engine) checkIntent(ctx context.Context, stripe Stripe, p wallet.Payment, cause wallet.Cause) error {

@@ -9,6 +9,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"log/slog"
 	"sync"
 	"time"
@@ -32,12 +33,13 @@ const (
 	QueuePeriodic = "periodic"
 )
 
-// Stripe is what the jobs ask of Stripe. Every answer is sorted into an Outcome;
-// there is no error beside it.
+// Stripe is what the jobs ask of Stripe. Every answer about an intent is sorted
+// into an Outcome; other calls that bring nothing return a *stripeapi.Error.
 type Stripe interface {
 	Cancel(ctx context.Context, intentID string, reason stripeapi.CancelReason) wallet.Outcome
 	Charge(ctx context.Context, r stripeapi.ChargeRequest) wallet.Outcome
 	FindIntent(ctx context.Context, customerID string, paymentID wallet.ID, since time.Time) (wallet.Outcome, bool, error)
+	ListEvents(ctx context.Context, q stripeapi.EventQuery) iter.Seq2[stripeapi.Event, error]
 	Retrieve(ctx context.Context, intentID string) wallet.Outcome
 }
 

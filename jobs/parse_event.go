@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -76,17 +77,14 @@ func ParseEvent(body []byte, mode wallet.Mode) (Intake, error) {
 	return Intake{Event: event, Needless: strings.HasPrefix(e.Type, "payment_intent.")}, nil
 }
 
-// actsOn tells whether an event of the type can be news: whether it tells of a
-// change that may have to be made here as well.
-func actsOn(eventType string) bool {
-	switch eventType {
-	case "payment_intent.canceled", "payment_intent.payment_failed", "payment_intent.processing",
-		"payment_intent.requires_action", "payment_intent.succeeded":
-		return true
-	default:
-		return false
-	}
+// eventTypes are the types of event that can be news: that tell of a change which
+// may have to be made here as well. Stripe lists at most 20 types at once.
+var eventTypes = []string{
+	"payment_intent.canceled", "payment_intent.payment_failed", "payment_intent.processing",
+	"payment_intent.requires_action", "payment_intent.succeeded",
 }
+
+func actsOn(eventType string) bool { return slices.Contains(eventTypes, eventType) }
 
 // intentID finds the intent that the event is about: its object, or the one that
 // its object belongs to, as an id or expanded.

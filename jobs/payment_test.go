@@ -11,7 +11,9 @@ import (
 
 	"github.com/fundrail/fundrail/internal/enginetest"
 	"github.com/fundrail/fundrail/internal/postgres"
+	"github.com/fundrail/fundrail/internal/stripeapi"
 	"github.com/fundrail/fundrail/internal/stripesim"
+	"github.com/fundrail/fundrail/internal/testfactory"
 	"github.com/fundrail/fundrail/internal/wallet"
 	"github.com/fundrail/fundrail/jobs"
 )
@@ -209,24 +211,63 @@ func TestCheckPayment(t *testing.T) {
 		w.RequireBooksBalance()
 	})
 
-	t.Run("StoredErrorIsNotRepeatedForEver", func(t *testing.T) {
+	for name, age := range map[string]time.Duration{"StoredError": time.Minute, "StoredErrorUnderAForgottenKey": 23 * time.Hour} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+
+			// The charge happened, its key answers 500 for ever and no event comes.
+			// Only the list of intents can tell.
+			w := enginetest.NewWorld(t)
+			w.Sim.WebhookFault(silence)
+			w.Sim.Fault(stripesim.Fault{
+				Dice: stripesim.Dice{Count: 1}, Kind: stripesim.FaultStatus, Match: createIntent,
+				Status: 500, Stored: true, When: stripesim.After,
+			})
+			id := w.Fund(w.Card("pm_card_visa"))
+			w.Await(id, wallet.PaymentProcessing)
+			w.Clock.Advance(age)
+
+			w.Work(jobs.CheckPaymentArgs{PaymentID: id})
+
+			w.Await(id, wallet.PaymentSucceeded)
+			w.RequireBooksBalance()
+		})
+	}
+
+	t.Run("KeyThatWasUsedForAnotherRequest", func(t *testing.T) {
 		t.Parallel()
 
-		// The charge happened, its key answers 500 for ever and no event comes.
-		// Only the list of intents can tell, and it does once the key is too old.
+		// An earlier version of this program sent something else under the key, and
+		// now Stripe refuses to repeat it.
 		w := enginetest.NewWorld(t)
 		w.Sim.WebhookFault(silence)
-		w.Sim.Fault(stripesim.Fault{
-			Dice: stripesim.Dice{Count: 1}, Kind: stripesim.FaultStatus, Match: createIntent,
-			Status: 500, Stored: true, When: stripesim.After,
+		m := w.Merchant
+		m.PaymentMethod = w.Card("pm_card_visa")
+		p := testfactory.Payment(t, w.Pool, testfactory.PaymentOpts{CreatedAt: w.Clock.Now(), Merchant: m})
+		first := w.Stripe.Charge(t.Context(), stripeapi.ChargeRequest{
+			Amount: p.Amount, Attempt: 1, Currency: p.Currency, CustomerID: m.Customer.StripeCustomerID, Description: "As it was",
+			OrganizationID: p.OrganizationID, PaymentID: p.ID, PaymentMethodID: m.PaymentMethod.StripePaymentMethodID, WalletID: p.WalletID,
 		})
-		id := w.Fund(w.Card("pm_card_visa"))
-		w.Await(id, wallet.PaymentProcessing)
-		w.Clock.Advance(23 * time.Hour)
+		require.Equal(t, wallet.OutcomeSucceeded, first.Kind)
 
-		w.Work(jobs.CheckPaymentArgs{PaymentID: id})
+		w.Work(jobs.CheckPaymentArgs{PaymentID: p.ID})
 
-		w.Await(id, wallet.PaymentSucceeded)
+		require.Equal(t, first.IntentID, w.Await(p.ID, wallet.PaymentSucceeded).StripePaymentIntentID)
+		w.RequireBooksBalance()
+	})
+
+	t.Run("JobsThatGotLost", func(t *testing.T) {
+		t.Parallel()
+
+		w := enginetest.NewWorld(t)
+		m := w.Merchant
+		m.PaymentMethod = w.Card("pm_card_visa")
+		p := testfactory.Payment(t, w.Pool, testfactory.PaymentOpts{CreatedAt: w.Clock.Now(), Merchant: m}) // no job at all
+		w.Clock.Advance(postgres.FirstCheckAfter)
+
+		w.Work(jobs.EnqueueChecksArgs{})
+
+		w.Await(p.ID, wallet.PaymentSucceeded)
 		w.RequireBooksBalance()
 	})
 

@@ -1,6 +1,12 @@
 package jobs
 
-import "github.com/riverqueue/river"
+import (
+	"time"
+
+	"github.com/riverqueue/river"
+
+	"github.com/fundrail/fundrail/internal/wallet"
+)
 
 // Workers are the workers of every job, run by the engine.
 func (e *Engine) Workers() *river.Workers {
@@ -10,17 +16,24 @@ func (e *Engine) Workers() *river.Workers {
 	river.AddWorker(workers, &DeleteIdempotencyKeysWorker{Engine: e})
 	river.AddWorker(workers, &EnqueueChecksWorker{Engine: e})
 	river.AddWorker(workers, &HandleEventWorker{Engine: e})
+	river.AddWorker(workers, &SweepEventsWorker{Engine: e})
 	return workers
 }
 
 // PeriodicJobs are the jobs that come by themselves.
 func PeriodicJobs() []*river.PeriodicJob {
-	return []*river.PeriodicJob{
-		river.NewPeriodicJob(river.PeriodicInterval(EnqueueChecksEvery),
-			func() (river.JobArgs, *river.InsertOpts) { return EnqueueChecksArgs{}, nil },
-			&river.PeriodicJobOpts{RunOnStart: true}),
-		river.NewPeriodicJob(river.PeriodicInterval(DeleteIdempotencyKeysEvery),
-			func() (river.JobArgs, *river.InsertOpts) { return DeleteIdempotencyKeysArgs{}, nil },
-			&river.PeriodicJobOpts{RunOnStart: true}),
+	list := []*river.PeriodicJob{
+		periodic(EnqueueChecksEvery, EnqueueChecksArgs{}),
+		periodic(DeleteIdempotencyKeysEvery, DeleteIdempotencyKeysArgs{}),
 	}
+	for _, mode := range wallet.Modes {
+		list = append(list, periodic(SweepEventsEvery, SweepEventsArgs{Mode: mode}))
+	}
+	return list
+}
+
+func periodic(every time.Duration, args river.JobArgs) *river.PeriodicJob {
+	return river.NewPeriodicJob(river.PeriodicInterval(every),
+		func() (river.JobArgs, *river.InsertOpts) { return args, nil },
+		&river.PeriodicJobOpts{RunOnStart: true})
 }

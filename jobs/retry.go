@@ -1,10 +1,15 @@
 package jobs
 
 import (
+	"errors"
 	"math/rand/v2"
 	"time"
 
+	"github.com/riverqueue/river"
 	"github.com/riverqueue/river/rivertype"
+
+	"github.com/fundrail/fundrail/internal/stripeapi"
+	"github.com/fundrail/fundrail/internal/wallet"
 )
 
 // retryWaits are the waits after each failed attempt; the last one repeats. The
@@ -28,4 +33,16 @@ func (p RetryPolicy) NextRetry(job *rivertype.JobRow) time.Time {
 // together do not come back together.
 func jitter(d time.Duration) time.Duration {
 	return d*3/4 + rand.N(d/2) //nolint:gosec // spreading load needs no secrecy
+}
+
+// unavailableWait is how long a job is put off when Stripe does not serve it.
+const unavailableWait = 2 * time.Second
+
+// orLater puts a job off, without counting an attempt, when a call to Stripe was
+// not made or was turned away: nothing happened there. Any other error stays.
+func orLater(err error) error {
+	if e, ok := errors.AsType[*stripeapi.Error](err); ok && e.Kind == wallet.OutcomeUnavailable {
+		return river.JobSnooze(jitter(unavailableWait))
+	}
+	return err
 }

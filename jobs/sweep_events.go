@@ -1,0 +1,185 @@
+package jobs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/riverqueue/river"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/fundrail/fundrail/internal/postgres"
+	"github.com/fundrail/fundrail/internal/stripeapi"
+	"github.com/fundrail/fundrail/internal/wallet"
+)
+
+// SweepEventsEvery is how often Stripe's list of events is read.
+const SweepEventsEvery = 3 * time.Minute
+
+const (
+	// sweepOverlap is how far each sweep goes back behind the end of the one
+	// before: Stripe shows events a little out of order.
+	sweepOverlap = 10 * time.Minute
+	// sweepLag keeps the end of a sweep away from the present, where events may
+	// turn up that the list does not show yet.
+	sweepLag = time.Minute
+	// eventLife is how long Stripe keeps events.
+	eventLife = 30 * 24 * time.Hour
+	// sweepFor is how long a sweep may take before it lets others have the worker.
+	sweepFor = 25 * time.Second
+)
+
+// SweepEventsArgs asks for the events of a mode whose webhooks never came.
+type SweepEventsArgs struct {
+	Mode wallet.Mode `json:"mode"`
+}
+
+// Kind is stored with every job. Renaming it strands the jobs in flight.
+func (SweepEventsArgs) Kind() string { return "sweep_events" }
+
+// InsertOpts gives the job one attempt: it comes again by itself.
+func (SweepEventsArgs) InsertOpts() river.InsertOpts {
+	return river.InsertOpts{MaxAttempts: 1, Queue: QueuePeriodic}
+}
+
+// SweepEventsWorker reads Stripe's list of events where the last sweep ended, and
+// takes in what no webhook has brought.
+type SweepEventsWorker struct {
+	river.WorkerDefaults[SweepEventsArgs]
+	Engine *Engine
+}
+
+// Work sweeps. A sweep that does not come to the end in time goes on at once
+// from where it got to.
+func (w *SweepEventsWorker) Work(ctx context.Context, job *river.Job[SweepEventsArgs]) error {
+	if _, ok := w.Engine.Stripe[job.Args.Mode]; !ok {
+		return nil // the mode is not served here
+	}
+	whole, err := w.Engine.SweepEvents(ctx, job.Args.Mode, sweepFor)
+	if err == nil && !whole {
+		return river.JobSnooze(0)
+	}
+	return orLater(err)
+}
+
+// SweepEvents takes in the events of a mode that Stripe lists and that are not
+// stored, from the oldest to the newest, through the same intake as webhooks. How
+// far it came is saved as it goes; the first result tells whether it came to the
+// end within d.
+func (e *Engine) SweepEvents(ctx context.Context, mode wallet.Mode, d time.Duration) (bool, error) {
+	stripe, err := e.stripe(mode)
+	if err != nil {
+		return false, err
+	}
+	began := e.Now()
+	query, err := e.sweepFrom(ctx, mode, began)
+	if err != nil {
+		return false, err
+	}
+	s := &sweep{engine: e, mode: mode, began: began, latest: query.Since}
+	const page = 100 // what Stripe gives at once
+	for event, err := range stripe.ListEvents(ctx, query) {
+		if err != nil {
+			return false, errors.Join(fmt.Errorf("sweep events of %s mode: %w", mode, err), s.flush(ctx))
+		}
+		s.events = append(s.events, event)
+		if len(s.events) < page {
+			continue
+		}
+		if err := s.flush(ctx); err != nil {
+			return false, err
+		}
+		if e.Now().Sub(began) > d {
+			return false, nil
+		}
+	}
+	s.latest = began // nothing is left before
+	return true, s.flush(ctx)
+}
+
+// sweepFrom says where to begin: some minutes before the end of the last sweep.
+// The first one begins with the oldest payment that Stripe may have news of.
+func (e *Engine) sweepFrom(ctx context.Context, mode wallet.Mode, now time.Time) (stripeapi.EventQuery, error) {
+	q := stripeapi.EventQuery{Types: eventTypes}
+	horizon := now.Add(-eventLife)
+	from, swept, err := postgres.SweptUntil(ctx, e.Pool, mode)
+	if err != nil {
+		return q, err
+	}
+	if !swept {
+		oldest, found, err := postgres.OldestConcern(ctx, e.Pool, mode, horizon)
+		if err != nil {
+			return q, err
+		}
+		from = now
+		if found {
+			from = oldest
+		}
+	}
+	q.Since = from.Add(-sweepOverlap)
+	if q.Since.Before(horizon) {
+		q.Since = horizon
+	}
+	// With the id of an event the list is read forward at once, without a search
+	// for its beginning. Stripe may have forgotten it, and then Since counts.
+	q.After, err = postgres.LatestEventBefore(ctx, e.Pool, mode, q.Since)
+	return q, err
+}
+
+// sweep is one walk through the list of events.
+type sweep struct {
+	engine *Engine
+	mode   wallet.Mode
+	began  time.Time
+	events []stripeapi.Event // read and not yet taken in
+	latest time.Time         // everything before this has been read
+}
+
+// flush takes the gathered events in, and then saves how far that is: whoever
+// dies in between sees them again.
+func (s *sweep) flush(ctx context.Context) error {
+	e := s.engine
+	ids := make([]string, len(s.events))
+	for i, event := range s.events {
+		ids[i] = event.ID
+		if event.CreatedAt.After(s.latest) {
+			s.latest = event.CreatedAt
+		}
+	}
+	known, err := postgres.KnownEvents(ctx, e.Pool, ids)
+	if err != nil {
+		return err
+	}
+	found := 0
+	var group errgroup.Group // they share transactions
+	for _, event := range s.events {
+		if known[event.ID] {
+			continue
+		}
+		in, err := ParseEvent(event.Raw, s.mode)
+		if err != nil {
+			e.Log.ErrorContext(ctx, "listed event refused", slog.String("event_id", event.ID), slog.Any("error", err))
+			continue
+		}
+		found++
+		in.Event.Source, in.Event.ReceivedAt = "sweep", e.Now()
+		group.Go(func() error {
+			_, err := e.TakeIn(ctx, in)
+			return err
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return fmt.Errorf("take in swept events: %w", err)
+	}
+	s.events = s.events[:0]
+	if found > 0 {
+		e.Log.WarnContext(ctx, "events found that no webhook brought", slog.String("mode", string(s.mode)), slog.Int("events", found))
+	}
+	until := s.latest
+	if limit := s.began.Add(-sweepLag); until.After(limit) {
+		until = limit
+	}
+	return postgres.SaveSweep(ctx, e.Pool, s.mode, until, found, e.Now())
+}
