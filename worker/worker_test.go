@@ -36,17 +36,17 @@ type testBundle struct {
 	sim  *simtest.Sim
 }
 
-func setup(t *testing.T) *testBundle {
-	t.Helper()
+func setup(tb testing.TB) *testBundle {
+	tb.Helper()
 
-	b := &testBundle{pool: testdb.New(t), sim: simtest.New(t)}
-	b.m = testfactory.NewMerchant(t, b.pool, testfactory.MerchantOpts{})
+	b := &testBundle{pool: testdb.New(tb), sim: simtest.New(tb)}
+	b.m = testfactory.NewMerchant(tb, b.pool, testfactory.MerchantOpts{})
 	_, err := b.sim.CreateCustomer(stripesim.NewCustomer{ID: b.m.Customer.StripeCustomerID})
-	require.NoError(t, err)
+	require.NoError(tb, err)
 	_, err = b.sim.CreatePaymentMethod(stripesim.SavedCard{
 		Card: "pm_card_visa", Customer: b.m.Customer.StripeCustomerID, ID: b.m.PaymentMethod.StripePaymentMethodID,
 	})
-	require.NoError(t, err)
+	require.NoError(tb, err)
 	return b
 }
 
@@ -59,11 +59,11 @@ type process struct {
 
 // start runs the service until stop, or the end of the test. A listener given is
 // the address of the process before.
-func (b *testBundle) start(t *testing.T, change func(*worker.Options)) *process {
-	t.Helper()
+func (b *testBundle) start(tb testing.TB, change func(*worker.Options)) *process {
+	tb.Helper()
 
-	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	require.NoError(t, err)
+	listener, err := new(net.ListenConfig).Listen(tb.Context(), "tcp", "127.0.0.1:0")
+	require.NoError(tb, err)
 	o := worker.Options{
 		Listener: listener,
 		Log:      slog.New(slog.DiscardHandler),
@@ -81,7 +81,7 @@ func (b *testBundle) start(t *testing.T, change func(*worker.Options)) *process 
 	if change != nil {
 		change(&o)
 	}
-	ctx, stop := context.WithCancel(context.WithoutCancel(t.Context()))
+	ctx, stop := context.WithCancel(context.WithoutCancel(tb.Context()))
 	p := &process{stop: stop, done: make(chan error, 1)}
 	ready := make(chan net.Addr, 1)
 	o.Ready = func(addr net.Addr) { ready <- addr }
@@ -93,11 +93,11 @@ func (b *testBundle) start(t *testing.T, change func(*worker.Options)) *process 
 			b.sim.SetWebhook(p.url+"/webhooks/stripe", secret)
 		}
 	case err := <-p.done:
-		require.NoError(t, err, "the service should start")
+		require.NoError(tb, err, "the service should start")
 	}
-	t.Cleanup(func() {
+	tb.Cleanup(func() {
 		stop()
-		require.NoError(t, <-p.done)
+		require.NoError(tb, <-p.done)
 	})
 	return p
 }
@@ -113,26 +113,26 @@ func (p *process) end(t *testing.T) {
 }
 
 // fund posts a fund request of 25.00 and returns status and answer.
-func (b *testBundle) fund(t *testing.T, p *process, header http.Header) (int, map[string]any) {
-	t.Helper()
+func (b *testBundle) fund(tb testing.TB, p *process, header http.Header) (int, map[string]any) {
+	tb.Helper()
 
 	body, err := json.Marshal(map[string]string{
 		"amount": "25.00", "payment_method_id": wallet.Spell(wallet.PrefixPaymentMethod, b.m.Mode, b.m.PaymentMethod.ID),
 	})
-	require.NoError(t, err)
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, p.url+"/v1/wallet/fund", bytes.NewReader(body))
-	require.NoError(t, err)
+	require.NoError(tb, err)
+	req, err := http.NewRequestWithContext(tb.Context(), http.MethodPost, p.url+"/v1/wallet/fund", bytes.NewReader(body))
+	require.NoError(tb, err)
 	if header != nil {
 		req.Header = header
 	}
 	req.Header.Set("Authorization", "Bearer "+b.m.APIKey)
 	resp, err := http.DefaultClient.Do(req)
-	require.NoError(t, err)
+	require.NoError(tb, err)
 	defer resp.Body.Close()
 	raw, err := io.ReadAll(resp.Body)
-	require.NoError(t, err)
+	require.NoError(tb, err)
 	var answer map[string]any
-	require.NoError(t, json.Unmarshal(raw, &answer), "%s", raw)
+	require.NoError(tb, json.Unmarshal(raw, &answer), "%s", raw)
 	return resp.StatusCode, answer
 }
 
