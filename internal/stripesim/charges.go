@@ -1,5 +1,7 @@
 package stripesim
 
+import "slices"
+
 func (c *Charge) appendJSON(b []byte, x *expander) []byte {
 	w := enc{b: b, x: x}
 	w.begin("id", c.ID)
@@ -84,8 +86,8 @@ func (w *enc) refunds(c *Charge) {
 	l := &list{url: "/v1/charges/" + c.ID + "/refunds"}
 	w.x.acct.read(func() {
 		cells := w.x.acct.refunds.index[c.ID]
-		for i := len(cells) - 1; i >= 0; i-- {
-			l.items = append(l.items, cells[i].cur.Load())
+		for _, cell := range slices.Backward(cells) {
+			l.items = append(l.items, cell.cur.Load())
 		}
 	})
 	w.key("refunds")
@@ -175,7 +177,8 @@ func (w *enc) methodDetails(c *Charge) {
 	}
 	d.null("wallet")
 	d.end()
-	w.b = append(d.b, `,"type":"card"}`...)
+	w.b = d.b
+	w.b = append(w.b, `,"type":"card"}`...)
 }
 
 // newCharge starts a charge of an intent. The caller gives it a status.

@@ -209,7 +209,7 @@ func (c *call) createCheckout() (renderer, *apiError) {
 	}
 	err = c.update(func(t *tx) *apiError {
 		if s.Customer != "" {
-			if _, err := t.customer(s.Customer, "customer"); err != nil {
+			if _, err := t.customer(s.Customer); err != nil {
 				return err
 			}
 		}

@@ -1,7 +1,6 @@
 package stripesim
 
 import (
-	"net/http"
 	"net/url"
 	"time"
 )
@@ -80,7 +79,7 @@ func (c *call) confirmIntent() (renderer, *apiError) {
 			return nil, err
 		}
 		if pi.Customer != "" {
-			if _, err := t.customer(pi.Customer, "customer"); err != nil {
+			if _, err := t.customer(pi.Customer); err != nil {
 				return nil, err
 			}
 		}
@@ -173,7 +172,7 @@ func (t *tx) failWithoutCharge(pi *Intent, pm *PaymentMethod, d *decline) *apiEr
 	pi.LastPaymentError = &PaymentError{
 		Code: d.code, DeclineCode: d.declineCode, Message: d.message, PaymentMethod: pm, Type: typeCard,
 	}
-	err := d.err(http.StatusPaymentRequired)
+	err := d.err()
 	if ch := t.charges.get(pi.LatestCharge); ch != nil && ch.Status == "failed" && d != noActionWanted {
 		pi.LastPaymentError.Charge, err.charge = ch.ID, ch.ID
 	}
@@ -215,7 +214,7 @@ func (t *tx) approve(pi *Intent, pm *PaymentMethod, processing time.Duration) *I
 }
 
 // complete turns an approved charge into money, or into an authorisation.
-func (t *tx) complete(pi *Intent, ch *Charge) *Intent {
+func (t *tx) complete(pi *Intent, ch *Charge) {
 	ch.Status = "succeeded"
 	if pi.CaptureMethod == "manual" {
 		ch.Manual = true
@@ -223,14 +222,13 @@ func (t *tx) complete(pi *Intent, ch *Charge) *Intent {
 		t.emit("charge.succeeded", ch.ID, t.putCharge(ch))
 		t.emit("payment_intent.amount_capturable_updated", pi.ID, t.putIntent(pi))
 		t.after(authorizationLife, timerAuthExpiry, pi.ID, ch.ID)
-		return pi
+		return
 	}
 	t.book(ch, ch.Amount)
 	pi.Status, pi.AmountReceived = StatusSucceeded, pi.Amount
 	t.emit("charge.succeeded", ch.ID, t.putCharge(ch))
 	t.emit("payment_intent.succeeded", pi.ID, t.putIntent(pi))
 	t.aftermath(ch)
-	return pi
 }
 
 // saveForLater keeps the payment method for the customer when the intent asks

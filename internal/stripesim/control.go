@@ -183,7 +183,7 @@ func (s *Server) CreatePaymentMethod(want SavedCard) (PaymentMethod, error) {
 			return nil
 		}
 		if want.Customer != "" {
-			if _, err := t.customer(want.Customer, "customer"); err != nil {
+			if _, err := t.customer(want.Customer); err != nil {
 				return err
 			}
 		}
@@ -296,7 +296,7 @@ func (s *Server) ResolveDispute(id string, won bool) (Dispute, error) {
 // the dashboard would. A zero amount is all that is left.
 func (s *Server) CreateRefund(id string, amount int64) (Refund, error) {
 	r := &Refund{Amount: amount}
-	err := error(ErrNotFound)
+	err := ErrNotFound
 	s.onCharge(id, func(t *tx, ch *Charge) {
 		left := ch.Amount - ch.AmountRefunded
 		if r.Amount == 0 {

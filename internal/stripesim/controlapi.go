@@ -48,15 +48,15 @@ func (s *Server) controlRoutes(mux *http.ServeMux) {
 // controlFunc answers a control request with a value to encode.
 type controlFunc func(r *http.Request) (any, error)
 
-// badRequest is a control request that makes no sense.
-type badRequest struct{ error }
+// badRequestError is a control request that makes no sense.
+type badRequestError struct{ error }
 
 func (f controlFunc) serve(w http.ResponseWriter, r *http.Request) {
 	r.Body = http.MaxBytesReader(w, r.Body, maxBodyBytes*4)
 	v, err := f(r)
 	status := http.StatusOK
 	var refusal *apiError
-	var bad badRequest
+	var bad badRequestError
 	switch {
 	case err == nil:
 	case errors.Is(err, ErrNotFound):
@@ -71,7 +71,9 @@ func (f controlFunc) serve(w http.ResponseWriter, r *http.Request) {
 	}
 	w.Header()["Content-Type"] = jsonHeader
 	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(v) // the client may have gone
+	enc := json.NewEncoder(w)
+	enc.SetEscapeHTML(false)
+	_ = enc.Encode(v) // the client may have gone
 }
 
 // decode reads a JSON body, if there is one. Unknown fields are refused: a
@@ -81,7 +83,7 @@ func decode[T any](r *http.Request) (T, error) {
 	dec := json.NewDecoder(r.Body)
 	dec.DisallowUnknownFields()
 	if err := dec.Decode(&v); err != nil && r.ContentLength != 0 {
-		return v, badRequest{err}
+		return v, badRequestError{err}
 	}
 	return v, nil
 }
@@ -93,7 +95,7 @@ func ok() any { return map[string]bool{"ok": true} }
 
 func asBadRequest(v any, err error) (any, error) {
 	if err != nil && !errors.Is(err, ErrNotFound) {
-		return nil, badRequest{err}
+		return nil, badRequestError{err}
 	}
 	return v, err
 }
@@ -164,7 +166,7 @@ func (s *Server) ctlSetClock(r *http.Request) (any, error) {
 		return nil, err
 	}
 	if in.Advance < 0 || !in.Set.IsZero() && in.Set.Before(s.Now()) {
-		return nil, badRequest{errors.New("the clock only moves forward")}
+		return nil, badRequestError{errors.New("the clock only moves forward")}
 	}
 	if !in.Set.IsZero() {
 		s.SetTime(in.Set)
@@ -300,7 +302,7 @@ func (s *Server) ctlChallenge(r *http.Request) (any, error) {
 	}
 	status, err := s.CompleteChallenge(r.PathValue("id"), in.Outcome)
 	if err != nil && !errors.Is(err, ErrNotFound) {
-		return nil, badRequest{err}
+		return nil, badRequestError{err}
 	}
 	return map[string]string{"status": status}, err
 }
@@ -371,7 +373,7 @@ func (s *Server) ctlWebhook(r *http.Request) (any, error) {
 		return nil, err
 	}
 	if in.URL != "" && !strings.HasPrefix(in.URL, "http") {
-		return nil, badRequest{errors.New("url must start with http")}
+		return nil, badRequestError{errors.New("url must start with http")}
 	}
 	if in.Live {
 		s.SetLiveWebhook(in.URL, in.Secrets...)

@@ -1,6 +1,6 @@
 package stripesim
 
-import "encoding/json"
+import "bytes"
 
 const customerParams = commonParams + `
 address hash
@@ -29,7 +29,8 @@ test_clock str
 `
 
 // metadataParam reads a metadata hash. nil means it was not given.
-func metadataParam(f *form, name string) ([]Pair, *apiError) {
+func metadataParam(f *form) ([]Pair, *apiError) {
+	const name = "metadata"
 	n := f.at(name)
 	if n == nil {
 		return nil, nil
@@ -54,7 +55,7 @@ func metadataParam(f *form, name string) ([]Pair, *apiError) {
 
 // merged reads a metadata hash and applies it. metadata= (an empty value) removes all.
 func merged(f *form, old Metadata) (Metadata, *apiError) {
-	pairs, err := metadataParam(f, "metadata")
+	pairs, err := metadataParam(f)
 	if err != nil {
 		return nil, err
 	}
@@ -79,8 +80,8 @@ func address(f *form) RawJSON {
 			fields[name] = &v
 		}
 	}
-	b, _ := json.Marshal(fields) // strings always encode
-	return b
+	b, _ := encode(fields) // strings always encode
+	return bytes.TrimSpace(b)
 }
 
 // shipping writes a shipping hash as JSON; nil for none.
@@ -123,7 +124,8 @@ func (c *Customer) appendJSON(b []byte, x *expander) []byte {
 	sub.x, _ = x.wants("invoice_settings")
 	sub.ref("default_payment_method", c.DefaultPaymentMethod)
 	sub.null("footer", "rendering_options")
-	w.b = append(sub.b, '}')
+	w.b = sub.b
+	w.end()
 	w.bool("livemode", c.Livemode)
 	w.metadata(c.Metadata)
 	w.opt("name", c.Name)
@@ -151,12 +153,12 @@ func (w *enc) emptyList(key, url string) {
 	w.b = (&list{url: url}).appendJSON(w.b, nil)
 }
 
-// customer returns the customer that a parameter names. It is called under the
-// account's lock.
-func (a *account) customer(id, param string) (*Customer, *apiError) {
+// customer returns the customer that the parameter customer names. It is called
+// under the account's lock.
+func (a *account) customer(id string) (*Customer, *apiError) {
 	cus := a.customers.get(id)
 	if cus == nil || cus.Deleted {
-		return nil, noSuch("customer", id, param)
+		return nil, noSuch("customer", id, "customer")
 	}
 	return cus, nil
 }

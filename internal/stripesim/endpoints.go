@@ -133,7 +133,7 @@ func (ep *WebhookEndpoint) append(b []byte, secret string) []byte {
 }
 
 func (c *call) createEndpoint() (renderer, *apiError) {
-	meta, err := metadataParam(&c.form, "metadata")
+	meta, err := metadataParam(&c.form)
 	if err != nil {
 		return nil, err
 	}
@@ -189,7 +189,7 @@ func (c *call) listEndpoints() (renderer, *apiError) {
 }
 
 func (c *call) updateEndpoint() (renderer, *apiError) {
-	meta, err := metadataParam(&c.form, "metadata")
+	meta, err := metadataParam(&c.form)
 	if err != nil {
 		return nil, err
 	}

@@ -21,7 +21,7 @@ type Event struct {
 	key      string       // the idempotency key of the request, or ""
 	object   renderer     // the snapshot
 	objectID string       // for ordering and matching
-	pending  atomic.Int32 // endpoints that have not confirmed it
+	pending  atomic.Int64 // endpoints that have not confirmed it
 	previous string       // previous_attributes as JSON, or ""
 	reqID    string       // the request, or ""
 }
@@ -43,7 +43,7 @@ func (t *tx) emitPrevious(typ, objectID string, object renderer, previous string
 		reqID:    t.from.reqID,
 	}
 	targets := t.targetsOf(typ)
-	ev.pending.Store(int32(len(targets)))
+	ev.pending.Store(int64(len(targets)))
 	t.events = append(t.events, ev)
 	c := t.account.events.set(ev.ID, ev, t.ns)
 	t.s.journal.event(t.live, c.at, ev, targets)
@@ -52,7 +52,7 @@ func (t *tx) emitPrevious(typ, objectID string, object renderer, previous string
 // appendJSON writes the event as it is listed and delivered. Both are the same
 // bytes but for pending_webhooks, which counts down.
 func (e *Event) appendJSON(b []byte, _ *expander) []byte {
-	return e.appendPending(b, int64(e.pending.Load()))
+	return e.appendPending(b, e.pending.Load())
 }
 
 func (e *Event) appendPending(b []byte, pending int64) []byte {

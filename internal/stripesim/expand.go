@@ -2,9 +2,6 @@ package stripesim
 
 import "strings"
 
-// maxExpandDepth is how deep Stripe follows a path such as a.b.c.d.
-const maxExpandDepth = 4
-
 // expander answers, while an object is written, which references the caller
 // wants as objects. A nil expander expands nothing.
 type expander struct {

@@ -211,7 +211,7 @@ func (c *call) garble(how string, ans answer, rec *keyRecord) {
 // path or parameters name.
 func (c *call) facts() facts {
 	f := facts{amount: c.form.int("amount"), customer: c.form.str("customer"), ids: []string{c.path}}
-	if m, err := metadataParam(&c.form, "metadata"); err == nil {
+	if m, err := metadataParam(&c.form); err == nil {
 		f.metadata = append(f.metadata, Metadata(nil).merge(m))
 	}
 	if pm := c.form.str("payment_method"); pm != "" {

@@ -145,7 +145,7 @@ type rule[F any] struct {
 type faultSet[F any] struct {
 	any   atomic.Bool
 	mu    sync.Mutex
-	next  int
+	next  uint64
 	rules []*rule[F]
 	seed  uint64
 }
@@ -160,7 +160,7 @@ func (s *faultSet[F]) add(id string, m Match, d Dice, set func(id string) F) str
 	s.rules = slices.DeleteFunc(s.rules, func(r *rule[F]) bool { return r.id == id })
 	s.rules = append(s.rules, &rule[F]{
 		dice: d, fault: set(id), id: id, match: m,
-		rng: rand.New(rand.NewPCG(s.seed, uint64(s.next))),
+		rng: rand.New(rand.NewPCG(s.seed, s.next)), //nolint:gosec // dice that repeat with their seed
 	})
 	s.any.Store(true)
 	return id

@@ -175,7 +175,7 @@ func (s *Server) Replay(ids []string, o ReplayOptions) error {
 		}
 	}
 	if o.Seed != 0 {
-		rng := rand.New(rand.NewPCG(o.Seed, 1))
+		rng := rand.New(rand.NewPCG(o.Seed, 1)) //nolint:gosec // a shuffle that repeats with its seed
 		rng.Shuffle(len(out), func(i, j int) { out[i], out[j] = out[j], out[i] })
 	}
 	for _, dl := range out {

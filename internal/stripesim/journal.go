@@ -2,10 +2,12 @@ package stripesim
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"slices"
 	"sync"
@@ -91,7 +93,7 @@ func openJournal(s *Server, path string) (*journal, error) {
 		return nil, err
 	}
 	tmp := path + ".tmp"
-	f, err := os.OpenFile(tmp, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
+	f, err := os.OpenFile(tmp, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600) //nolint:gosec // the operator names the file
 	if err != nil {
 		return nil, err
 	}
@@ -111,7 +113,7 @@ func openJournal(s *Server, path string) (*journal, error) {
 }
 
 func (j *journal) load(path string) error {
-	f, err := os.Open(path)
+	f, err := os.Open(path) //nolint:gosec // the operator names the file
 	if errors.Is(err, os.ErrNotExist) {
 		return nil
 	}
@@ -200,7 +202,7 @@ func (j *journal) applyEvent(t *tx, v *eventLine) {
 		ID: v.ID, Created: v.Created, Livemode: t.live, Type: v.Type,
 		key: v.Key, object: rendered(v.Object), objectID: v.ObjectID, previous: v.Previous, reqID: v.Request,
 	}
-	ev.pending.Store(int32(len(v.Pending)))
+	ev.pending.Store(int64(len(v.Pending)))
 	t.account.events.set(ev.ID, ev, t.ns)
 	if len(v.Pending) > 0 {
 		j.pending[v.ID] = v.Pending
@@ -244,7 +246,7 @@ func (j *journal) compact() {
 		dump(j, a, kindWarning, &a.warnings)
 		for _, c := range a.events.order {
 			ev := c.cur.Load()
-			ev.pending.Store(int32(len(j.pending[ev.ID])))
+			ev.pending.Store(int64(len(j.pending[ev.ID])))
 			j.write(a.live, kindEvent, c.at, newEventLine(ev, j.pending[ev.ID]))
 		}
 		for key, rec := range a.keys.recs {
@@ -278,25 +280,38 @@ func newKeyLine(key string, rec *keyRecord) *keyLine {
 
 // write appends a line to the buffer.
 func (j *journal) write(live bool, kind string, at int64, v any) {
-	if j == nil || j.w == nil {
+	if j == nil {
 		return
 	}
-	raw, err := json.Marshal(v)
+	raw, err := encode(v)
 	if err == nil {
-		raw, err = json.Marshal(line{At: at, Kind: kind, Live: live, V: raw})
+		raw, err = encode(line{At: at, Kind: kind, Live: live, V: raw})
 	}
 	j.mu.Lock()
 	defer j.mu.Unlock()
+	if j.w == nil { // closed: what still runs is not kept
+		return
+	}
 	if err == nil {
-		_, err = j.w.Write(append(raw, '\n'))
+		_, err = j.w.Write(raw)
 	}
 	j.fail(err)
+}
+
+// encode writes JSON and a newline. It leaves text as it is: an event's object
+// must come back to the byte.
+func encode(v any) ([]byte, error) {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	err := enc.Encode(v)
+	return b.Bytes(), err
 }
 
 func (j *journal) fail(err error) {
 	if err != nil && j.err == nil {
 		j.err = err
-		j.s.cfg.Log.Error("simulator state cannot be written", "error", err.Error())
+		j.s.cfg.Log.Error("simulator state cannot be written", slog.String("error", err.Error()))
 	}
 }
 
@@ -346,12 +361,14 @@ func (j *journal) key(a *account, key string, rec *keyRecord) {
 // flush hands what was written to the operating system, which keeps it even
 // when the process is killed.
 func (j *journal) flush() {
-	if j == nil || j.w == nil {
+	if j == nil {
 		return
 	}
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	j.fail(j.w.Flush())
+	if j.w != nil {
+		j.fail(j.w.Flush())
+	}
 }
 
 func (j *journal) close() error {
@@ -380,7 +397,7 @@ func (s *Server) resumeDeliveries() {
 					continue
 				}
 				s.sender.enqueue(&delivery{
-					acct: a, counted: true, ep: ep, ev: ev, lane: ep.ID + ev.objectID, pending: int64(ev.pending.Load()),
+					acct: a, counted: true, ep: ep, ev: ev, lane: ep.ID + ev.objectID, pending: ev.pending.Load(),
 				})
 			}
 		}

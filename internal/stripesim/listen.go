@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"sync"
 	"time"
 )
 
@@ -16,9 +17,10 @@ type Running struct {
 	// URL is the address to give to clients, such as http://127.0.0.1:12111.
 	URL string
 
-	http   *http.Server
-	served chan error
-	sim    *Server
+	http     *http.Server
+	requests inFlight
+	served   chan error
+	sim      *Server
 }
 
 // Listen serves the simulator on addr; port 0 picks one. When the
@@ -38,7 +40,7 @@ func (s *Server) Listen(addr string) (*Running, error) {
 	if s.cfg.BaseURL == "" {
 		s.SetBaseURL(run.URL)
 	}
-	run.http = &http.Server{Handler: s, ReadHeaderTimeout: 30 * time.Second, IdleTimeout: 5 * time.Minute}
+	run.http = &http.Server{Handler: run.requests.count(s), ReadHeaderTimeout: 30 * time.Second, IdleTimeout: 5 * time.Minute}
 	go func() { run.served <- run.http.Serve(ln) }()
 	return run, nil
 }
@@ -59,12 +61,62 @@ func reachable(addr string) string {
 // until ctx ends; after that their connections are cut.
 func (r *Running) Close(ctx context.Context) error {
 	simErr := r.sim.Close(ctx) // first: it wakes requests that wait on purpose
-	err := r.http.Shutdown(ctx)
-	if err != nil {
-		err = errors.Join(err, r.http.Close())
+	// Shutdown alone would wait seconds for connections that were opened and
+	// not used, so it is ended as soon as no request is under way.
+	stopping, stop := context.WithCancel(ctx)
+	go func() {
+		defer stop()
+		r.requests.wait(ctx)
+	}()
+	err := r.http.Shutdown(stopping)
+	if errors.Is(err, context.Canceled) && ctx.Err() == nil {
+		err = nil
 	}
+	err = errors.Join(err, r.http.Close())
 	if serveErr := <-r.served; !errors.Is(serveErr, http.ErrServerClosed) {
 		err = errors.Join(err, serveErr)
 	}
 	return errors.Join(simErr, err)
+}
+
+// inFlight counts requests.
+type inFlight struct {
+	closing bool
+	idle    chan struct{} // closed once nothing is under way while closing
+	mu      sync.Mutex
+	n       int
+}
+
+func (f *inFlight) count(next http.Handler) http.Handler {
+	f.idle = make(chan struct{})
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		f.add(1)
+		defer f.add(-1)
+		next.ServeHTTP(w, r)
+	})
+}
+
+func (f *inFlight) add(delta int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.n += delta
+	if f.closing && f.n == 0 {
+		f.closing = false
+		close(f.idle)
+	}
+}
+
+// wait returns when no request is under way, or ctx ends.
+func (f *inFlight) wait(ctx context.Context) {
+	f.mu.Lock()
+	f.closing = f.n > 0
+	busy := f.closing
+	f.mu.Unlock()
+	if !busy {
+		return
+	}
+	select {
+	case <-f.idle:
+	case <-ctx.Done():
+	}
 }

@@ -125,7 +125,10 @@ func listOf[T any, P snapshot[T]](c *call, t *table[T], kind, owner string, keep
 		return false
 	}
 	if p.before != "" {
-		for i := cursor; i < len(cells) && !add(cells[i]); i++ {
+		for _, ce := range cells[min(cursor, len(cells)):] {
+			if add(ce) {
+				break
+			}
 		}
 		slices.Reverse(l.items)
 		return l, nil

@@ -2,6 +2,7 @@ package stripesim
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -132,10 +133,8 @@ func (t *paramTable) checkScalar(val, name string) *apiError {
 		if val == "" {
 			return nil
 		}
-		for _, e := range t.enum {
-			if e == val {
-				return nil
-			}
+		if slices.Contains(t.enum, val) {
+			return nil
 		}
 		return refused("", name, fmt.Sprintf("Invalid %s: must be one of %s", name, strings.Join(t.enum, ", ")))
 	case "int":

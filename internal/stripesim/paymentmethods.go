@@ -125,8 +125,10 @@ func (p *PaymentMethod) reusable(param string) *apiError {
 		"may not be used again. To use a PaymentMethod multiple times, you must attach it to a Customer first.")
 }
 
-func (d *decline) err(status int) *apiError {
-	return &apiError{status: status, typ: typeCard, code: d.code, declineCode: d.declineCode, message: d.message}
+func (d *decline) err() *apiError {
+	return &apiError{
+		status: http.StatusPaymentRequired, typ: typeCard, code: d.code, declineCode: d.declineCode, message: d.message,
+	}
 }
 
 // attach puts a payment method under a customer, unless its card refuses.
@@ -149,7 +151,7 @@ func (t *tx) attachMethod(pm *PaymentMethod, cus *Customer, param string) (*Paym
 	case pm.Customer != "":
 		return nil, invalid("", param, "The payment method you provided has already been attached to a customer.")
 	case pm.spec().attach != nil:
-		return nil, pm.spec().attach.err(http.StatusPaymentRequired)
+		return nil, pm.spec().attach.err()
 	}
 	return t.forceAttach(pm, cus.ID), nil
 }
@@ -190,7 +192,7 @@ func cardParam(f *form) (*card, *apiError) {
 	if luhn(strings.ReplaceAll(number, " ", "")) {
 		return nil, refused("", "card[number]", "This simulator knows Stripe's test cards only.")
 	}
-	err := wrongNumber.err(http.StatusPaymentRequired)
+	err := wrongNumber.err()
 	err.param = "number"
 	return nil, err
 }
@@ -294,7 +296,7 @@ func (c *call) updateMethod() (renderer, *apiError) {
 
 func (c *call) attachToCustomer() (renderer, *apiError) {
 	return c.changeMethod(func(t *tx, pm *PaymentMethod) (*PaymentMethod, *apiError) {
-		cus, err := t.customer(c.form.str("customer"), "customer")
+		cus, err := t.customer(c.form.str("customer"))
 		if err != nil {
 			return nil, err
 		}
@@ -329,7 +331,7 @@ func (c *call) listCustomerMethods() (renderer, *apiError) { return c.methodsOf(
 
 func (c *call) methodsOf(customer string) (renderer, *apiError) {
 	var err *apiError
-	c.acct.read(func() { _, err = c.acct.customer(customer, "customer") })
+	c.acct.read(func() { _, err = c.acct.customer(customer) })
 	if err != nil {
 		return nil, err
 	}

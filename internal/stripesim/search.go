@@ -77,7 +77,7 @@ func parseQuery(s string) (query, bool) {
 		q.clauses = append(q.clauses, c)
 		s = rest
 	}
-	return q, len(q.clauses) > 0 && !(q.any && ands > 0)
+	return q, len(q.clauses) > 0 && (!q.any || ands == 0)
 }
 
 func parseClause(s string) (c clause, rest string, ok bool) {

@@ -1,7 +1,5 @@
 package stripesim
 
-import "net/http"
-
 const setupSharedParams = commonParams + billingDataParams + `
 attach_to_self bool
 customer str
@@ -59,7 +57,7 @@ func (p *SetupIntent) appendJSON(b []byte, x *expander) []byte {
 	w.bool("livemode", p.Livemode)
 	w.null("mandate")
 	w.metadata(p.Metadata)
-	w.nextAction(p.NextAction, p.Livemode)
+	w.nextAction(p.NextAction)
 	w.null("on_behalf_of")
 	w.ref("payment_method", p.PaymentMethod)
 	w.null("payment_method_configuration_details")
@@ -136,7 +134,7 @@ func (c *call) createSetup() (renderer, *apiError) {
 // setupMethod resolves the payment method and checks it against the customer.
 func (c *call) setupMethod(t *tx, si *SetupIntent) (*PaymentMethod, *apiError) {
 	if si.Customer != "" {
-		if _, err := t.customer(si.Customer, "customer"); err != nil {
+		if _, err := t.customer(si.Customer); err != nil {
 			return nil, err
 		}
 	}
@@ -194,7 +192,7 @@ func (t *tx) failSetup(si *SetupIntent, pm *PaymentMethod, d *decline) *apiError
 	}
 	t.spend(pm)
 	t.emit("setup_intent.setup_failed", si.ID, t.putSetup(si))
-	err := d.err(http.StatusPaymentRequired)
+	err := d.err()
 	err.setupIntent, err.paymentMethod = si, pm
 	return err
 }

@@ -193,10 +193,9 @@ func (t *tx) putDispute(v *Dispute) *Dispute {
 	return v
 }
 
-func (t *tx) putEndpoint(v *WebhookEndpoint) *WebhookEndpoint {
+func (t *tx) putEndpoint(v *WebhookEndpoint) {
 	put(t, &t.endpoints, kindEndpoint, v.ID, v)
 	t.retarget()
-	return v
 }
 
 func (t *tx) putMethod(v *PaymentMethod) *PaymentMethod {
@@ -204,11 +203,10 @@ func (t *tx) putMethod(v *PaymentMethod) *PaymentMethod {
 	return v
 }
 
-func (t *tx) putRefund(v *Refund) *Refund {
+func (t *tx) putRefund(v *Refund) {
 	c := put(t, &t.refunds, kindRefund, v.ID, v)
 	t.refunds.own(v.Charge, c)
 	t.refunds.own(v.PaymentIntent, c)
-	return v
 }
 
 func (t *tx) putSetup(v *SetupIntent) *SetupIntent {
@@ -216,9 +214,8 @@ func (t *tx) putSetup(v *SetupIntent) *SetupIntent {
 	return v
 }
 
-func (t *tx) putWarning(v *FraudWarning) *FraudWarning {
+func (t *tx) putWarning(v *FraudWarning) {
 	t.warnings.own(v.Charge, put(t, &t.warnings, kindWarning, v.ID, v))
-	return v
 }
 
 // lookup returns the current version of any object, or nil.
@@ -270,7 +267,7 @@ type objectLocks struct {
 
 // acquire waits for the object for at most wait and reports whether it got it.
 func (l *objectLocks) acquire(id string, wait time.Duration, done <-chan struct{}) bool {
-	var timeout <-chan time.Time
+	var timeout *time.Timer
 	for {
 		l.mu.Lock()
 		ch, busy := l.held[id]
@@ -287,14 +284,12 @@ func (l *objectLocks) acquire(id string, wait time.Duration, done <-chan struct{
 			l.held[id] = ch
 		}
 		l.mu.Unlock()
-		if timeout == nil {
-			timer := time.NewTimer(wait)
-			defer timer.Stop()
-			timeout = timer.C
+		if timeout == nil { // the usual case waits for nobody
+			timeout = time.NewTimer(wait)
 		}
 		select {
 		case <-ch:
-		case <-timeout:
+		case <-timeout.C:
 			return false
 		case <-done:
 			return false

@@ -131,7 +131,7 @@ func (c *Config) setDefaults() {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
 	if c.Now == nil {
-		c.Now = time.Now
+		c.Now = time.Now //nolint:forbidigo // the clock comes in here and is passed on
 	}
 	if c.WebhookConcurrency <= 0 {
 		c.WebhookConcurrency = 64

@@ -3,6 +3,7 @@ package stripesim
 import (
 	_ "embed"
 	"html/template"
+	"log/slog"
 	"net/http"
 	"net/url"
 	"strings"
@@ -182,7 +183,7 @@ func (s *Server) answerChallenge(w http.ResponseWriter, r *http.Request) {
 		s.servePage(w, http.StatusOK, "challenge", challengePage{Amount: c.amount, ID: c.id, Status: c.redirectStatus()})
 		return
 	}
-	http.Redirect(w, r, c.returnTo(back), http.StatusSeeOther)
+	http.Redirect(w, r, c.returnTo(back), http.StatusSeeOther) //nolint:gosec // the merchant chose the address
 }
 
 // back is the address to send the customer to, or "".
@@ -202,6 +203,6 @@ func (s *Server) servePage(w http.ResponseWriter, status int, name string, data 
 	h.Set("X-Content-Type-Options", "nosniff")
 	w.WriteHeader(status)
 	if err := pages.ExecuteTemplate(w, name, data); err != nil {
-		s.cfg.Log.Debug("page not written", "error", err.Error())
+		s.cfg.Log.Debug("page not written", slog.String("error", err.Error()))
 	}
 }

@@ -155,7 +155,7 @@ func (d *sender) hold(f *WebhookFault, dl *delivery) {
 		window = 4
 	}
 	orDuration(&wait, 500*time.Millisecond)
-	dl.lane = "" // lanes would put it back in order
+	dl.lane = "reorder " + f.ID // the object's own lane would put it back in order
 	d.mu.Lock()
 	if d.held == nil {
 		d.held = map[string][]*delivery{}

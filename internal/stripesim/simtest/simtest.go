@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/stretchr/testify/require"
+	"github.com/stretchr/testify/require" //nolint:depguard // this package is for tests
 	"github.com/stripe/stripe-go/v76"
 	"github.com/stripe/stripe-go/v76/client"
 
@@ -80,10 +80,10 @@ func (s *Sim) Client() *client.API { return s.ClientFor(Key) }
 // ClientFor is Client with another key.
 func (s *Sim) ClientFor(key string) *client.API {
 	backend := stripe.GetBackendWithConfig(stripe.APIBackend, &stripe.BackendConfig{
-		EnableTelemetry:   stripe.Bool(false),
+		EnableTelemetry:   new(false),
 		LeveledLogger:     &stripe.LeveledLogger{Level: stripe.LevelNull},
 		MaxNetworkRetries: stripe.Int64(0),
-		URL:               stripe.String(s.URL),
+		URL:               new(s.URL),
 	})
 	return client.New(key, &stripe.Backends{API: backend, Connect: backend, Uploads: backend})
 }
