@@ -150,7 +150,7 @@ func showable(message string) string {
 			}
 		}
 	}
-	if len(message) > longest || strings.Contains(message, "_secret_") || strings.Contains(message, "sk_") ||
+	if len(message) > longest || strings.Contains(message, secretMark) || strings.Contains(message, "sk_") ||
 		strings.Contains(message, "rk_") {
 		return ""
 	}

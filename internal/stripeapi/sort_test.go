@@ -1,9 +1,13 @@
 package stripeapi
 
 import (
+	"errors"
 	"fmt"
+	"net"
 	"net/http"
+	"os"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -183,6 +187,7 @@ var sorted = []struct {
 	{"List", 200, `[` + succeeded + `]`, unknown("unreadable answer, status 200, req_1")},
 	{"WrongTypes", 200, `{"id":1,"status":"succeeded","client_secret":"` + plantedSecret + `"}`, unknown("unreadable answer, status 200, req_1")},
 	{"IDThatIsNone", 200, strings.Replace(succeeded, `"pi_1"`, `"pi 1/`+plantedSecret+`"`, 1), unknown("answer without an intent")},
+	{"SecretForID", 200, strings.Replace(succeeded, `"pi_1"`, `"`+plantedSecret+`"`, 1), unknown("answer without an intent")},
 	{"Accepted", 202, succeeded, unknown("unreadable answer, status 202, req_1")},
 
 	// 400: our bug, or an object in the wrong state.
@@ -214,6 +219,7 @@ var sorted = []struct {
 	{"KeyInUse", 409, errorJSON(`"type":"invalid_request_error","code":"idempotency_key_in_use"`), unknown("invalid_request_error, idempotency_key_in_use, status 409, req_1")},
 	{"KeyInUseByOtherType", 409, errorJSON(`"type":"idempotency_error","code":"idempotency_key_in_use"`), unknown("idempotency_error, idempotency_key_in_use, status 409, req_1")},
 	{"KeyInUseByOtherStatus", 400, errorJSON(`"type":"invalid_request_error","code":"idempotency_key_in_use"`), unknown("invalid_request_error, idempotency_key_in_use, status 400, req_1")},
+	{"Conflict", 409, errorJSON(`"type":"invalid_request_error"`), unknown("invalid_request_error, status 409, req_1")},
 	{"DependencyFailed", 424, errorJSON(`"type":"invalid_request_error"`), unknown("invalid_request_error, status 424, req_1")},
 	{"RateLimit", 429, errorJSON(`"type":"invalid_request_error","code":"rate_limit"`), unavailable("invalid_request_error, rate_limit, status 429, req_1")},
 	{"LockTimeout", 429, errorJSON(`"type":"invalid_request_error","code":"lock_timeout"`), unavailable("invalid_request_error, lock_timeout, status 429, req_1")},
@@ -408,6 +414,53 @@ func TestSortingOfBrokenConnections(t *testing.T) {
 
 		require.Equal(t, unknown("certificate not trusted"), c.Charge(t.Context(), chargeRequest()))
 	})
+}
+
+// brokenWire fails each request in its own way.
+type brokenWire struct{ err error }
+
+func (b brokenWire) RoundTrip(*http.Request) (*http.Response, error) { return nil, b.err }
+
+func TestTransportErrors(t *testing.T) {
+	t.Parallel()
+
+	for name, tc := range map[string]struct {
+		err  error
+		want string
+	}{
+		"NoSuchName": {&net.DNSError{Err: "no such host", Name: plantedSecret}, "name not resolved"},
+		"Reset":      {&net.OpError{Op: "read", Err: syscall.ECONNRESET}, "connection reset"},
+		"BrokenPipe": {&net.OpError{Op: "write", Err: syscall.EPIPE}, "connection reset"},
+		"Timeout":    {&net.OpError{Op: "dial", Err: os.ErrDeadlineExceeded}, "timeout"},
+		"Anything":   {errors.New(plantedSecret), "transport error"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+
+			c, err := New(Config{Mode: wallet.ModeTest, SecretKey: "sk_test_key", HTTPClient: &http.Client{Transport: brokenWire{tc.err}}})
+			require.NoError(t, err)
+
+			require.Equal(t, unknown(tc.want), c.Charge(t.Context(), chargeRequest()))
+		})
+	}
+}
+
+func TestShowable(t *testing.T) {
+	t.Parallel()
+
+	for message, want := range map[string]string{
+		"Your card has insufficient funds.":       "Your card has insufficient funds.",
+		"Your card's limit of 12345678 is passed": "Your card's limit of 12345678 is passed",
+		"Ungültige Karte.":                        "Ungültige Karte.",
+		"Card 4242424242424242 was declined.":     "",
+		"Card\nwas declined.":                     "",
+		"Card was declined, see pi_1_secret_2":    "",
+		"Invalid key sk_test_1":                   "",
+		"Invalid key rk_test_1":                   "",
+		strings.Repeat("No. ", 100):               "",
+	} {
+		require.Equal(t, want, showable(message))
+	}
 }
 
 func requireNothingPlanted(t *testing.T, said string) {

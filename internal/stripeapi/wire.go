@@ -112,10 +112,13 @@ func seconds(s int64) time.Time {
 // maxID is the longest id that Stripe promises to make.
 const maxID = 255
 
+// secretMark is a part of every client secret, which otherwise looks like an id.
+const secretMark = "_secret_"
+
 // validID tells whether s can be an id of Stripe's. An id is a part of a path,
 // and an empty one would make it the path of the list.
 func validID(s string) bool {
-	return s != "" && len(s) <= maxID && strings.IndexFunc(s, notIDRune) < 0
+	return s != "" && len(s) <= maxID && !strings.Contains(s, secretMark) && strings.IndexFunc(s, notIDRune) < 0
 }
 
 func notIDRune(r rune) bool {
@@ -126,7 +129,7 @@ func notIDRune(r rune) bool {
 // is not a word of Stripe's, and may be anything.
 func word(s string) string {
 	const longest = 80
-	if len(s) > longest || strings.Contains(s, "_secret_") || strings.IndexFunc(s, notWordRune) >= 0 {
+	if len(s) > longest || strings.Contains(s, secretMark) || strings.IndexFunc(s, notWordRune) >= 0 {
 		return ""
 	}
 	return s
