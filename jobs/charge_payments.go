@@ -11,6 +11,7 @@ import (
 
 	"github.com/riverqueue/river"
 
+	"github.com/fundrail/fundrail/internal/breakpoint"
 	"github.com/fundrail/fundrail/internal/postgres"
 	"github.com/fundrail/fundrail/internal/stripeapi"
 	"github.com/fundrail/fundrail/internal/wallet"
@@ -49,6 +50,7 @@ func (w *ChargePaymentsWorker) Work(ctx context.Context, job *river.Job[ChargePa
 	if err != nil {
 		return err
 	}
+	breakpoint.Reach(breakpoint.ChargeRead)
 	cause := wallet.Cause{Kind: wallet.CauseJob, ID: strconv.FormatInt(job.ID, 10)}
 	if len(charges) == 1 {
 		return w.Engine.workCharge(ctx, charges[0], cause)
@@ -136,7 +138,9 @@ func (e *Engine) askCharge(ctx context.Context, c postgres.Charge) (wallet.Outco
 		return wallet.Outcome{}, ctx.Err()
 	}
 	defer func() { <-e.calls }()
-	return stripe.Charge(ctx, chargeRequest(c)), nil
+	outcome := stripe.Charge(ctx, chargeRequest(c))
+	breakpoint.Reach(breakpoint.ChargeAnswered)
+	return outcome, nil
 }
 
 // chargeRequest is made of what was stored with the payment and never changes: a
@@ -170,6 +174,9 @@ func (e *Engine) conclude(ctx context.Context, p wallet.Payment, o wallet.Outcom
 	if o.Kind == wallet.OutcomeUnavailable {
 		return e.later(ctx, p, o)
 	}
+	if o.Kind == wallet.OutcomeUnknown && breakpoint.Broken(breakpoint.LostAnswer) {
+		o.Kind, o.Failure = wallet.OutcomeRejected, wallet.Failure{Code: wallet.FailureInternal}
+	}
 	applied, err := e.Settle(ctx, postgres.Settlement{
 		ActionDeadline: e.Now().Add(e.ActionDeadline),
 		Cause:          cause,
@@ -180,6 +187,7 @@ func (e *Engine) conclude(ctx context.Context, p wallet.Payment, o wallet.Outcom
 	if err != nil {
 		return err
 	}
+	breakpoint.Reach(breakpoint.OutcomeStored)
 	switch o.Kind {
 	case wallet.OutcomeUnknown:
 		return &UnknownOutcomeError{Reason: o.Reason}
@@ -206,7 +214,7 @@ func (e *Engine) conclude(ctx context.Context, p wallet.Payment, o wallet.Outcom
 // closeIntent cancels the intent of a payment that has failed or was given up. A
 // cancel that loses to success brings the success, which is settled.
 func (e *Engine) closeIntent(ctx context.Context, p wallet.Payment, cause wallet.Cause) error {
-	if p.StripePaymentIntentID == "" {
+	if p.StripePaymentIntentID == "" || breakpoint.Broken(breakpoint.OpenIntent) {
 		return nil
 	}
 	stripe, err := e.stripe(p.Mode)
@@ -214,6 +222,7 @@ func (e *Engine) closeIntent(ctx context.Context, p wallet.Payment, cause wallet
 		return err
 	}
 	o := stripe.Cancel(ctx, p.StripePaymentIntentID, stripeapi.CancelAbandoned)
+	breakpoint.Reach(breakpoint.IntentClosed)
 	switch o.Kind {
 	case wallet.OutcomeSucceeded:
 		return e.conclude(ctx, p, o, cause)

@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/riverqueue/river"
 
+	"github.com/fundrail/fundrail/internal/breakpoint"
 	"github.com/fundrail/fundrail/internal/postgres"
 	"github.com/fundrail/fundrail/internal/stripeapi"
 	"github.com/fundrail/fundrail/internal/wallet"
@@ -22,9 +23,9 @@ var checkAges = []time.Duration{
 
 const checkRepeat = time.Hour
 
-// stripeKeyLife is how long the same request with the same key is certain to
+// StripeKeyLife is how long the same request with the same key is certain to
 // bring the first answer back. Stripe forgets keys after 24 hours at the earliest.
-const stripeKeyLife = 23 * time.Hour
+const StripeKeyLife = 23 * time.Hour
 
 // CheckPaymentArgs asks for an open payment to be compared with Stripe.
 type CheckPaymentArgs struct {
@@ -56,6 +57,7 @@ func (w *CheckPaymentWorker) Work(ctx context.Context, job *river.Job[CheckPayme
 	if err != nil {
 		return err
 	}
+	breakpoint.Reach(breakpoint.CheckRead)
 	return e.check(ctx, c, wallet.Cause{Kind: wallet.CauseJob, ID: strconv.FormatInt(job.ID, 10)})
 }
 
@@ -72,7 +74,7 @@ func (e *Engine) check(ctx context.Context, c postgres.Charge, cause wallet.Caus
 		return e.checkIntent(ctx, stripe, p, cause)
 	}
 	var repeated wallet.Outcome
-	young := e.Now().Sub(p.CreatedAt) < stripeKeyLife
+	young := e.Now().Sub(p.CreatedAt) < e.KeyLife || breakpoint.Broken(breakpoint.StaleKey)
 	if young {
 		defer e.charging.begin(p.ID)()
 		repeated, err = e.askCharge(ctx, c) // the same key: a repeat, or the first execution
@@ -93,6 +95,8 @@ func (e *Engine) check(ctx context.Context, c postgres.Charge, cause wallet.Caus
 		return orLater(err)
 	case found:
 		return e.conclude(ctx, p, listed, cause)
+	case breakpoint.Broken(breakpoint.CancelOnAbsence):
+		return e.conclude(ctx, p, wallet.Outcome{Kind: wallet.OutcomeCanceled}, cause)
 	case young:
 		return e.conclude(ctx, p, repeated, cause)
 	}
@@ -104,6 +108,10 @@ func (e *Engine) check(ctx context.Context, c postgres.Charge, cause wallet.Caus
 func (e *Engine) checkIntent(ctx context.Context, stripe Stripe, p wallet.Payment, cause wallet.Cause) error {
 	o := stripe.Retrieve(ctx, p.StripePaymentIntentID)
 	lapsed := p.ActionDeadlineAt != nil && !e.Now().Before(*p.ActionDeadlineAt)
+	if lapsed && breakpoint.Broken(breakpoint.BlindDeadline) {
+		o = wallet.Outcome{Kind: wallet.OutcomeCanceled, IntentID: p.StripePaymentIntentID}
+		return e.conclude(ctx, p, o, cause)
+	}
 	if o.Kind == wallet.OutcomeRequiresAction && lapsed {
 		o = stripe.Cancel(ctx, p.StripePaymentIntentID, stripeapi.CancelAbandoned)
 	}
@@ -141,7 +149,7 @@ func (w *EnqueueChecksWorker) Work(ctx context.Context, _ *river.Job[EnqueueChec
 	const limit = 1000 // a round's share; the rest is due in the next one
 	e := w.Engine
 	return e.inTx(ctx, func(tx pgx.Tx) error {
-		ids, err := postgres.ClaimDueChecks(ctx, tx, e.Now(), checkAges, checkRepeat, limit)
+		ids, err := postgres.ClaimDueChecks(ctx, tx, e.Now(), e.checkAges(), e.scaled(checkRepeat), limit)
 		if err != nil {
 			return err
 		}
@@ -149,6 +157,18 @@ func (w *EnqueueChecksWorker) Work(ctx context.Context, _ *river.Job[EnqueueChec
 		for i, id := range ids {
 			params[i].Args = CheckPaymentArgs{PaymentID: id}
 		}
-		return e.insertJobs(ctx, tx, params)
+		err = e.insertJobs(ctx, tx, params)
+		if len(ids) > 0 {
+			breakpoint.Reach(breakpoint.ChecksWritten)
+		}
+		return err
 	})
+}
+
+func (e *Engine) checkAges() []time.Duration {
+	ages := make([]time.Duration, len(checkAges))
+	for i, d := range checkAges {
+		ages[i] = e.scaled(d)
+	}
+	return ages
 }

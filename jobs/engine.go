@@ -19,6 +19,7 @@ import (
 	"github.com/riverqueue/river"
 
 	"github.com/fundrail/fundrail/internal/batch"
+	"github.com/fundrail/fundrail/internal/breakpoint"
 	"github.com/fundrail/fundrail/internal/postgres"
 	"github.com/fundrail/fundrail/internal/stripeapi"
 	"github.com/fundrail/fundrail/internal/wallet"
@@ -43,7 +44,8 @@ type Stripe interface {
 	Retrieve(ctx context.Context, intentID string) wallet.Outcome
 }
 
-// Options are what an Engine needs. All but Wake and PollEvery are required.
+// Options are what an Engine needs. Workers, CheckScale, KeyLife and PollEvery
+// have defaults; the others are required.
 type Options struct {
 	Pool *pgxpool.Pool
 	// Stripe holds a client for each mode that is configured.
@@ -59,6 +61,12 @@ type Options struct {
 	FetchCooldown time.Duration
 	// Workers is how many charges are under way at once, 100 unless given.
 	Workers int
+	// CheckScale divides the waits before somebody looks after a payment or an
+	// event that nothing was heard of. It is 1 unless given, and for tests.
+	CheckScale int
+	// KeyLife is how long the same request with the same key is certain to bring
+	// Stripe's first answer back, StripeKeyLife unless given.
+	KeyLife time.Duration
 	// PollEvery is how often callers who wait look for payments that another
 	// process settled, 100 ms unless given.
 	PollEvery time.Duration
@@ -86,6 +94,12 @@ type Engine struct {
 func NewEngine(ctx context.Context, o Options) *Engine {
 	if o.PollEvery == 0 {
 		o.PollEvery = 100 * time.Millisecond
+	}
+	if o.CheckScale == 0 {
+		o.CheckScale = 1
+	}
+	if o.KeyLife == 0 {
+		o.KeyLife = StripeKeyLife
 	}
 	if o.Workers == 0 {
 		o.Workers = 100
@@ -129,6 +143,7 @@ func (e *Engine) Close(ctx context.Context) {
 // taken. Once begun it does not depend on ctx: a caller that goes away changes
 // nothing but whether it hears of the result.
 func (e *Engine) Accept(ctx context.Context, p postgres.NewPayment) (bool, error) {
+	p.FirstCheckAt = p.CreatedAt.Add(e.scaled(postgres.FirstCheckAfter))
 	p.ReturnURL = e.PublicURL + "/v1/payments/" + wallet.Spell(wallet.PrefixPayment, p.Mode, p.ID) + "/return"
 	e.waiters.expect(p.ID, e.Now())
 	accepted, err := e.accepts.Do(ctx, p)
@@ -140,6 +155,7 @@ func (e *Engine) Accept(ctx context.Context, p postgres.NewPayment) (bool, error
 
 func (e *Engine) writeAccepts(ctx context.Context, list []postgres.NewPayment) ([]bool, error) {
 	var accepted []bool
+	var late []river.InsertManyParams // only when a test breaks this
 	err := e.inTx(ctx, func(tx pgx.Tx) error {
 		var err error
 		accepted, err = postgres.AcceptPayments(ctx, tx, list)
@@ -155,7 +171,13 @@ func (e *Engine) writeAccepts(ctx context.Context, list []postgres.NewPayment) (
 		if len(args.PaymentIDs) == 0 {
 			return nil
 		}
-		return e.insertJobs(ctx, tx, []river.InsertManyParams{{Args: args}})
+		if breakpoint.Broken(breakpoint.JobOutsideTx) {
+			late = []river.InsertManyParams{{Args: args}}
+			return nil
+		}
+		err = e.insertJobs(ctx, tx, []river.InsertManyParams{{Args: args}})
+		breakpoint.Reach(breakpoint.AcceptWritten)
+		return err
 	})
 	if len(list) == 1 && postgres.StoredBefore(err) {
 		// The group that it was in was committed, and the answer got lost.
@@ -163,6 +185,12 @@ func (e *Engine) writeAccepts(ctx context.Context, list []postgres.NewPayment) (
 	}
 	if err != nil {
 		return nil, err
+	}
+	breakpoint.Reach(breakpoint.AcceptCommitted)
+	if len(late) > 0 {
+		time.AfterFunc(50*time.Millisecond, func() {
+			_ = e.inTx(ctx, func(tx pgx.Tx) error { return e.insertJobs(ctx, tx, late) })
+		})
 	}
 	e.wakes.wake(QueueCharge)
 	return accepted, nil
@@ -240,3 +268,6 @@ func idempotencyKeyOf(p postgres.NewPayment) string {
 	}
 	return p.OrganizationID.String() + string(p.Mode) + p.Idempotency.Operation + "\x00" + p.Idempotency.Key
 }
+
+// scaled is a wait as this engine keeps it.
+func (e *Engine) scaled(d time.Duration) time.Duration { return d / time.Duration(e.CheckScale) }

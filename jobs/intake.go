@@ -8,6 +8,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/riverqueue/river"
 
+	"github.com/fundrail/fundrail/internal/breakpoint"
 	"github.com/fundrail/fundrail/internal/postgres"
 )
 
@@ -43,21 +44,24 @@ func (e *Engine) writeIntakes(ctx context.Context, list []Intake) ([]postgres.St
 			events[i], needless[i] = in.Event, in.Needless
 		}
 		var err error
-		stored, err = postgres.StoreEvents(ctx, tx, events, needless)
+		stored, err = postgres.StoreEvents(ctx, tx, events, needless, e.scaled(postgres.RearmAfter))
 		if err != nil {
 			return err
 		}
 		params = params[:0]
 		for i, s := range stored {
-			if s.Arm {
+			if s.Arm || breakpoint.Broken(breakpoint.WebhookDedupe) {
 				params = append(params, river.InsertManyParams{Args: HandleEventArgs{EventID: events[i].ID}})
 			}
 		}
-		return e.insertJobs(ctx, tx, params)
+		err = e.insertJobs(ctx, tx, params)
+		breakpoint.Reach(breakpoint.IntakeWritten)
+		return err
 	})
 	if err != nil {
 		return nil, err
 	}
+	breakpoint.Reach(breakpoint.IntakeCommitted)
 	if len(params) > 0 {
 		e.wakes.wake(QueueSettle)
 	}
@@ -86,7 +90,7 @@ func (e *Engine) armDueEvents(ctx context.Context) error {
 	const limit = 1000 // a round's share; the rest is due in the next one
 	armed := 0
 	err := e.inTx(ctx, func(tx pgx.Tx) error {
-		ids, err := postgres.ClaimDueEvents(ctx, tx, e.Now(), limit)
+		ids, err := postgres.ClaimDueEvents(ctx, tx, e.Now(), e.scaled(postgres.RearmAfter), limit)
 		if err != nil {
 			return err
 		}

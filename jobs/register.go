@@ -21,13 +21,13 @@ func (e *Engine) Workers() *river.Workers {
 }
 
 // PeriodicJobs are the jobs that come by themselves.
-func PeriodicJobs() []*river.PeriodicJob {
+func (e *Engine) PeriodicJobs() []*river.PeriodicJob {
 	list := []*river.PeriodicJob{
-		periodic(EnqueueChecksEvery, EnqueueChecksArgs{}),
+		periodic(max(e.scaled(EnqueueChecksEvery), time.Second), EnqueueChecksArgs{}),
 		periodic(DeleteIdempotencyKeysEvery, DeleteIdempotencyKeysArgs{}),
 	}
 	for _, mode := range wallet.Modes {
-		list = append(list, periodic(SweepEventsEvery, SweepEventsArgs{Mode: mode}))
+		list = append(list, periodic(max(e.scaled(SweepEventsEvery), 10*time.Second), SweepEventsArgs{Mode: mode}))
 	}
 	return list
 }

@@ -47,9 +47,12 @@ func newRiver(pool *pgxpool.Pool, engine *jobs.Engine, o Options, id string) (*r
 		RetryPolicy:          jobs.RetryPolicy{Now: o.Now},
 		SoftStopTimeout:      softStop,
 	}
+	if d := o.Settings.TestRescueAfter; d > 0 {
+		cfg.RescueStuckJobsAfter, cfg.JobTimeout = d, d/2
+	}
 	if !o.WithoutWorkers {
 		cfg.ID = id
-		cfg.PeriodicJobs = jobs.PeriodicJobs()
+		cfg.PeriodicJobs = engine.PeriodicJobs()
 		cfg.Queues = map[string]river.QueueConfig{
 			jobs.QueueCharge:   {MaxWorkers: o.Settings.Workers},
 			jobs.QueueCheck:    {MaxWorkers: 20},

@@ -17,6 +17,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/riverqueue/river"
 
+	"github.com/fundrail/fundrail/internal/breakpoint"
 	"github.com/fundrail/fundrail/internal/config"
 	"github.com/fundrail/fundrail/internal/postgres"
 	"github.com/fundrail/fundrail/internal/stripeapi"
@@ -81,11 +82,30 @@ func Run(ctx context.Context, o Options) error {
 	if err := migrations.Check(ctx, pool); err != nil {
 		return err
 	}
+	if err := allowTestSettings(ctx, o.Settings.Test, pool); err != nil {
+		return err
+	}
 	s, err := newService(ctx, o, pool)
 	if err != nil {
 		return err
 	}
 	return s.run(ctx)
+}
+
+// allowTestSettings lets settings that are for tests alone take effect on a
+// database that was made for a test, and refuses to start with them anywhere
+// else.
+func allowTestSettings(ctx context.Context, t config.Test, pool *pgxpool.Pool) error {
+	if !t.InUse() {
+		return nil
+	}
+	if err := postgres.CheckTestMarker(ctx, pool, t.TestMarker); err != nil {
+		return err
+	}
+	if t.TestBreak == "" && t.TestCrash == "" {
+		return nil
+	}
+	return breakpoint.Enable(breakpoint.Switch(t.TestBreak), breakpoint.Point(t.TestCrash))
 }
 
 // OpenPool connects to the database. It fails when nothing answers there.
@@ -119,7 +139,7 @@ type service struct {
 
 func newService(ctx context.Context, o Options, pool *pgxpool.Pool) (*service, error) {
 	s := &service{Options: o, pool: pool}
-	stripe, err := stripeClients(o.Settings.Stripe)
+	stripe, err := stripeClients(o.Settings)
 	if err != nil {
 		return nil, err
 	}
@@ -134,7 +154,9 @@ func newService(ctx context.Context, o Options, pool *pgxpool.Pool) (*service, e
 	s.id, successor = clientID(listenAddr)
 	s.engine = jobs.NewEngine(ctx, jobs.Options{
 		ActionDeadline: o.Settings.ActionDeadline,
+		CheckScale:     o.Settings.TestCheckScale,
 		FetchCooldown:  fetchCooldown,
+		KeyLife:        o.Settings.TestKeyLife,
 		Log:            o.Log,
 		Now:            o.Now,
 		Pool:           pool,
@@ -162,14 +184,16 @@ func newService(ctx context.Context, o Options, pool *pgxpool.Pool) (*service, e
 	return s, nil
 }
 
-func stripeClients(s config.Stripe) (map[wallet.Mode]jobs.Stripe, error) {
+func stripeClients(s config.Settings) (map[wallet.Mode]jobs.Stripe, error) {
 	clients := make(map[wallet.Mode]jobs.Stripe)
 	for _, mode := range wallet.Modes {
 		key := s.SecretKey(mode)
 		if key == "" {
 			continue
 		}
-		c, err := stripeapi.New(stripeapi.Config{Mode: mode, SecretKey: string(key), URL: s.StripeAPIURL})
+		c, err := stripeapi.New(stripeapi.Config{
+			Mode: mode, SecretKey: string(key), Timeout: s.TestRescueAfter / 3, URL: s.StripeAPIURL,
+		})
 		if err != nil {
 			return nil, fmt.Errorf("stripe: %w", err)
 		}

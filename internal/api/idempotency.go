@@ -10,6 +10,7 @@ import (
 
 	"github.com/jackc/pgx/v5/pgconn"
 
+	"github.com/fundrail/fundrail/internal/breakpoint"
 	"github.com/fundrail/fundrail/internal/postgres"
 	"github.com/fundrail/fundrail/internal/wallet"
 )
@@ -27,7 +28,7 @@ const acceptTimeout = 10 * time.Second
 // visible ASCII characters. It is empty when there is none.
 func idempotencyKey(h http.Header) (string, error) {
 	sent := h.Values(headerIdempotencyKey)
-	if len(sent) == 0 {
+	if len(sent) == 0 || breakpoint.Broken(breakpoint.IdempotencyKey) {
 		return "", nil
 	}
 	if len(sent) > 1 {

@@ -22,6 +22,7 @@ func (s Settings) Check() error {
 		s.Stripe.Check(),
 		s.Limits.Check(),
 		s.Log.Check(),
+		s.checkTest(),
 	)
 }
 

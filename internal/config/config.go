@@ -37,6 +37,7 @@ type Settings struct {
 	Stripe
 	Limits
 	Log
+	Test
 }
 
 // Database is where the money is.

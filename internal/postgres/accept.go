@@ -40,6 +40,16 @@ type NewPayment struct {
 	// Purchase is what the Lago dialect says of the purchase besides. With it the
 	// purchase gets a credit invoice; nil in the Lava dialect, which has none.
 	Purchase *Purchase
+	// FirstCheckAt is when somebody asks Stripe about it if it is still open
+	// then: FirstCheckAfter its creation unless given.
+	FirstCheckAt time.Time
+}
+
+func (p NewPayment) firstCheckAt() time.Time {
+	if p.FirstCheckAt.IsZero() {
+		return p.CreatedAt.Add(FirstCheckAfter)
+	}
+	return p.FirstCheckAt
 }
 
 // StoredBefore tells whether AcceptPayments failed because the very same payment
@@ -87,9 +97,10 @@ const acceptPayments = `
 		select i.*, d.*
 		from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::uuid[], $6::text[], $7::text[],
 			$8::numeric[], $9::bigint[], $10::boolean[], $11::text[], $12::text[], $13::bytea[], $14::timestamptz[], $15::timestamptz[],
-			$17::text[], $18::text[], $19::jsonb[])
+			$16::timestamptz[], $17::text[], $18::text[], $19::jsonb[])
 		as i (id, wallet_transaction_id, organization_id, wallet_id, payment_method_id, mode, currency,
-			credit_amount, amount, off_session, operation, key, fingerprint, wait_until, created_at, return_url, result_ids, purchase),
+			credit_amount, amount, off_session, operation, key, fingerprint, wait_until, created_at,
+			first_check_at, return_url, result_ids, purchase),
 		lateral jsonb_to_record(coalesce(i.purchase, '{}')) as d (name text, priority smallint, source text,
 			purchase_order_number text, requires_payment boolean, metadata jsonb, method_type text, method_id uuid,
 			skip_sections boolean, sections jsonb, invoice_id uuid, invoice_sections jsonb, invoice_purchase_order_number text,
@@ -130,7 +141,7 @@ const acceptPayments = `
 			off_session, receipt_email, return_url, status, next_check_at, created_at, updated_at)
 		select id, organization_id, mode, wallet_id, wallet_transaction_id, payment_method_id, amount, currency,
 			off_session, (select o.primary_email from organizations o where o.id = organization_id), return_url,
-			'created', created_at + $16::bigint * interval '1 millisecond', created_at, created_at
+			'created', first_check_at, created_at, created_at
 		from accepted where payment_method_id is not null
 	)
 	select id from accepted`
@@ -151,6 +162,7 @@ func AcceptPayments(ctx context.Context, tx pgx.Tx, list []NewPayment) ([]bool, 
 		operations, keys, resultIDs      = make([]*string, n), make([]*string, n), make([]*string, n)
 		fingerprints                     = make([][]byte, n)
 		waitUntil, createdAt             = make([]*time.Time, n), make([]time.Time, n)
+		firstChecks                      = make([]time.Time, n)
 		purchases                        = make([]*Purchase, n)
 		accepted                         = make([]bool, n)
 		position                         = make(map[wallet.ID]int, n)
@@ -160,7 +172,7 @@ func AcceptPayments(ctx context.Context, tx pgx.Tx, list []NewPayment) ([]bool, 
 		wallets[i], methods[i], purchases[i] = p.WalletID, idOrNull(p.PaymentMethodID), p.Purchase
 		modes[i], currencies[i], credits[i] = string(p.Mode), string(p.Currency), p.CreditAmount.String()
 		amounts[i], offSession[i], createdAt[i] = p.Amount, p.OffSession, p.CreatedAt
-		returnURLs[i] = p.ReturnURL
+		returnURLs[i], firstChecks[i] = p.ReturnURL, p.firstCheckAt()
 		if r := p.Idempotency; r != nil {
 			operations[i], keys[i], fingerprints[i], waitUntil[i] = &r.Operation, &r.Key, r.Fingerprint[:], &r.WaitUntil
 			results := r.results()
@@ -170,7 +182,7 @@ func AcceptPayments(ctx context.Context, tx pgx.Tx, list []NewPayment) ([]bool, 
 	}
 	rows, _ := tx.Query(ctx, acceptPayments,
 		ids, transactions, organizations, wallets, methods, modes, currencies,
-		credits, amounts, offSession, operations, keys, fingerprints, waitUntil, createdAt, FirstCheckAfter.Milliseconds(),
+		credits, amounts, offSession, operations, keys, fingerprints, waitUntil, createdAt, firstChecks,
 		returnURLs, resultIDs, purchases)
 	stored, err := pgx.CollectRows(rows, pgx.RowTo[wallet.ID])
 	if err != nil {

@@ -67,9 +67,10 @@ const (
 // StoreEvents stores events, or counts one more delivery of those it has. Where
 // needless says so, an event that is no news for a payment which has reached its
 // end needs nothing more and is stored as handled: any event of one that has
-// succeeded, and any but a success of one that has failed. The results stand in
-// the order of the input. No two events of one call may have the same id.
-func StoreEvents(ctx context.Context, tx pgx.Tx, list []Event, needless []bool) ([]StoredEvent, error) {
+// succeeded, and any but a success of one that has failed. An event that is not
+// handled after rearmAfter is due again. The results stand in the order of the
+// input. No two events of one call may have the same id.
+func StoreEvents(ctx context.Context, tx pgx.Tx, list []Event, needless []bool, rearmAfter time.Duration) ([]StoredEvent, error) {
 	n := len(list)
 	var (
 		ids, modes, types, versions, objects = make([]string, n), make([]string, n), make([]string, n), make([]*string, n), make([]*string, n)
@@ -129,7 +130,7 @@ func StoreEvents(ctx context.Context, tx pgx.Tx, list []Event, needless []bool) 
 					select 1 from stripe_events e where e.id = s.id and e.due_at = s.due_at))
 		from stored s join input i on i.id = s.id`,
 		ids, modes, types, versions, objects, intents, payments, statuses, sources, bodies, created, received, needless,
-		RearmAfter.Milliseconds(), ChargeGrace.Milliseconds())
+		rearmAfter.Milliseconds(), ChargeGrace.Milliseconds())
 	results := make([]StoredEvent, n)
 	var (
 		id string
@@ -183,10 +184,10 @@ func FinishEvent(ctx context.Context, db DB, id string, status EventStatus, by, 
 }
 
 // ClaimDueEvents finds up to limit pending events that are due, and puts them off
-// by RearmAfter. Those that ask for nothing any more, because their payment was
+// by rearmAfter. Those that ask for nothing any more, because their payment was
 // settled meanwhile, it marks as handled and leaves out. The transaction must also
 // insert the jobs of those it returns.
-func ClaimDueEvents(ctx context.Context, tx pgx.Tx, now time.Time, limit int) ([]string, error) {
+func ClaimDueEvents(ctx context.Context, tx pgx.Tx, now time.Time, rearmAfter time.Duration, limit int) ([]string, error) {
 	rows, _ := tx.Query(ctx, `
 		with due as (
 			select e.id, e.type like 'payment_intent.%' and (p.status = 'succeeded'
@@ -207,7 +208,7 @@ func ClaimDueEvents(ctx context.Context, tx pgx.Tx, now time.Time, limit int) ([
 			where e.id = due.id
 			returning e.id, e.status
 		)
-		select id from claimed where status = 'pending'`, now, RearmAfter.Milliseconds(), limit)
+		select id from claimed where status = 'pending'`, now, rearmAfter.Milliseconds(), limit)
 	ids, err := pgx.CollectRows(rows, pgx.RowTo[string])
 	if err != nil {
 		return nil, fmt.Errorf("claim due events: %w", err)

@@ -7,6 +7,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/fundrail/fundrail/internal/breakpoint"
 	"github.com/fundrail/fundrail/internal/wallet"
 )
 
@@ -218,10 +219,17 @@ func ApplyOutcomes(ctx context.Context, db DB, list []Settlement) ([]Applied, er
 		deadlines[i], nows[i], spares[i] = s.ActionDeadline, s.Now, wallet.NewID()
 	}
 	from, to := wallet.Moves()
+	if breakpoint.Broken(breakpoint.SettleGuard) {
+		from, to = everyMove()
+	}
 
 	var b pgx.Batch
 	b.Queue(lockPayments, ids)
-	b.Queue(lockWallets, ids)
+	if breakpoint.Broken(breakpoint.WalletLock) {
+		b.Queue(`select $1::uuid[]`, ids)
+	} else {
+		b.Queue(lockWallets, ids)
+	}
 	b.Queue(applyOutcomes, ids, statuses, intents, charges, received, currencies, redirects,
 		failureCodes, declineCodes, failureMessage, causeKinds, causeIDs, deadlines, nows, from, to, spares, sessions)
 	b.Queue(`select `+paymentColumns+` from payments p where p.id = any ($1)`, ids)
@@ -234,6 +242,17 @@ func ApplyOutcomes(ctx context.Context, db DB, list []Settlement) ([]Applied, er
 		return nil, fmt.Errorf("apply %d outcomes: %w", n, err)
 	}
 	return applied, nil
+}
+
+// everyMove is a table of moves that guards nothing, for a test that wants to see
+// it missed.
+func everyMove() (from, to []wallet.PaymentStatus) {
+	for _, f := range wallet.PaymentStatuses {
+		for _, t := range wallet.PaymentStatuses {
+			from, to = append(from, f), append(to, t)
+		}
+	}
+	return from, to
 }
 
 func readApplied(results pgx.BatchResults, ids []wallet.ID) ([]Applied, error) {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/stripe/stripe-go/v76"
 
+	"github.com/fundrail/fundrail/internal/breakpoint"
 	"github.com/fundrail/fundrail/internal/wallet"
 )
 
@@ -57,6 +58,15 @@ func (r ChargeRequest) validate() *Error {
 	}
 }
 
+// key is the same for every repetition of an attempt, so that Stripe carries it
+// out once.
+func (r ChargeRequest) key() string {
+	if breakpoint.Broken(breakpoint.NewKeyOnRetry) {
+		return "charge:" + wallet.NewID().String()
+	}
+	return fmt.Sprintf("charge:%s:%d", r.PaymentID, r.Attempt)
+}
+
 func (r ChargeRequest) params() *stripe.PaymentIntentParams {
 	params := &stripe.PaymentIntentParams{
 		Amount:      &r.Amount,
@@ -93,7 +103,7 @@ func (c *Client) Charge(ctx context.Context, req ChargeRequest) wallet.Outcome {
 		op:     "charge",
 		method: http.MethodPost,
 		path:   intentsPath,
-		key:    fmt.Sprintf("charge:%s:%d", req.PaymentID, req.Attempt),
+		key:    req.key(),
 		params: req.params(),
 	}, sortFailure)
 	switch {

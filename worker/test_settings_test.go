@@ -1,0 +1,60 @@
+package worker_test
+
+import (
+	"io"
+	"log/slog"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/fundrail/fundrail/internal/config"
+	"github.com/fundrail/fundrail/internal/postgres"
+	"github.com/fundrail/fundrail/internal/testdb"
+	"github.com/fundrail/fundrail/worker"
+)
+
+// TestTestSettingsNeedAMarkedDatabase starts services that are told to misbehave
+// on databases that nobody has given away for it.
+func TestTestSettingsNeedAMarkedDatabase(t *testing.T) {
+	t.Parallel()
+
+	for name, marker := range map[string]string{"NoMarker": "", "AnotherMarker": "somebody else's"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+
+			pool := testdb.New(t)
+			if marker != "" {
+				require.NoError(t, postgres.PlaceTestMarker(t.Context(), pool, marker))
+			}
+
+			err := worker.Run(t.Context(), worker.Options{
+				Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
+				Settings: config.Settings{
+					Database: config.Database{DatabaseURL: config.Secret(pool.Config().ConnString())},
+					Test:     config.Test{TestBreak: "settle-guard", TestMarker: "ours"},
+				},
+				WithoutHTTP: true,
+			})
+
+			require.ErrorContains(t, err, "does not carry the marker")
+		})
+	}
+
+	t.Run("UnknownSwitch", func(t *testing.T) {
+		t.Parallel()
+
+		pool := testdb.New(t)
+		require.NoError(t, postgres.PlaceTestMarker(t.Context(), pool, "ours"))
+
+		err := worker.Run(t.Context(), worker.Options{
+			Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
+			Settings: config.Settings{
+				Database: config.Database{DatabaseURL: config.Secret(pool.Config().ConnString())},
+				Test:     config.Test{TestBreak: "gravity", TestMarker: "ours"},
+			},
+			WithoutHTTP: true,
+		})
+
+		require.ErrorContains(t, err, `no switch called "gravity"`)
+	})
+}
