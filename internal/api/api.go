@@ -50,6 +50,7 @@ type Server struct {
 	// their own.
 	FundRateLimit int
 
+	lookups  lookups
 	requests *limiter
 	fundings *limiter // nil without a limit of their own
 }
@@ -72,6 +73,7 @@ func (s *Server) Register(e *echo.Echo) {
 	if limit == 0 {
 		limit = DefaultRateLimit
 	}
+	s.lookups = s.newLookups()
 	s.requests = newLimiter(limit)
 	if s.FundRateLimit > 0 {
 		s.fundings = newLimiter(s.FundRateLimit)

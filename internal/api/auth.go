@@ -3,13 +3,11 @@ package api
 import (
 	"encoding/base64"
 	"encoding/json"
-	"errors"
 	"strings"
 
 	"github.com/labstack/echo/v4"
 
 	"github.com/fundrail/fundrail/internal/postgres"
-	"github.com/fundrail/fundrail/internal/wallet"
 )
 
 // callerHandler answers a caller who is known.
@@ -42,17 +40,16 @@ func (s *Server) authenticate(c echo.Context) (postgres.Caller, error) {
 	case otherKind(token):
 		return postgres.Caller{}, errSecretKeyRequired()
 	}
-	caller, err := postgres.GetCaller(c.Request().Context(), s.DB, token, s.Now())
-	if errors.Is(err, &wallet.Error{Code: wallet.CodeNotFound}) {
-		return caller, errUnauthorized(true)
+	caller, err := s.lookups.callers.Do(c.Request().Context(), token)
+	switch {
+	case err != nil:
+		return postgres.Caller{}, err
+	case caller == nil:
+		return postgres.Caller{}, errUnauthorized(true)
+	case caller.Suspended:
+		return postgres.Caller{}, errAccountSuspended()
 	}
-	if err != nil {
-		return caller, err
-	}
-	if caller.Suspended {
-		return caller, errAccountSuspended()
-	}
-	return caller, nil
+	return *caller, nil
 }
 
 // otherKind tells whether a token is one that Lava gives out for other things

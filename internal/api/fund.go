@@ -142,10 +142,12 @@ func (s *Server) newFunding(ctx context.Context, caller postgres.Caller, req fun
 	if unreadable != nil {
 		return p, errPaymentMethodNotFound()
 	}
-	if _, err := postgres.GetPaymentMethod(ctx, s.DB, caller.CustomerID, methodID); err != nil {
-		return p, err
-	}
+	own, err := s.lookups.cards.Do(ctx, postgres.CardOf{CustomerID: caller.CustomerID, PaymentMethodID: methodID})
 	switch {
+	case err != nil:
+		return p, err
+	case !own:
+		return p, errPaymentMethodNotFound()
 	case caller.PrimaryEmail == "":
 		return p, errFundingEmailRequired()
 	case caller.Currency != wallet.USD:

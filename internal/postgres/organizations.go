@@ -3,7 +3,6 @@ package postgres
 import (
 	"context"
 	"crypto/sha256"
-	"errors"
 	"fmt"
 	"time"
 
@@ -79,32 +78,55 @@ type Caller struct {
 // GetCaller finds the holder of a live API key. A key that is unknown, revoked
 // or expired is CodeNotFound.
 func GetCaller(ctx context.Context, db DB, key string, now time.Time) (Caller, error) {
-	hash := sha256.Sum256([]byte(key))
-	var (
-		c            Caller
-		walletID     *wallet.ID
-		customerID   *wallet.ID
-		currencyCode *string
-		rate         decimal.NullDecimal
-	)
-	err := db.QueryRow(ctx, `
-		select k.id, k.organization_id, k.mode, coalesce(o.primary_email, ''), o.suspended_at is not null,
-			w.id, w.customer_id, w.currency, w.rate_amount
-		from api_keys k
-		join organizations o on o.id = k.organization_id
-		left join wallets w on w.organization_id = k.organization_id and w.mode = k.mode and w.is_primary
-		where k.key_hash = $1 and k.revoked_at is null and (k.expires_at is null or k.expires_at > $2)`,
-		hash[:], now).Scan(&c.APIKeyID, &c.OrganizationID, &c.Mode, &c.PrimaryEmail, &c.Suspended,
-		&walletID, &customerID, &currencyCode, &rate)
-	if errors.Is(err, pgx.ErrNoRows) {
-		return Caller{}, &wallet.Error{Code: wallet.CodeNotFound, Message: "No such API key."}
+	list, err := GetCallers(ctx, db, []string{key}, now)
+	if err == nil && list[0] == nil {
+		err = &wallet.Error{Code: wallet.CodeNotFound, Message: "No such API key."}
 	}
 	if err != nil {
-		return Caller{}, fmt.Errorf("find API key: %w", err)
+		return Caller{}, err
 	}
-	if walletID != nil {
-		c.WalletID, c.CustomerID, c.Currency = *walletID, *customerID, wallet.Currency(*currencyCode)
-		c.RateAmount = rate.Decimal
+	return *list[0], nil
+}
+
+// GetCallers finds the holders of API keys, in the order of the keys: nil for one
+// that is unknown, revoked or expired.
+func GetCallers(ctx context.Context, db DB, keys []string, now time.Time) ([]*Caller, error) {
+	hashes := make([][]byte, len(keys))
+	for i, key := range keys {
+		hash := sha256.Sum256([]byte(key))
+		hashes[i] = hash[:]
 	}
-	return c, nil
+	rows, _ := db.Query(ctx, `
+		select i.position, k.id, k.organization_id, k.mode, coalesce(o.primary_email, ''), o.suspended_at is not null,
+			w.id, w.customer_id, w.currency, w.rate_amount
+		from unnest($1::bytea[]) with ordinality as i (hash, position)
+		join api_keys k on k.key_hash = i.hash
+		join organizations o on o.id = k.organization_id
+		left join wallets w on w.organization_id = k.organization_id and w.mode = k.mode and w.is_primary
+		where k.revoked_at is null and (k.expires_at is null or k.expires_at > $2)`, hashes, now)
+	var (
+		c            Caller
+		currencyCode *string
+		customerID   *wallet.ID
+		position     int
+		rate         decimal.NullDecimal
+		walletID     *wallet.ID
+	)
+	list := make([]*Caller, len(keys))
+	_, err := pgx.ForEachRow(rows, []any{
+		&position, &c.APIKeyID, &c.OrganizationID, &c.Mode, &c.PrimaryEmail, &c.Suspended,
+		&walletID, &customerID, &currencyCode, &rate,
+	}, func() error {
+		found := c
+		if walletID != nil {
+			found.WalletID, found.CustomerID, found.Currency = *walletID, *customerID, wallet.Currency(*currencyCode)
+			found.RateAmount = rate.Decimal
+		}
+		list[position-1] = &found
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("find %d API keys: %w", len(keys), err)
+	}
+	return list, nil
 }

@@ -61,6 +61,36 @@ func GetPaymentMethod(ctx context.Context, db DB, customerID, id wallet.ID) (wal
 	return collectPaymentMethod(rows, id)
 }
 
+// CardOf asks whether a saved card is a customer's.
+type CardOf struct {
+	CustomerID      wallet.ID
+	PaymentMethodID wallet.ID
+}
+
+// OwnCards answers for each question whether the customer has that card: whether
+// GetPaymentMethod would find it.
+func OwnCards(ctx context.Context, db DB, questions []CardOf) ([]bool, error) {
+	customers, ids := make([]wallet.ID, len(questions)), make([]wallet.ID, len(questions))
+	for i, q := range questions {
+		customers[i], ids[i] = q.CustomerID, q.PaymentMethodID
+	}
+	rows, _ := db.Query(ctx, `
+		select i.position
+		from unnest($1::uuid[], $2::uuid[]) with ordinality as i (customer_id, id, position)
+		join payment_methods m on m.id = i.id and m.customer_id = i.customer_id
+		where m.deleted_at is null`, customers, ids)
+	own := make([]bool, len(questions))
+	var position int
+	_, err := pgx.ForEachRow(rows, []any{&position}, func() error {
+		own[position-1] = true
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("find %d payment methods: %w", len(questions), err)
+	}
+	return own, nil
+}
+
 func collectPaymentMethod(rows pgx.Rows, id wallet.ID) (wallet.PaymentMethod, error) {
 	m, err := pgx.CollectExactlyOneRow(rows, scanPaymentMethod)
 	if errors.Is(err, pgx.ErrNoRows) {

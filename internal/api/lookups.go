@@ -1,0 +1,29 @@
+package api
+
+import (
+	"context"
+
+	"github.com/fundrail/fundrail/internal/batch"
+	"github.com/fundrail/fundrail/internal/postgres"
+)
+
+// lookups read what every request needs to know. Requests that come while a
+// query is under way share the next one: under load that is most of what a
+// request costs in the database. Nothing is remembered, so a key that was revoked
+// is refused at once, in every process.
+type lookups struct {
+	callers *batch.Writer[string, *postgres.Caller]
+	cards   *batch.Writer[postgres.CardOf, bool]
+}
+
+func (s *Server) newLookups() lookups {
+	ctx := context.Background() // each caller brings the context that ends its wait
+	return lookups{
+		callers: batch.NewWriter(ctx, func(ctx context.Context, keys []string) ([]*postgres.Caller, error) {
+			return postgres.GetCallers(ctx, s.DB, keys, s.Now())
+		}, batch.Config[string]{}),
+		cards: batch.NewWriter(ctx, func(ctx context.Context, questions []postgres.CardOf) ([]bool, error) {
+			return postgres.OwnCards(ctx, s.DB, questions)
+		}, batch.Config[postgres.CardOf]{}),
+	}
+}
