@@ -143,14 +143,19 @@ func (e *Engine) Close(ctx context.Context) {
 // taken. Once begun it does not depend on ctx: a caller that goes away changes
 // nothing but whether it hears of the result.
 func (e *Engine) Accept(ctx context.Context, p postgres.NewPayment) (bool, error) {
-	p.FirstCheckAt = p.CreatedAt.Add(e.scaled(postgres.FirstCheckAfter))
-	p.ReturnURL = e.PublicURL + "/v1/payments/" + wallet.Spell(wallet.PrefixPayment, p.Mode, p.ID) + "/return"
+	e.complete(&p)
 	e.waiters.expect(p.ID, e.Now())
 	accepted, err := e.accepts.Do(ctx, p)
 	if err != nil || !accepted {
 		e.waiters.forget(p.ID)
 	}
 	return accepted, err
+}
+
+// complete adds what the engine alone knows to a payment that is to be stored.
+func (e *Engine) complete(p *postgres.NewPayment) {
+	p.FirstCheckAt = p.CreatedAt.Add(e.scaled(postgres.FirstCheckAfter))
+	p.ReturnURL = e.PublicURL + "/v1/payments/" + wallet.Spell(wallet.PrefixPayment, p.Mode, p.ID) + "/return"
 }
 
 func (e *Engine) writeAccepts(ctx context.Context, list []postgres.NewPayment) ([]bool, error) {

@@ -15,7 +15,9 @@ func (e *Engine) Workers() *river.Workers {
 	river.AddWorker(workers, &CheckPaymentWorker{Engine: e})
 	river.AddWorker(workers, &DeleteIdempotencyKeysWorker{Engine: e})
 	river.AddWorker(workers, &EnqueueChecksWorker{Engine: e})
+	river.AddWorker(workers, &ExpireWalletsWorker{Engine: e})
 	river.AddWorker(workers, &HandleEventWorker{Engine: e})
+	river.AddWorker(workers, &NumberInvoicesWorker{Engine: e})
 	river.AddWorker(workers, &SweepEventsWorker{Engine: e})
 	return workers
 }
@@ -25,6 +27,8 @@ func (e *Engine) PeriodicJobs() []*river.PeriodicJob {
 	list := []*river.PeriodicJob{
 		periodic(max(e.scaled(EnqueueChecksEvery), time.Second), EnqueueChecksArgs{}),
 		periodic(DeleteIdempotencyKeysEvery, DeleteIdempotencyKeysArgs{}),
+		periodic(ExpireWalletsEvery, ExpireWalletsArgs{}),
+		periodic(NumberInvoicesEvery, NumberInvoicesArgs{}),
 	}
 	for _, mode := range wallet.Modes {
 		list = append(list, periodic(max(e.scaled(SweepEventsEvery), 10*time.Second), SweepEventsArgs{Mode: mode}))

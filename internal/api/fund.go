@@ -148,6 +148,8 @@ func (s *Server) newFunding(ctx context.Context, caller postgres.Caller, req fun
 		return p, err
 	case !own:
 		return p, errPaymentMethodNotFound()
+	case caller.WalletEnded:
+		return p, errWalletNotFound()
 	case caller.PrimaryEmail == "":
 		return p, errFundingEmailRequired()
 	case caller.Currency != wallet.USD:

@@ -224,6 +224,17 @@ func TestFundWallet(t *testing.T) {
 		require.Empty(t, b.stored(t))
 	})
 
+	t.Run("TerminatedWallet", func(t *testing.T) {
+		t.Parallel()
+
+		b := setup(t)
+		_, err := b.pool.Exec(t.Context(), `update wallets set status = 'terminated', terminated_at = created_at where id = $1`, b.Wallet.ID)
+		require.NoError(t, err)
+		requireAnswer(t, b.fund(t), http.StatusNotFound,
+			`{"error":{"message":"Wallet not found.","code":"wallet_not_found","status":404}}`)
+		require.Empty(t, b.stored(t))
+	})
+
 	t.Run("AccountWithoutAWallet", func(t *testing.T) {
 		t.Parallel()
 

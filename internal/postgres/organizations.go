@@ -73,6 +73,9 @@ type Caller struct {
 	Currency   wallet.Currency
 	// RateAmount is what one of its credits costs, in major units of Currency.
 	RateAmount decimal.Decimal
+	// WalletEnded: the wallet is terminated or has expired. What is in it can be
+	// seen, and nothing is added.
+	WalletEnded bool
 }
 
 // GetCaller finds the holder of a live API key. A key that is unknown, revoked
@@ -98,7 +101,8 @@ func GetCallers(ctx context.Context, db DB, keys []string, now time.Time) ([]*Ca
 	}
 	rows, _ := db.Query(ctx, `
 		select i.position, k.id, k.organization_id, k.mode, coalesce(o.primary_email, ''), o.suspended_at is not null,
-			w.id, w.customer_id, w.currency, w.rate_amount
+			w.id, w.customer_id, w.currency, w.rate_amount,
+			coalesce(w.status <> 'active' or w.expiration_at <= $2, false)
 		from unnest($1::bytea[]) with ordinality as i (hash, position)
 		join api_keys k on k.key_hash = i.hash
 		join organizations o on o.id = k.organization_id
@@ -115,7 +119,7 @@ func GetCallers(ctx context.Context, db DB, keys []string, now time.Time) ([]*Ca
 	list := make([]*Caller, len(keys))
 	_, err := pgx.ForEachRow(rows, []any{
 		&position, &c.APIKeyID, &c.OrganizationID, &c.Mode, &c.PrimaryEmail, &c.Suspended,
-		&walletID, &customerID, &currencyCode, &rate,
+		&walletID, &customerID, &currencyCode, &rate, &c.WalletEnded,
 	}, func() error {
 		found := c
 		if walletID != nil {

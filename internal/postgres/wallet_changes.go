@@ -41,7 +41,10 @@ func CreateWallet(ctx context.Context, tx pgx.Tx, n NewWallet, v *wallet.Validat
 	case active >= n.Limit:
 		v.Add(wallet.FieldCustomer, wallet.InvalidWalletLimitReached)
 	}
-	w.ID, w.CustomerID = wallet.NewID(), customer.ID
+	w.CustomerID = customer.ID
+	if w.ID == (wallet.ID{}) {
+		w.ID = wallet.NewID()
+	}
 	if w.Currency == "" {
 		w.Currency = customer.Currency
 	}

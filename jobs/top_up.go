@@ -1,0 +1,100 @@
+package jobs
+
+import (
+	"context"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/riverqueue/river"
+
+	"github.com/fundrail/fundrail/internal/postgres"
+	"github.com/fundrail/fundrail/internal/wallet"
+)
+
+// TopUp makes a prepared top-up, and the job that charges its purchase, in one
+// transaction. The result is false, and nothing is stored, when its idempotency
+// key is taken. What cannot be taken out of the wallet any more is a
+// wallet.ValidationError, and nothing is stored either. Once begun it does not
+// depend on ctx.
+func (e *Engine) TopUp(ctx context.Context, p postgres.PreparedTopUp) (bool, error) {
+	if p.Purchase != nil && p.Purchase.Charged() && !p.MovesCredits() {
+		return e.Accept(ctx, *p.Purchase) // and so shares its transaction with others
+	}
+	var made bool
+	err := e.inTxWithCharge(context.WithoutCancel(ctx), func(ctx context.Context, tx pgx.Tx) (*postgres.NewPayment, error) {
+		var err error
+		made, err = e.makeTopUp(ctx, tx, p)
+		if err != nil || !made {
+			return nil, err
+		}
+		return p.Purchase, nil
+	})
+	if postgres.StoredBefore(err) {
+		return true, nil // by an attempt whose answer got lost
+	}
+	return made && err == nil, err
+}
+
+// CreateWallet makes a wallet and its opening top-up in one transaction, with the
+// job that charges the purchase if there is one. The wallet is returned as it was
+// before the top-up, whose own WalletID is not looked at. The second result is
+// false, and nothing is stored, when the idempotency key is taken; what a key
+// stands for is the wallet's id. What is wrong with the wallet or the top-up is a
+// wallet.ValidationError, into which goes also what the caller has found wrong.
+func (e *Engine) CreateWallet(ctx context.Context, n postgres.NewWallet, opening postgres.TopUp, key *postgres.IdempotencyRecord, v *wallet.ValidationError) (wallet.Wallet, bool, error) {
+	var (
+		w    wallet.Wallet
+		made bool
+	)
+	n.Wallet.ID = wallet.NewID()
+	err := e.inTxWithCharge(context.WithoutCancel(ctx), func(ctx context.Context, tx pgx.Tx) (*postgres.NewPayment, error) {
+		if key != nil {
+			record := *key
+			record.ResultIDs = []wallet.ID{n.Wallet.ID}
+			claimed, err := postgres.ClaimIdempotencyKey(ctx, tx, n.Wallet.OrganizationID, n.Wallet.Mode, record, n.Wallet.CreatedAt)
+			if err != nil || !claimed {
+				return nil, err
+			}
+		}
+		var err error
+		if w, err = postgres.CreateWallet(ctx, tx, n, v); err != nil {
+			return nil, err
+		}
+		made = true
+		if !opening.Wants() {
+			return nil, nil
+		}
+		opening.WalletID = w.ID
+		prepared, err := postgres.PrepareTopUp(ctx, tx, opening, v)
+		if err != nil {
+			return nil, err
+		}
+		_, err = e.makeTopUp(ctx, tx, prepared)
+		return prepared.Purchase, err
+	})
+	return w, made && err == nil, err
+}
+
+func (e *Engine) makeTopUp(ctx context.Context, tx pgx.Tx, p postgres.PreparedTopUp) (bool, error) {
+	if p.Purchase != nil {
+		e.complete(p.Purchase)
+	}
+	return postgres.MakeTopUp(ctx, tx, p)
+}
+
+// inTxWithCharge runs a transaction that may store a purchase, and inserts the
+// purchase's job if it is one that is charged.
+func (e *Engine) inTxWithCharge(ctx context.Context, do func(ctx context.Context, tx pgx.Tx) (*postgres.NewPayment, error)) error {
+	var charged bool
+	err := e.inTx(ctx, func(tx pgx.Tx) error {
+		p, err := do(ctx, tx)
+		if err != nil || p == nil || !p.Charged() {
+			return err
+		}
+		charged = true
+		return e.insertJobs(ctx, tx, []river.InsertManyParams{{Args: ChargePaymentsArgs{PaymentIDs: []wallet.ID{p.ID}}}})
+	})
+	if err == nil && charged {
+		e.wakes.wake(QueueCharge)
+	}
+	return err
+}
