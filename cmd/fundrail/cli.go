@@ -33,6 +33,7 @@ type cli struct {
 
 	Migrate migrateCmd `cmd:"" help:"Bring the database to the schema this program knows, or back."`
 	Audit   auditCmd   `cmd:"" help:"Prove every wallet against the ledger."`
+	Bench   benchCmd   `cmd:"" help:"Measure what a payment costs, against pgbench on the same server."`
 	Events  eventsCmd  `cmd:"" help:"Look at the events that Stripe sent."`
 
 	Org           orgCmd           `cmd:"" help:"Merchants' accounts."`
@@ -40,6 +41,8 @@ type cli struct {
 	Customer      customerCmd      `cmd:"" help:"Merchants' customers."`
 	Wallet        walletCmd        `cmd:"" help:"Customers' wallets."`
 	PaymentMethod paymentMethodCmd `cmd:"" help:"Customers' saved cards."`
+
+	Supervised supervisedCmd `cmd:"" hidden:"" help:"Run a command until the input ends."`
 }
 
 const description = `Charges saved cards for prepaid wallets at Stripe, and credits each charge exactly once.

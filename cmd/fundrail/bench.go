@@ -1,0 +1,39 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/fundrail/fundrail/internal/bench"
+)
+
+type benchCmd struct {
+	Challenges float64       `default:"0.1" help:"Share of payments that pass a 3-D Secure challenge."`
+	Duration   time.Duration `default:"90s" help:"How long everything takes, roughly."`
+	JSON       bool          `help:"End with one line of JSON."`
+	Processes  int           `default:"1" help:"How many processes serve."`
+	Workers    int           `default:"1000" help:"Charges that each process has under way at once."`
+}
+
+// Run measures, proves the books and prints what came out.
+func (c *benchCmd) Run(ctx context.Context, a *app) error {
+	executable, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	report, err := bench.Measure(ctx, bench.Options{
+		Challenges: c.Challenges,
+		Duration:   c.Duration,
+		Executable: executable,
+		Now:        a.Now,
+		Processes:  c.Processes,
+		Progress:   func(line string) { _, _ = fmt.Fprintln(a.Stderr, line) },
+		Workers:    c.Workers,
+	})
+	if err != nil {
+		return err
+	}
+	return a.printJSON(report)
+}

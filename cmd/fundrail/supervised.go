@@ -1,0 +1,41 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"io"
+	"os"
+	"time"
+)
+
+// endSupervised is how long a supervised command may take to end.
+const endSupervised = 12 * time.Second
+
+// supervisedCmd runs another command of this program until its input ends. Who
+// started it holds the other end of that pipe, so the command never outlives it,
+// however it ends.
+type supervisedCmd struct {
+	Args []string `arg:"" passthrough:"" help:"The command and its flags."`
+}
+
+// Run runs the command until ctx or the input ends.
+func (c *supervisedCmd) Run(ctx context.Context, a *app) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	go func() {
+		_, _ = io.Copy(io.Discard, os.Stdin) // any end will do
+		cancel()
+		time.AfterFunc(endSupervised, func() { os.Exit(exitFailed) }) // nobody is left who could
+	}()
+	args := c.Args
+	if len(args) > 0 && args[0] == "--" {
+		args = args[1:]
+	}
+	if len(args) == 0 {
+		return errors.New("supervised: no command")
+	}
+	if run(ctx, args, a) != exitOK {
+		return errReported
+	}
+	return nil
+}

@@ -1,0 +1,149 @@
+// Package bench measures what a payment costs, in ratios to what PostgreSQL's own
+// pgbench does on the same server in the same run. It starts everything it needs:
+// a private PostgreSQL with durable settings, the simulator and the service in
+// processes of their own, and drives them through real HTTP. It proves the books
+// afterwards: a fast wrong answer is worth nothing. What the commands do that it
+// starts is left to their packages.
+package bench
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"slices"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/fundrail/fundrail/internal/devpg"
+)
+
+// Options say what is measured and for how long. All but Log are required.
+type Options struct {
+	// Challenges is the share of payments that pass a 3-D Secure challenge.
+	Challenges float64
+	// Duration is how long everything may take, set-up included.
+	Duration time.Duration
+	// Executable is this program. Its commands serve, stripesim and supervised are
+	// run.
+	Executable string
+	Log        *slog.Logger
+	Now        func() time.Time
+	// Processes is how many processes serve.
+	Processes int
+	// Progress is told what is going on, in lines for a person.
+	Progress func(line string)
+	// Workers is the service's setting of that name.
+	Workers int
+}
+
+// bench is everything that was started, and what it was started with.
+type bench struct {
+	Options
+	admin  *pgxpool.Pool // the server's own database
+	began  time.Time
+	dir    string // logs and the like
+	pid    int
+	server *devpg.Server
+	sim    *simulator
+	stops  []func() error
+
+	// merchants all have one wallet and one card, but the last, whose wallet many
+	// cards pay into.
+	merchants []merchant
+}
+
+// stopPostgres is how long PostgreSQL may take to stop.
+const stopPostgres = 15 * time.Second
+
+// serverSettings size the server as one that is meant to carry load. Whatever
+// makes commits durable stays as it is.
+var serverSettings = map[string]string{
+	"checkpoint_timeout": "15min",
+	"max_wal_size":       "8GB",
+	"shared_buffers":     "1GB",
+}
+
+// Measure runs the bench. When it returns, everything that it started is gone.
+func Measure(ctx context.Context, o Options) (_ Report, err error) {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	b := &bench{Options: o, began: o.Now(), pid: os.Getpid()}
+	defer func() { err = errors.Join(err, b.stop()) }()
+	if b.dir, err = os.MkdirTemp("", "fundrail-bench-"); err != nil {
+		return Report{}, err
+	}
+	b.onStop(func() error { return os.RemoveAll(b.dir) })
+	if err := b.startServer(ctx); err != nil {
+		return Report{}, err
+	}
+	return b.run(ctx)
+}
+
+func (b *bench) say(format string, args ...any) {
+	b.Progress(fmt.Sprintf("%5.1fs  ", b.Now().Sub(b.began).Seconds()) + fmt.Sprintf(format, args...))
+}
+
+// onStop adds a step to the way down, which is the way up in reverse.
+func (b *bench) onStop(step func() error) { b.stops = append(b.stops, step) }
+
+func (b *bench) stop() error {
+	var problems []error
+	for _, step := range slices.Backward(b.stops) {
+		problems = append(problems, step())
+	}
+	return errors.Join(problems...)
+}
+
+func (b *bench) startServer(ctx context.Context) error {
+	b.say("starting PostgreSQL with durable settings")
+	server, err := devpg.Start(ctx, devpg.Options{Durable: true, Log: b.Log, Settings: serverSettings})
+	if err != nil {
+		return err
+	}
+	b.server = server
+	b.onStop(func() error {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopPostgres)
+		defer cancel()
+		return server.Stop(ctx)
+	})
+	if b.admin, err = pgxpool.New(ctx, server.DatabaseURL()); err != nil {
+		return err
+	}
+	b.onStop(func() error { b.admin.Close(); return nil })
+	return b.checkDurable(ctx)
+}
+
+// checkDurable refuses to measure a server that may forget what it committed.
+func (b *bench) checkDurable(ctx context.Context) error {
+	for _, name := range []string{"fsync", "synchronous_commit", "full_page_writes"} {
+		var value string
+		if err := b.admin.QueryRow(ctx, "select current_setting($1)", name).Scan(&value); err != nil {
+			return err
+		}
+		b.say("%s = %s", name, value)
+		if value != "on" {
+			return errors.New(name + " is " + value + ": what a server that forgets can do is not worth measuring")
+		}
+	}
+	return nil
+}
+
+// inDatabase runs a statement in a database of the server.
+func (b *bench) inDatabase(ctx context.Context, name, sql string) error {
+	pool, err := pgxpool.New(ctx, b.server.URL(name))
+	if err != nil {
+		return err
+	}
+	defer pool.Close()
+	_, err = pool.Exec(ctx, sql)
+	return err
+}
+
+// manyWallets deals the cards of all merchants who have one.
+func (b *bench) manyWallets(t *target) *deck {
+	return newDeck(t.name+"-many-", t.processes[0].addr, b.merchants[:wallets])
+}

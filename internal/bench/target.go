@@ -1,0 +1,180 @@
+package bench
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/fundrail/fundrail/internal/postgres"
+	"github.com/fundrail/fundrail/internal/wallet"
+	"github.com/fundrail/fundrail/migrations"
+)
+
+// template is the database that those of all targets are copied from: migrated,
+// with merchants, and no payment.
+const template = "bench_template"
+
+// target is a service that is measured: a database of its own and the processes
+// on it.
+type target struct {
+	name      string
+	processes []*child
+	endpoint  string // the webhook endpoint at the simulator
+	pool      *pgxpool.Pool
+	front     *spreader // spreads Stripe's deliveries over several processes
+}
+
+// targetOptions say how a target differs from a plain `fundrail serve`.
+type targetOptions struct {
+	name string
+	// command runs the service.
+	command []string
+	// prepare changes the database before anything runs on it.
+	prepare   func(ctx context.Context, pool *pgxpool.Pool) error
+	processes int
+}
+
+// plant makes the template database.
+func (b *bench) plant(ctx context.Context) error {
+	if _, err := b.admin.Exec(ctx, "create database "+template); err != nil {
+		return err
+	}
+	pool, err := pgxpool.New(ctx, b.server.URL(template))
+	if err != nil {
+		return err
+	}
+	defer pool.Close()
+	if err := migrations.Up(ctx, pool, b.Log); err != nil {
+		return err
+	}
+	b.merchants = newMerchants(b.Challenges)
+	err = pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
+		return insertMerchants(ctx, tx, b.merchants, b.Now())
+	})
+	if err != nil {
+		return err
+	}
+	_, err = pool.Exec(ctx, "vacuum (analyze)")
+	return err
+}
+
+// startTarget makes a database and starts a service on it.
+func (b *bench) startTarget(ctx context.Context, o targetOptions) (*target, error) {
+	if _, err := b.admin.Exec(ctx, fmt.Sprintf("create database %s template %s", o.name, template)); err != nil {
+		return nil, err
+	}
+	t := &target{name: o.name}
+	var err error
+	if t.pool, err = pgxpool.New(ctx, b.server.URL(o.name)); err != nil {
+		return nil, err
+	}
+	b.onStop(func() error { t.pool.Close(); return nil })
+	if o.prepare != nil {
+		if err := o.prepare(ctx, t.pool); err != nil {
+			return nil, err
+		}
+	}
+	addrs := make([]string, max(o.processes, 1))
+	for i := range addrs {
+		if addrs[i], err = freeAddr(ctx); err != nil {
+			return nil, err
+		}
+	}
+	hook := addrs[0]
+	if len(addrs) > 1 {
+		if t.front, err = newSpreader(ctx, addrs); err != nil {
+			return nil, err
+		}
+		b.onStop(t.front.close)
+		hook = t.front.addr
+	}
+	secret := ""
+	t.endpoint, secret, err = b.sim.createEndpoint(ctx, "http://"+hook+"/webhooks/stripe")
+	if err != nil {
+		return nil, err
+	}
+	for i, addr := range addrs {
+		env := []string{
+			"DATABASE_URL=" + b.server.URL(o.name), "LISTEN_ADDR=" + addr, "STRIPE_API_URL=" + b.sim.url,
+			"STRIPE_TEST_SECRET_KEY=" + stripeKey, "STRIPE_TEST_WEBHOOK_SECRETS=" + secret,
+			// Many requests of one merchant are what is measured, not refused.
+			"RATE_LIMIT_PER_MINUTE=1000000000",
+			"WORKERS=" + strconv.Itoa(b.Workers),
+		}
+		c, err := b.startChild(ctx, fmt.Sprintf("%s-%d", o.name, i), addr, env, o.command...)
+		if err != nil {
+			return nil, err
+		}
+		t.processes = append(t.processes, c)
+		b.onStop(c.stop)
+	}
+	return t, nil
+}
+
+func (t *target) addrs() []string {
+	list := make([]string, len(t.processes))
+	for i, c := range t.processes {
+		list[i] = c.addr
+	}
+	return list
+}
+
+// drained waits until no payment is open, and returns when that was.
+func (b *bench) drained(ctx context.Context, t *target) (time.Time, error) {
+	const (
+		limit = 2 * time.Minute
+		every = 2 * time.Millisecond
+	)
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	for {
+		var open bool
+		err := t.pool.QueryRow(ctx, `select exists (select from payments where next_check_at is not null)`).Scan(&open)
+		if err != nil {
+			return time.Time{}, fmt.Errorf("wait for %s to settle: %w", t.name, err)
+		}
+		now := b.Now()
+		if !open {
+			return now, nil
+		}
+		for _, c := range t.processes {
+			if err := c.alive(); err != nil {
+				return now, err
+			}
+		}
+		if err := waitUntil(ctx, b.Now, now.Add(every)); err != nil {
+			return now, fmt.Errorf("wait for %s to settle: %w", t.name, err)
+		}
+	}
+}
+
+// audit proves the books of a target.
+func (t *target) audit(ctx context.Context) (postgres.AuditReport, error) {
+	report, err := postgres.Audit(ctx, t.pool)
+	if err != nil {
+		return report, err
+	}
+	if len(report.Findings) > 0 {
+		f := report.Findings[0]
+		return report, fmt.Errorf("the books of %s do not add up: %d findings, the first: %s %s %s",
+			t.name, len(report.Findings), f.Check, f.ID, f.Detail)
+	}
+	return report, nil
+}
+
+// settledSince counts the payments that succeeded among those made since an id
+// was.
+func (t *target) settledSince(ctx context.Context, since wallet.ID) (settled, others int64, err error) {
+	err = t.pool.QueryRow(ctx, `
+		select count(*) filter (where status = 'succeeded'), count(*) filter (where status <> 'succeeded')
+		from payments where id >= $1`, since).Scan(&settled, &others)
+	if err == nil && others > 0 {
+		err = errors.New("payments did not succeed")
+	}
+	return settled, others, err
+}
