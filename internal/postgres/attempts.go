@@ -33,10 +33,8 @@ var errSettledMeanwhile = errors.New("settled meanwhile")
 // settled or not there: one payment at a time owns a purchase. Whoever then sends
 // something to Stripe should look once more whether the purchase is settled,
 // because a payment that had failed may still succeed.
-func OpenAttempt(ctx context.Context, db interface {
-	Begin(ctx context.Context) (pgx.Tx, error)
-}, a Attempt) (bool, error) {
-	err := pgx.BeginFunc(ctx, db, func(tx pgx.Tx) error {
+func OpenAttempt(ctx context.Context, db Beginner, a Attempt) (bool, error) {
+	err := pgx.BeginTxFunc(ctx, db, pgx.TxOptions{}, func(tx pgx.Tx) error {
 		// The transaction's row is not locked: settling locks it after the payments.
 		tag, err := tx.Exec(ctx, `
 			insert into payments (id, organization_id, mode, wallet_id, wallet_transaction_id, payment_method_id, amount, currency,

@@ -20,7 +20,7 @@ import (
 func dec(s string) decimal.Decimal { return decimal.RequireFromString(s) }
 
 // topUp prepares and makes a top-up in one transaction, as a request does.
-func topUp(t testing.TB, pool *pgxpool.Pool, request postgres.TopUp) ([]wallet.Transaction, error) {
+func topUp(t *testing.T, pool *pgxpool.Pool, request postgres.TopUp) ([]wallet.Transaction, error) {
 	t.Helper()
 
 	var prepared postgres.PreparedTopUp
@@ -44,7 +44,7 @@ func topUp(t testing.TB, pool *pgxpool.Pool, request postgres.TopUp) ([]wallet.T
 	return list, nil
 }
 
-func mustTopUp(t testing.TB, pool *pgxpool.Pool, request postgres.TopUp) []wallet.Transaction {
+func mustTopUp(t *testing.T, pool *pgxpool.Pool, request postgres.TopUp) []wallet.Transaction {
 	t.Helper()
 
 	list, err := topUp(t, pool, request)
@@ -57,7 +57,7 @@ func into(m testfactory.Merchant) postgres.TopUp {
 	return postgres.TopUp{OrganizationID: m.Organization.ID, Mode: m.Mode, WalletID: m.Wallet.ID, Now: now}
 }
 
-func requireInvalid(t testing.TB, err error, want map[string][]string) {
+func requireInvalid(t *testing.T, err error, want map[string][]string) {
 	t.Helper()
 
 	v, ok := errors.AsType[*wallet.ValidationError](err)
@@ -394,6 +394,7 @@ func TestTopUpRefusals(t *testing.T) {
 	t.Parallel()
 
 	pool := testdb.New(t)
+	t.Cleanup(func() { requireBooksBalance(t, pool) })
 	m := testfactory.NewMerchant(t, pool, testfactory.MerchantOpts{RateAmount: dec("0.01"), Currency: "EUR"})
 	other := testfactory.NewMerchant(t, pool, testfactory.MerchantOpts{})
 	minAmount, maxAmount := int64(100), int64(200)
@@ -546,6 +547,8 @@ func TestTopUpRefusals(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+
 			before, err := postgres.GetWallet(t.Context(), pool, m.Wallet.ID)
 			require.NoError(t, err)
 			request := into(m)
@@ -559,5 +562,4 @@ func TestTopUpRefusals(t *testing.T) {
 			require.Equal(t, before, after)
 		})
 	}
-	requireBooksBalance(t, pool)
 }

@@ -1,10 +1,8 @@
 package postgres_test
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
-	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -19,7 +17,7 @@ import (
 	"github.com/fundrail/fundrail/internal/wallet"
 )
 
-func createWallet(t testing.TB, pool *pgxpool.Pool, n postgres.NewWallet) (wallet.Wallet, error) {
+func createWallet(t *testing.T, pool *pgxpool.Pool, n postgres.NewWallet) (wallet.Wallet, error) {
 	t.Helper()
 
 	if n.Limit == 0 {
@@ -34,7 +32,7 @@ func createWallet(t testing.TB, pool *pgxpool.Pool, n postgres.NewWallet) (walle
 	return w, err
 }
 
-func updateWallet(t testing.TB, pool *pgxpool.Pool, w wallet.Wallet, change postgres.WalletChange) (wallet.Wallet, error) {
+func updateWallet(t *testing.T, pool *pgxpool.Pool, w wallet.Wallet, change postgres.WalletChange) (wallet.Wallet, error) {
 	t.Helper()
 
 	var got wallet.Wallet
@@ -46,7 +44,7 @@ func updateWallet(t testing.TB, pool *pgxpool.Pool, w wallet.Wallet, change post
 	return got, err
 }
 
-func terminate(t testing.TB, pool *pgxpool.Pool, w wallet.Wallet, at time.Time) (wallet.Wallet, bool) {
+func terminate(t *testing.T, pool *pgxpool.Pool, w wallet.Wallet, at time.Time) (wallet.Wallet, bool) {
 	t.Helper()
 
 	var (
@@ -247,12 +245,16 @@ func TestCreateWallet(t *testing.T) {
 func TestUpdateWallet(t *testing.T) {
 	t.Parallel()
 
-	pool := testdb.New(t)
-	m := testfactory.NewMerchant(t, pool, testfactory.MerchantOpts{})
-	other := testfactory.Wallet(t, pool, testfactory.WalletOpts{Customer: m.Customer})
-	require.NotEqual(t, "default", other.Code)
+	setup := func(t *testing.T) (*pgxpool.Pool, testfactory.Merchant) {
+		t.Helper()
+		pool := testdb.New(t)
+		return pool, testfactory.NewMerchant(t, pool, testfactory.MerchantOpts{})
+	}
 
 	t.Run("ChangesWhatWasSent", func(t *testing.T) {
+		t.Parallel()
+
+		pool, m := setup(t)
 		w, err := updateWallet(t, pool, m.Wallet, postgres.WalletChange{
 			Change: func(w *wallet.Wallet) error {
 				w.Name, w.Metadata = "Renamed", json.RawMessage(`{"k":null}`)
@@ -272,6 +274,10 @@ func TestUpdateWallet(t *testing.T) {
 	})
 
 	t.Run("Refusals", func(t *testing.T) {
+		t.Parallel()
+
+		pool, m := setup(t)
+		other := testfactory.Wallet(t, pool, testfactory.WalletOpts{Customer: m.Customer})
 		stored, err := postgres.GetWallet(t.Context(), pool, other.ID)
 		require.NoError(t, err)
 		_, err = updateWallet(t, pool, m.Wallet, postgres.WalletChange{Change: func(w *wallet.Wallet) error {
@@ -289,17 +295,23 @@ func TestUpdateWallet(t *testing.T) {
 	})
 
 	t.Run("TerminatedStaysTerminated", func(t *testing.T) {
-		got, changed := terminate(t, pool, other, now)
+		t.Parallel()
+
+		pool, m := setup(t)
+		got, changed := terminate(t, pool, m.Wallet, now)
 		require.True(t, changed)
 		require.Equal(t, wallet.WalletTerminated, got.Status)
-		again, changed := terminate(t, pool, other, now.Add(time.Hour))
+		again, changed := terminate(t, pool, m.Wallet, now.Add(time.Hour))
 		require.False(t, changed)
 		require.Equal(t, now, again.TerminatedAt.UTC())
-		_, err := updateWallet(t, pool, other, postgres.WalletChange{Change: func(*wallet.Wallet) error { return nil }})
+		_, err := updateWallet(t, pool, m.Wallet, postgres.WalletChange{Change: func(*wallet.Wallet) error { return nil }})
 		requireInvalid(t, err, map[string][]string{"wallet_id": {"wallet_is_terminated"}})
 	})
 
 	t.Run("Metadata", func(t *testing.T) {
+		t.Parallel()
+
+		pool, m := setup(t)
 		change := func(with func(map[string]any) (map[string]any, error)) map[string]any {
 			var got map[string]any
 			require.NoError(t, pgx.BeginFunc(t.Context(), pool, func(tx pgx.Tx) error {
@@ -350,173 +362,4 @@ func TestExpireWallets(t *testing.T) {
 	require.Equal(t, now, w.TerminatedAt.UTC(), "when it expired, not when somebody noticed")
 	_, changed := terminate(t, pool, w, now.Add(2*time.Hour))
 	require.False(t, changed)
-}
-
-func TestListTransactions(t *testing.T) {
-	t.Parallel()
-
-	pool := testdb.New(t)
-	m := testfactory.NewMerchant(t, pool, testfactory.MerchantOpts{})
-	pairs := func(key, value string) []wallet.MetadataPair {
-		return []wallet.MetadataPair{{Key: key, Value: json.RawMessage(value)}, {Key: "all", Value: json.RawMessage(`"yes"`)}}
-	}
-	request := into(m)
-	request.Granted, request.Metadata = dec("9"), pairs("color", `"red"`)
-	grant := mustTopUp(t, pool, request)[0]
-	request = into(m)
-	request.Now, request.Voided, request.Metadata = now.Add(time.Second), dec("1"), pairs("color", `"blue"`)
-	void := mustTopUp(t, pool, request)[0]
-	request = into(m)
-	request.Now, request.Paid, request.Metadata = now.Add(2*time.Second), dec("1"), pairs("count", `5`)
-	purchase := mustTopUp(t, pool, request)[0]
-
-	for name, tc := range map[string]struct {
-		filter postgres.TransactionFilter
-		want   []wallet.ID
-	}{
-		"All":          {want: []wallet.ID{purchase.ID, void.ID, grant.ID}},
-		"Pending":      {filter: postgres.TransactionFilter{Status: "pending"}, want: []wallet.ID{purchase.ID}},
-		"Settled":      {filter: postgres.TransactionFilter{Status: "settled"}, want: []wallet.ID{void.ID, grant.ID}},
-		"Granted":      {filter: postgres.TransactionFilter{Kind: "granted"}, want: []wallet.ID{grant.ID}},
-		"Inbound":      {filter: postgres.TransactionFilter{Type: "inbound"}, want: []wallet.ID{purchase.ID, grant.ID}},
-		"Metadata":     {filter: postgres.TransactionFilter{Metadata: map[string]string{"color": "blue"}}, want: []wallet.ID{void.ID}},
-		"MetadataBoth": {filter: postgres.TransactionFilter{Metadata: map[string]string{"color": "red", "all": "yes"}}, want: []wallet.ID{grant.ID}},
-		"MetadataNone": {filter: postgres.TransactionFilter{Metadata: map[string]string{"color": "red", "all": "no"}}, want: []wallet.ID{}},
-		"MetadataNumber": {
-			filter: postgres.TransactionFilter{Metadata: map[string]string{"count": "5"}}, want: []wallet.ID{},
-		},
-		"MetadataOdd": {filter: postgres.TransactionFilter{Metadata: map[string]string{`a"]`: `\`}}, want: []wallet.ID{}},
-		"Combined": {
-			filter: postgres.TransactionFilter{Status: "settled", Type: "inbound", Metadata: map[string]string{"all": "yes"}},
-			want:   []wallet.ID{grant.ID},
-		},
-	} {
-		list, total, err := postgres.ListTransactions(t.Context(), pool, m.Wallet.ID, tc.filter, wallet.Page{})
-		require.NoError(t, err, name)
-		got := []wallet.ID{}
-		for _, one := range list {
-			got = append(got, one.ID)
-		}
-		require.Equal(t, tc.want, got, name)
-		require.Equal(t, len(tc.want), total, name)
-	}
-
-	list, total, err := postgres.ListTransactions(t.Context(), pool, m.Wallet.ID, postgres.TransactionFilter{}, wallet.Page{Number: 2, Size: 2})
-	require.NoError(t, err)
-	require.Equal(t, 3, total)
-	require.Equal(t, grant.ID, list[0].ID)
-	list, total, err = postgres.ListTransactions(t.Context(), pool, m.Wallet.ID, postgres.TransactionFilter{}, wallet.Page{Number: 3, Size: 2})
-	require.NoError(t, err)
-	require.Equal(t, 3, total)
-	require.Empty(t, list)
-}
-
-func TestInvoiceNumbers(t *testing.T) {
-	t.Parallel()
-
-	pool := testdb.New(t)
-	m := testfactory.NewMerchant(t, pool, testfactory.MerchantOpts{})
-	other := testfactory.NewMerchant(t, pool, testfactory.MerchantOpts{})
-	const count = 30
-	var wg sync.WaitGroup
-	errs := make([]error, 2*count)
-	for i := range count {
-		wg.Go(func() {
-			request := into(m)
-			request.Paid = dec("1")
-			if i%5 == 0 {
-				request = into(other)
-				request.Paid = dec("1")
-			}
-			_, errs[2*i] = topUp(t, pool, request)
-		})
-		wg.Go(func() { errs[2*i+1] = postgres.NumberAllInvoices(t.Context(), pool) })
-	}
-	wg.Wait()
-	for _, err := range errs {
-		require.NoError(t, err)
-	}
-
-	list, total, err := postgres.ListInvoices(t.Context(), pool, postgres.InvoiceFilter{
-		OrganizationID: m.Organization.ID, Mode: m.Mode, CustomerID: m.Customer.ID, PaymentStatus: wallet.InvoicePaymentPending,
-	}, wallet.Page{})
-
-	require.NoError(t, err)
-	require.Equal(t, count-count/5, total)
-	var numbers []int64
-	for _, i := range list {
-		numbers = append(numbers, i.SequentialID)
-		require.Contains(t, i.Number, fmt.Sprintf("-202603-%03d", i.SequentialID))
-	}
-	slices.Sort(numbers)
-	for i, n := range numbers {
-		require.Equal(t, int64(i+1), n)
-	}
-	require.NoError(t, postgres.NumberAllInvoices(t.Context(), pool))
-	requireBooksBalance(t, pool)
-}
-
-// TestInvoiceNumbersWait: who numbers while another one does waits for that one's
-// numbers, and goes on from there.
-func TestInvoiceNumbersWait(t *testing.T) {
-	t.Parallel()
-
-	pool := testdb.New(t)
-	m := testfactory.NewMerchant(t, pool, testfactory.MerchantOpts{})
-	buy := func() wallet.ID {
-		request := into(m)
-		request.Paid = dec("1")
-		return *mustTopUp(t, pool, request)[0].InvoiceID
-	}
-	numbered := []wallet.ID{buy()}
-	require.NoError(t, postgres.NumberAllInvoices(t.Context(), pool))
-	numbered = append(numbered, buy())
-	tx, err := pool.Begin(t.Context())
-	require.NoError(t, err)
-	require.NoError(t, postgres.NumberInvoices(t.Context(), tx, m.Organization.ID, m.Mode))
-	numbered = append(numbered, buy())
-	done := make(chan error, 1)
-	go func() { done <- postgres.NumberInvoices(t.Context(), pool, m.Organization.ID, m.Mode) }()
-	require.Eventually(t, func() bool {
-		var waiting int
-		err := pool.QueryRow(t.Context(), `
-			select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`).Scan(&waiting)
-		return err == nil && waiting == 1
-	}, 10*time.Second, 5*time.Millisecond)
-
-	require.NoError(t, tx.Commit(t.Context()))
-
-	require.NoError(t, <-done)
-	for i, id := range numbered {
-		invoice, err := postgres.GetInvoice(t.Context(), pool, m.Organization.ID, m.Mode, id)
-		require.NoError(t, err)
-		require.Equal(t, int64(i+1), invoice.SequentialID)
-	}
-	requireBooksBalance(t, pool)
-}
-
-// TestGetInvoiceWaitsForItsSettlement: an invoice that is being settled is left out
-// when others are numbered, but whoever asks for it gets it with its number.
-func TestGetInvoiceWaitsForItsSettlement(t *testing.T) {
-	t.Parallel()
-
-	pool := testdb.New(t)
-	m := testfactory.NewMerchant(t, pool, testfactory.MerchantOpts{})
-	request := into(m)
-	request.Paid = dec("1")
-	id := *mustTopUp(t, pool, request)[0].InvoiceID
-	tx, err := pool.Begin(t.Context())
-	require.NoError(t, err)
-	_, err = tx.Exec(t.Context(), `update invoices set updated_at = $2 where id = $1`, id, now)
-	require.NoError(t, err)
-	require.NoError(t, postgres.NumberAllInvoices(t.Context(), pool))
-	var number *string
-	require.NoError(t, pool.QueryRow(t.Context(), `select number from invoices where id = $1`, id).Scan(&number))
-	require.Nil(t, number)
-
-	time.AfterFunc(20*time.Millisecond, func() { _ = tx.Commit(context.Background()) })
-	invoice, err := postgres.GetInvoice(t.Context(), pool, m.Organization.ID, m.Mode, id)
-
-	require.NoError(t, err)
-	require.Equal(t, int64(1), invoice.SequentialID)
 }

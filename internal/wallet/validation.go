@@ -87,13 +87,13 @@ const (
 	InvalidNotAboveMinimum     = "must_be_greater_than_or_equal_min"
 	InvalidNotTraceable        = "wallet_not_traceable"
 	InvalidOutOfRange          = "value_is_out_of_range"
-	InvalidPaidCredits         = "invalid_paid_credits"
+	InvalidPaidCredits         = "invalid_paid_credits" //nolint:gosec // the name of an error
 	InvalidPaymentMethod       = "invalid_payment_method"
 	InvalidRoundsToZero        = "amount_rounds_to_zero"
 	InvalidTaken               = "value_already_exist"
 	InvalidTransactionNotFound = "wallet_transaction_not_found"
 	InvalidValue               = "value_is_invalid"
-	InvalidVoidedCredits       = "invalid_voided_credits"
+	InvalidVoidedCredits       = "invalid_voided_credits" //nolint:gosec // the name of an error
 	InvalidWalletLimitReached  = "wallet_limit_reached"
 	InvalidWalletNotFound      = "wallet_not_found"
 	InvalidWalletTerminated    = "wallet_is_terminated"
