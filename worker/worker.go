@@ -89,6 +89,13 @@ func Run(ctx context.Context, o Options) error {
 	if err != nil {
 		return err
 	}
+	if o.Settings.ProfileListenAddr != "" {
+		stop, err := serveProfiles(ctx, o.Settings.ProfileListenAddr)
+		if err != nil {
+			return err
+		}
+		defer stop()
+	}
 	return s.run(ctx)
 }
 

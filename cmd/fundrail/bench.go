@@ -11,6 +11,7 @@ import (
 
 type benchCmd struct {
 	Challenges float64       `default:"0.1" help:"Share of payments that pass a 3-D Secure challenge."`
+	CPUProfile string        `name:"cpuprofile" placeholder:"DIR" help:"Where to leave profiles of the service and of PostgreSQL's statements."`
 	Duration   time.Duration `default:"90s" help:"How long everything takes, roughly."`
 	JSON       bool          `help:"End with one line of JSON."`
 	Processes  int           `default:"1" help:"How many processes serve."`
@@ -29,6 +30,7 @@ func (c *benchCmd) Run(ctx context.Context, a *app) error {
 		Executable: executable,
 		Now:        a.Now,
 		Processes:  c.Processes,
+		ProfileDir: c.CPUProfile,
 		Progress:   func(line string) { _, _ = fmt.Fprintln(a.Stderr, line) },
 		Workers:    c.Workers,
 	})

@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"os"
 	"slices"
 	"time"
@@ -33,6 +34,9 @@ type Options struct {
 	Now        func() time.Time
 	// Processes is how many processes serve.
 	Processes int
+	// ProfileDir gets profiles of the service and of PostgreSQL's statements. Empty
+	// means that nothing is profiled, which costs a little.
+	ProfileDir string
 	// Progress is told what is going on, in lines for a person.
 	Progress func(line string)
 	// Workers is the service's setting of that name.
@@ -48,7 +52,9 @@ type bench struct {
 	pid    int
 	server *devpg.Server
 	sim    *simulator
-	stops  []func() error
+	// statements tells that PostgreSQL keeps account of them.
+	statements bool
+	stops      []func() error
 
 	// merchants all have one wallet and one card, but the last, whose wallet many
 	// cards pay into.
@@ -104,12 +110,25 @@ func (b *bench) startServer(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	b.server = server
-	b.onStop(func() error {
+	stop := func() error {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopPostgres)
 		defer cancel()
 		return server.Stop(ctx)
-	})
+	}
+	if b.ProfileDir != "" && libraryAt(server.BinDir()) {
+		// Only a running server tells where its binaries are.
+		settings := maps.Clone(serverSettings)
+		settings["shared_preload_libraries"] = statementsLibrary
+		if err := stop(); err != nil {
+			return err
+		}
+		if server, err = devpg.Start(ctx, devpg.Options{Durable: true, Log: b.Log, Settings: settings}); err != nil {
+			return err
+		}
+		b.statements = true
+	}
+	b.server = server
+	b.onStop(stop)
 	if b.admin, err = pgxpool.New(ctx, server.DatabaseURL()); err != nil {
 		return err
 	}

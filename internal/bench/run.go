@@ -86,7 +86,7 @@ func (b *bench) round(ctx context.Context, pg *pgbench, t *target, d *deck, unit
 		return err
 	}
 	b.say("TPC-B, %d clients: %.0f/s", pgbenchClients, tpcb)
-	run, err := b.load(ctx, t, d, load{clients: crowded, async: true, duration: 4 * unit})
+	run, err := b.profiled(ctx, t, d, load{clients: crowded, async: true, duration: 4 * unit})
 	if err != nil {
 		return err
 	}

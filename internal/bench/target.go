@@ -26,6 +26,7 @@ type target struct {
 	processes []*child
 	endpoint  string // the webhook endpoint at the simulator
 	pool      *pgxpool.Pool
+	profiles  []string  // where the processes' profilers answer
 	front     *spreader // spreads Stripe's deliveries over several processes
 }
 
@@ -51,6 +52,11 @@ func (b *bench) plant(ctx context.Context) error {
 	defer pool.Close()
 	if err := migrations.Up(ctx, pool, b.Log); err != nil {
 		return err
+	}
+	if b.statements {
+		if _, err := pool.Exec(ctx, "create extension "+statementsLibrary); err != nil {
+			return err
+		}
 	}
 	b.merchants = newMerchants(b.Challenges)
 	err = pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
@@ -105,6 +111,14 @@ func (b *bench) startTarget(ctx context.Context, o targetOptions) (*target, erro
 			// Many requests of one merchant are what is measured, not refused.
 			"RATE_LIMIT_PER_MINUTE=1000000000",
 			"WORKERS=" + strconv.Itoa(b.Workers),
+		}
+		if b.ProfileDir != "" {
+			profiles, err := freeAddr(ctx)
+			if err != nil {
+				return nil, err
+			}
+			t.profiles = append(t.profiles, profiles)
+			env = append(env, "PROFILE_LISTEN_ADDR="+profiles)
 		}
 		c, err := b.startChild(ctx, fmt.Sprintf("%s-%d", o.name, i), addr, env, o.command...)
 		if err != nil {

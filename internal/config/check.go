@@ -22,6 +22,7 @@ func (s Settings) Check() error {
 		s.Stripe.Check(),
 		s.Limits.Check(),
 		s.Log.Check(),
+		s.Profiling.Check(),
 		s.checkTest(),
 	)
 }
@@ -145,4 +146,16 @@ func checkCount(name string, n int) error {
 func validPort(port string) bool {
 	n, err := strconv.ParseUint(port, 10, 16)
 	return err == nil && n <= 65535
+}
+
+// Check reports an address of the profiler that others could reach.
+func (p Profiling) Check() error {
+	if p.ProfileListenAddr == "" {
+		return nil
+	}
+	host, port, err := net.SplitHostPort(p.ProfileListenAddr)
+	if ip := net.ParseIP(host); err != nil || !validPort(port) || ip == nil || !ip.IsLoopback() {
+		return fmt.Errorf("PROFILE_LISTEN_ADDR must be a loopback address and port such as 127.0.0.1:6060, not %q", p.ProfileListenAddr)
+	}
+	return nil
 }

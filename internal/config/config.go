@@ -37,6 +37,7 @@ type Settings struct {
 	Stripe
 	Limits
 	Log
+	Profiling
 	Test
 }
 
@@ -80,6 +81,13 @@ type Limits struct {
 type Log struct {
 	LogLevel  string `name:"log-level" env:"LOG_LEVEL" group:"Settings" default:"${log_level}" help:"debug, info, warn or error."`
 	LogFormat string `name:"log-format" env:"LOG_FORMAT" group:"Settings" default:"${log_format}" help:"json or text."`
+}
+
+// Profiling is for finding out where the time goes.
+type Profiling struct {
+	// ProfileListenAddr is a loopback address, because profiles show what a
+	// process works on.
+	ProfileListenAddr string `name:"profile-listen" env:"PROFILE_LISTEN_ADDR" group:"Settings" placeholder:"127.0.0.1:6060" help:"Loopback host and port where Go's profiler answers; nowhere unless given."`
 }
 
 // SecretKey is Stripe's key for a mode, empty when the mode is not served.

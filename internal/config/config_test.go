@@ -59,6 +59,7 @@ func TestLoad(t *testing.T) {
 			"LISTEN_ADDR", "[::]:0",
 			"LOG_FORMAT", "text",
 			"LOG_LEVEL", "debug",
+			"PROFILE_LISTEN_ADDR", "[::1]:6060",
 			"PUBLIC_URL", "https://pay.example.com/fundrail",
 			"RATE_LIMIT_PER_MINUTE", "60",
 			"STRIPE_API_URL", "http://127.0.0.1:12111",
@@ -74,6 +75,7 @@ func TestLoad(t *testing.T) {
 			ActionDeadline: 90 * time.Minute, FundWait: 1500 * time.Millisecond, RateLimitPerMinute: 60, Workers: 7,
 		}, s.Limits)
 		require.Equal(t, config.Log{LogFormat: "text", LogLevel: "debug"}, s.Log)
+		require.Equal(t, "[::1]:6060", s.ProfileListenAddr)
 		require.Equal(t, "http://127.0.0.1:12111", s.StripeAPIURL)
 		require.Equal(t, config.Secret("rk_live_hush"), s.SecretKey(wallet.ModeLive))
 		require.Equal(t, config.Secret("sk_test_hush"), s.SecretKey(wallet.ModeTest))
@@ -101,6 +103,8 @@ func TestLoad(t *testing.T) {
 		{"LogFormat", []string{"LOG_FORMAT", "xml"}, `LOG_FORMAT must be json or text, not "xml"`},
 		{"LogLevel", []string{"LOG_LEVEL", "loud"}, `LOG_LEVEL must be debug, info, warn or error, not "loud"`},
 		{"NoMode", []string{"STRIPE_TEST_SECRET_KEY", ""}, "STRIPE_TEST_SECRET_KEY or STRIPE_LIVE_SECRET_KEY is required"},
+		{"ProfileListenAddrForAll", []string{"PROFILE_LISTEN_ADDR", ":6060"}, `PROFILE_LISTEN_ADDR must be a loopback address and port such as 127.0.0.1:6060, not ":6060"`},
+		{"ProfileListenAddrNoAddress", []string{"PROFILE_LISTEN_ADDR", "here:6060"}, "PROFILE_LISTEN_ADDR must be a loopback address"},
 		{"PublicURLEndsInSlash", []string{"PUBLIC_URL", "https://pay.example.com/"}, `PUBLIC_URL must not end in a slash: "https://pay.example.com/"`},
 		{"PublicURLRelative", []string{"PUBLIC_URL", "pay.example.com"}, "PUBLIC_URL must be a URL that starts with http:// or https://"},
 		{"PublicURLWithQuery", []string{"PUBLIC_URL", "https://pay.example.com?a=b"}, "PUBLIC_URL must have nothing but scheme, host and path"},
