@@ -125,6 +125,40 @@ func TestFaultBodiesAreUnreadableToStripeGo(t *testing.T) {
 	}
 }
 
+func TestFaultsOnReplays(t *testing.T) {
+	t.Parallel()
+
+	const body = "amount=1000&currency=usd"
+	for name, tt := range map[string]struct {
+		fault  stripesim.Fault
+		status int // 0 means no answer
+	}{
+		"ResetBefore":  {stripesim.Fault{Kind: stripesim.FaultReset}, 0},
+		"ResetAfter":   {stripesim.Fault{Kind: stripesim.FaultReset, When: stripesim.After}, 0},
+		"Gateway":      {stripesim.Fault{Kind: stripesim.FaultStatus, Status: 502}, 502},
+		"StoredBefore": {stripesim.Fault{Kind: stripesim.FaultStatus, Status: 500, Stored: true}, 200},
+		"StoredAfter":  {stripesim.Fault{Kind: stripesim.FaultStatus, Status: 500, Stored: true, When: stripesim.After}, 200},
+		"RateLimit":    {stripesim.Fault{Kind: stripesim.FaultStatus, Status: 429}, 429},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+
+			b := setup(t)
+			first := b.within(t, 5*time.Second, body)
+			id := b.sim.Fault(tt.fault)
+			second := b.within(t, 5*time.Second, body)
+			if tt.status == 0 {
+				require.Nil(t, second)
+			} else {
+				require.Equal(t, tt.status, second.status)
+			}
+			b.sim.RemoveFault(id)
+			third := b.within(t, 5*time.Second, body)
+			require.Equal(t, string(first.body), string(third.body), "what is stored stays")
+		})
+	}
+}
+
 func TestFaultPrunesKey(t *testing.T) {
 	t.Parallel()
 

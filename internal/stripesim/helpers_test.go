@@ -221,3 +221,11 @@ func stopped(t *testing.T, srv *stripesim.Server) {
 func savedCard(customer, card string) stripesim.SavedCard {
 	return stripesim.SavedCard{Card: card, Customer: customer, SetUp: true}
 }
+
+// text is a field of the answer as JSON.
+func (a *answer) text(t *testing.T, field string) string {
+	t.Helper()
+	raw, err := json.Marshal(a.json(t)[field])
+	require.NoError(t, err)
+	return string(raw)
+}

@@ -391,7 +391,8 @@ func (c *call) reprice(t *tx, pi *Intent) *apiError {
 	// A challenge that is under way was for what the intent said before.
 	stale := amount != pi.Amount || currency != pi.Currency
 	pi.Amount, pi.Currency = amount, currency
-	if f.has("payment_method") || f.has("payment_method_data") {
+	switch {
+	case f.has("payment_method_data") || f.str("payment_method") != "":
 		pm, err := c.methodParam(t, pi)
 		if err != nil {
 			return err
@@ -399,12 +400,10 @@ func (c *call) reprice(t *tx, pi *Intent) *apiError {
 		if err := pi.accepts(pm); err != nil {
 			return err
 		}
-		if pm == nil { // an empty value unsets it
-			pi.PaymentMethod, pi.Status, pi.NextAction = "", StatusRequiresPaymentMethod, nil
-			return nil
-		}
 		t.putMethod(pm)
 		pi.PaymentMethod, stale = pm.ID, true
+	case f.has("payment_method"): // an empty value unsets it
+		pi.PaymentMethod, pi.Status, pi.NextAction = "", StatusRequiresPaymentMethod, nil
 	}
 	if stale && pi.PaymentMethod != "" {
 		pi.Status, pi.NextAction, pi.Authenticated = StatusRequiresConfirmation, nil, false

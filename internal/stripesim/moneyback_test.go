@@ -297,6 +297,7 @@ func TestDisputes(t *testing.T) {
 		t.Parallel()
 
 		b, _, d := disputed(t, "pm_card_createDisputeInquiry")
+		b.sim.Advance(110 * 24 * time.Hour)
 		d, err := b.client.Disputes.Update(d.ID, &stripe.DisputeParams{
 			Evidence: &stripe.DisputeEvidenceParams{UncategorizedText: new("escalate_inquiry_evidence")}, Submit: new(true),
 		})
@@ -304,6 +305,14 @@ func TestDisputes(t *testing.T) {
 		require.Equal(t, stripe.DisputeStatusNeedsResponse, d.Status)
 		require.Len(t, d.BalanceTransactions, 1)
 		require.Contains(t, b.types(d.ID), "charge.dispute.funds_withdrawn")
+		b.sim.Advance(15 * 24 * time.Hour)
+		d, err = b.client.Disputes.Get(d.ID, nil)
+		require.NoError(t, err)
+		require.Equal(t, stripe.DisputeStatusNeedsResponse, d.Status, "the inquiry's own deadline no longer counts")
+		b.sim.Advance(10 * 24 * time.Hour)
+		d, err = b.client.Disputes.Get(d.ID, nil)
+		require.NoError(t, err)
+		require.Equal(t, stripe.DisputeStatusLost, d.Status)
 	})
 
 	t.Run("ClosingAccepts", func(t *testing.T) {

@@ -133,6 +133,7 @@ func TestStateFile(t *testing.T) {
 		for _, path := range []string{
 			"/v1/setup_intents/" + si.ID, "/v1/webhook_endpoints/" + ep.ID, "/v1/checkout/sessions/" + cs.ID,
 			"/v1/customers/" + b.customer, "/v1/radar/early_fraud_warnings", "/v1/balance_transactions", "/v1/events",
+			"/_sim/clock",
 		} {
 			require.Equal(t, string(b.raw(t, http.MethodGet, path, "").body), string(after.raw(t, http.MethodGet, path, "").body))
 		}

@@ -144,6 +144,8 @@ func TestChallengePage(t *testing.T) {
 		require.NoError(t, b.operate(pi.ID, "Confirm3DS"))
 		fresh := b.retrieve(t, pi.ID).NextAction.RedirectToURL.URL
 		require.NotEqual(t, old, fresh)
+		require.NotContains(t, string(b.raw(t, http.MethodGet, old, "").body), "<form")
+		require.Contains(t, string(b.raw(t, http.MethodGet, fresh, "").body), "<form")
 		a := b.raw(t, http.MethodPost, old, "outcome=succeed")
 		require.Equal(t, "pending", simtest.ReturnQuery(t, a.header.Get("Location")).Get("redirect_status"))
 		require.Equal(t, stripesim.StatusRequiresAction, b.sim.MustIntent(pi.ID).Status)

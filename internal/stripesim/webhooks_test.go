@@ -593,6 +593,20 @@ func TestReplayAndForge(t *testing.T) {
 		require.ErrorIs(t, b.sim.Replay([]string{"evt_none"}, stripesim.ReplayOptions{}), stripesim.ErrNotFound)
 	})
 
+	t.Run("ReplayIsNotRepeated", func(t *testing.T) {
+		t.Parallel()
+
+		b, r := hooked(t)
+		b.paid(t, "pm_card_visa")
+		b.sim.Drain()
+		r.answers(func(int, delivered) int { return http.StatusInternalServerError })
+		before := len(r.all())
+		require.NoError(t, b.sim.Replay([]string{b.sim.Events(false)[0].ID}, stripesim.ReplayOptions{}))
+		b.sim.DrainAll()
+		require.Len(t, r.all(), before+1)
+		require.Zero(t, b.sim.Deliveries().GivenUp)
+	})
+
 	t.Run("ReplayShuffles", func(t *testing.T) {
 		t.Parallel()
 
