@@ -1,7 +1,6 @@
 package stripesim
 
 import (
-	"net/url"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -33,18 +32,20 @@ func FuzzForm(f *testing.F) {
 	} {
 		f.Add(seed)
 	}
+	table := newParamTable(intentCreateParams)
 	f.Fuzz(func(t *testing.T, body string) {
 		var tree form
 		if tree.parse(body) != nil {
 			return
 		}
-		_ = newParamTable(intentCreateParams).check(&tree)
+		_ = table.check(&tree)
 		var again form
 		require.NoError(t, again.parse(body+"&"))
 		require.Equal(t, tree.digest(), again.digest())
-		require.NoError(t, again.parse("z="+url.QueryEscape(body)))
-		if !tree.has("z") {
-			require.NotEqual(t, tree.digest(), again.digest())
+		if tree.has("z") {
+			return
 		}
+		require.NoError(t, again.parse("z=1"))
+		require.NotEqual(t, tree.digest(), again.digest())
 	})
 }
