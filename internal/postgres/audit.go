@@ -61,7 +61,7 @@ var auditChecks = []struct{ name, query string }{
 	{"settled_transaction_has_transfer", `
 		select w.id::text, format('%s transfers of %s for an amount of %s', count(t.id), coalesce(sum(t.amount), 0), w.amount)
 		from wallet_transactions w
-		left join transfers t on t.wallet_transaction_id = w.id and t.kind in ('grant', 'settlement', 'void')
+		left join transfers t on t.wallet_transaction_id = w.id
 		where w.status = 'settled' and w.amount > 0
 		group by w.id
 		having count(t.id) <> 1 or sum(t.amount) <> w.amount`},
@@ -69,7 +69,40 @@ var auditChecks = []struct{ name, query string }{
 		select t.id::text, format('wallet transaction %s is %s', t.wallet_transaction_id, w.status)
 		from transfers t
 		join wallet_transactions w on w.id = t.wallet_transaction_id
-		where t.kind in ('grant', 'settlement', 'void') and w.status <> 'settled'`},
+		where w.status <> 'settled'`},
+	{"refund_transfers_equal_debited", `
+		select r.id::text, format('debited %s by transfers of %s', r.debited, coalesce(sum(t.amount * case t.kind when 'refund' then 1 else -1 end), 0))
+		from refunds r
+		left join transfers t on t.refund_id = r.id
+		group by r.id
+		having r.debited <> coalesce(sum(t.amount * case t.kind when 'refund' then 1 else -1 end), 0)`},
+	{"dispute_transfers_equal_debited", `
+		select d.id::text, format('debited %s by transfers of %s', d.debited, coalesce(sum(t.amount * case t.kind when 'dispute' then 1 else -1 end), 0))
+		from disputes d
+		left join transfers t on t.dispute_id = d.id
+		group by d.id
+		having d.debited <> coalesce(sum(t.amount * case t.kind when 'dispute' then 1 else -1 end), 0)`},
+	{"money_back_stays_with_its_payment", `
+		select t.id::text, format('%s of payment %s from %s to %s', t.kind, t.payment_id, d.kind, c.kind)
+		from transfers t
+		join payments p on p.id = t.payment_id
+		join accounts d on d.id = t.debit_account
+		join accounts c on c.id = t.credit_account
+		left join refunds r on r.id = t.refund_id
+		left join disputes x on x.id = t.dispute_id
+		where t.kind in ('dispute', 'dispute_reversal', 'refund', 'refund_reversal')
+			and (coalesce(r.payment_id, x.payment_id) <> t.payment_id
+				or (case when t.kind in ('dispute', 'refund') then t.debit_account else t.credit_account end) <> p.wallet_id
+				or (case when t.kind in ('dispute', 'refund') then c.kind else d.kind end)
+					<> (case when t.refund_id is not null then 'refunds' else 'disputes' end))`},
+	{"money_back_is_at_most_what_was_credited", `
+		select p.id::text, format('refunded %s and disputed %s, by their rows %s and %s, of %s credited',
+			p.refunded, p.disputed, coalesce(r.debited, 0), coalesce(d.debited, 0), least(p.amount, p.amount_received))
+		from payments p
+		left join (select payment_id, sum(debited) as debited from refunds group by payment_id) r on r.payment_id = p.id
+		left join (select payment_id, sum(debited) as debited from disputes group by payment_id) d on d.payment_id = p.id
+		where p.refunded <> coalesce(r.debited, 0) or p.disputed <> coalesce(d.debited, 0)
+			or p.refunded + p.disputed > coalesce(least(p.amount, p.amount_received), 0)`},
 	{"transfer_stays_in_its_currency_and_mode", `
 		select t.id::text, format('%s between %s/%s and %s/%s', t.currency, d.currency, d.mode, c.currency, c.mode)
 		from transfers t
@@ -100,6 +133,15 @@ var auditChecks = []struct{ name, query string }{
 			from wallet_transactions where transaction_type = 'outbound' group by wallet_id
 		) s on s.wallet_id = w.id
 		where w.consumed_credits <> coalesce(s.credits, 0)`},
+	{"remaining_equals_balance", `
+		select w.id::text, format('%s left of a balance of %s', coalesce(sum(t.remaining_amount), 0), w.balance)
+		from wallets w
+		left join wallet_transactions t on t.wallet_id = w.id
+		where w.traceable
+		group by w.id
+		having coalesce(sum(t.remaining_amount), 0) <> greatest(w.balance, 0)`},
+	// A wallet that money was taken back from may have been below zero. What came in
+	// then filled the hole, and is neither left nor consumed by anything.
 	{"remaining_equals_inbound_less_consumed", `
 		select t.id::text, format('%s left of %s with %s consumed', t.remaining_amount, t.amount, coalesce(sum(c.amount), 0))
 		from wallet_transactions t
@@ -107,7 +149,9 @@ var auditChecks = []struct{ name, query string }{
 		left join wallet_transaction_consumptions c on c.inbound_transaction_id = t.id
 		where t.transaction_type = 'inbound' and t.status = 'settled'
 		group by t.id
-		having t.remaining_amount is distinct from t.amount - coalesce(sum(c.amount), 0)`},
+		having t.remaining_amount is null or t.remaining_amount > t.amount - coalesce(sum(c.amount), 0)
+			or (t.remaining_amount < t.amount - coalesce(sum(c.amount), 0)
+				and not exists (select from transfers b where b.debit_account = t.wallet_id and b.kind in ('dispute', 'refund')))`},
 	{"outbound_equals_consumed", `
 		select t.id::text, format('%s consumed for an amount of %s', coalesce(sum(c.amount), 0), t.amount)
 		from wallet_transactions t
@@ -115,7 +159,9 @@ var auditChecks = []struct{ name, query string }{
 		left join wallet_transaction_consumptions c on c.outbound_transaction_id = t.id
 		where t.transaction_type = 'outbound'
 		group by t.id
-		having t.amount <> coalesce(sum(c.amount), 0)`},
+		having t.amount < coalesce(sum(c.amount), 0)
+			or (t.amount > coalesce(sum(c.amount), 0)
+				and not exists (select from transfers b where b.wallet_transaction_id = t.id and b.kind in ('dispute', 'refund')))`},
 	{"consumption_stays_in_its_wallet", `
 		select c.id::text, format('from %s %s in wallet %s to %s %s in wallet %s',
 			i.transaction_type, i.mode, i.wallet_id, o.transaction_type, o.mode, o.wallet_id)

@@ -112,7 +112,8 @@ func (p *PreparedTopUp) insertMovement(ctx context.Context, tx pgx.Tx, w wallet.
 		debit = `(select id from accounts where organization_id = $2 and mode = $3 and currency = $17 and kind = 'promotions')`
 		credit = `$4`
 		if w.Traceable {
-			remaining = &m.amount
+			left := remainingOf(m.amount, w.Balance+m.amount)
+			remaining = &left
 		}
 	}
 	if len(p.Metadata) > 0 {
@@ -135,58 +136,15 @@ func (p *PreparedTopUp) insertMovement(ctx context.Context, tx pgx.Tx, w wallet.
 	return nil
 }
 
-// lotBatch is how many inbound transactions are looked at together. A wallet may
-// have a million, and most voids are covered by the first.
-const lotBatch = 500
-
 // consume takes the money of a void out of the inbound transactions in which it
-// lies, in the wallet's order or out of the one that was named, and writes one
-// link for each. When there is not enough, nothing has happened but in a
-// transaction that the caller rolls back.
+// lies, in the wallet's order or out of the one that was named. When there is not
+// enough, nothing has happened but in a transaction that the caller rolls back.
 func (p *PreparedTopUp) consume(ctx context.Context, tx pgx.Tx, void movement) error {
-	type lot struct {
-		ID        wallet.ID
-		Remaining int64
+	left, err := takeFromLots(ctx, tx, lotDebit{
+		WalletID: p.WalletID, OutboundID: void.id, Amount: void.amount, Only: p.VoidedTransactionID, Now: p.Now,
+	})
+	if err == nil && left > 0 {
+		return wallet.Invalid(wallet.FieldAmountCents, wallet.InvalidExceedsAvailable)
 	}
-	for left := void.amount; left > 0; {
-		rows, _ := tx.Query(ctx, `
-			select id, remaining_amount
-			from wallet_transactions
-			where wallet_id = $1 and remaining_amount > 0 and ($2::uuid is null or id = $2)
-			order by priority, transaction_status, created_at, id
-			limit $3`, p.WalletID, p.VoidedTransactionID, lotBatch)
-		lots, err := pgx.CollectRows(rows, pgx.RowToStructByPos[lot])
-		if err != nil {
-			return fmt.Errorf("look into wallet %s: %w", p.WalletID, err)
-		}
-		if len(lots) == 0 {
-			return wallet.Invalid(wallet.FieldAmountCents, wallet.InvalidExceedsAvailable)
-		}
-		var (
-			links, inbound []wallet.ID
-			amounts        []int64
-		)
-		for _, l := range lots {
-			if left == 0 {
-				break
-			}
-			taken := min(left, l.Remaining)
-			left -= taken
-			links, inbound, amounts = append(links, wallet.NewID()), append(inbound, l.ID), append(amounts, taken)
-		}
-		_, err = tx.Exec(ctx, `
-			with taken as (
-				select * from unnest($1::uuid[], $2::uuid[], $3::bigint[]) as x (id, inbound_id, amount)
-			), lots as (
-				update wallet_transactions t
-				set remaining_amount = t.remaining_amount - x.amount
-				from taken x where t.id = x.inbound_id
-			)
-			insert into wallet_transaction_consumptions (id, inbound_transaction_id, outbound_transaction_id, amount, created_at)
-			select id, inbound_id, $4, amount, $5 from taken`, links, inbound, amounts, void.id, p.Now)
-		if err != nil {
-			return fmt.Errorf("consume credits of wallet %s: %w", p.WalletID, err)
-		}
-	}
-	return nil
+	return err
 }

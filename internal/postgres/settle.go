@@ -106,7 +106,8 @@ const applyOutcomes = `
 		set status = case when m.to_status = 'succeeded' then 'settled' else 'failed' end,
 			amount = case when m.to_status = 'succeeded' then m.credit else t.amount end,
 			credit_amount = case when m.to_status = 'succeeded' then m.credits else t.credit_amount end,
-			remaining_amount = case when m.to_status = 'succeeded' and m.traceable then m.credit end,
+			remaining_amount = case when m.to_status = 'succeeded' and m.traceable
+				then greatest(0, least(m.credit, m.balance_after)) end,
 			settled_at = case when m.to_status = 'succeeded' then m.now end,
 			failed_at = case when m.to_status = 'succeeded' then t.failed_at else m.now end
 		from decisive m
@@ -126,7 +127,7 @@ const applyOutcomes = `
 		insert into wallet_transactions (id, organization_id, mode, wallet_id, transaction_type, transaction_status,
 			status, amount, credit_amount, remaining_amount, created_at, settled_at)
 		select spare_id, organization_id, mode, wallet_id, 'inbound', 'purchased',
-			'settled', credit, credits, case when traceable then credit end, now, now
+			'settled', credit, credits, case when traceable then greatest(0, least(credit, balance_after)) end, now, now
 		from movable where paid_twice
 	), identified as (
 		update payments p

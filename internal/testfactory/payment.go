@@ -157,3 +157,19 @@ func outcome(tb testing.TB, status wallet.PaymentStatus, p postgres.NewPayment, 
 	o.RedirectURL = or(opts.RedirectURL, o.RedirectURL)
 	return o
 }
+
+// RequestRefund stores a refund that somebody asks for, without a job, and expects
+// that nothing speaks against it.
+func RequestRefund(tb testing.TB, db DB, n postgres.NewRefund) wallet.Refund {
+	tb.Helper()
+
+	n.ID = orNewID(n.ID)
+	n.Now = or(n.Now, Now)
+	var r wallet.Refund
+	require.NoError(tb, pgx.BeginFunc(tb.Context(), db, func(tx pgx.Tx) error {
+		var err error
+		r, _, err = postgres.RequestRefund(tb.Context(), tx, n)
+		return err
+	}))
+	return r
+}

@@ -18,6 +18,11 @@ const (
 	CodeNotFound                  Code = "not_found"
 	CodePaymentMethodNotFound     Code = "payment_method_not_found"
 	CodePaymentNotFound           Code = "payment_not_found"
+	CodePaymentNotRefundable      Code = "payment_not_refundable"
+	CodePaymentRefunded           Code = "payment_already_refunded"
+	CodeRefundNotFound            Code = "refund_not_found"
+	CodeRefundSpent               Code = "refund_exceeds_balance"
+	CodeRefundTooLarge            Code = "refund_exceeds_payment"
 	CodeWalletNotFound            Code = "wallet_not_found"
 	CodeWalletTransactionNotFound Code = "wallet_transaction_not_found"
 )

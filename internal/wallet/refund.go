@@ -1,6 +1,10 @@
 package wallet
 
-import "time"
+import (
+	"time"
+
+	"github.com/shopspring/decimal"
+)
 
 // RefundStatus is where a refund stands at Stripe.
 type RefundStatus string
@@ -90,19 +94,107 @@ type DisputeState struct {
 func (d DisputeState) Net() int64 { return d.Withdrawn - d.Reinstated }
 
 // Debit is what the wallet is to be debited for the dispute in all, as far as is
-// known now, in minor units of Currency. It follows the money that moved and not
-// the status, so an inquiry costs nothing. Where our account is in another
-// currency the amounts that moved can't be compared, and the dispute's own amount
-// stands for them until it is won.
+// known now, in minor units of Currency. It follows the money that moved, so an
+// inquiry costs nothing, and neither does a dispute that is won, even before Stripe
+// has put the money back. Where nothing is known to have moved the status stands
+// for it: a dispute that is no inquiry withdraws its amount. Where our account is
+// in another currency the amounts that moved can't be compared, and the dispute's
+// own amount stands for them until it is won.
 func (d DisputeState) Debit() int64 {
 	switch {
+	case d.Withdrawn == 0:
+		switch d.Status {
+		case DisputeLost, DisputeNeedsResponse, DisputeUnderReview:
+			return d.Amount
+		default:
+			return 0
+		}
 	case d.Net() <= 0:
+		return 0
+	case d.Status == DisputeWon && (d.Reinstated == 0 || d.FundsCurrency != d.Currency):
 		return 0
 	case d.FundsCurrency == d.Currency:
 		return min(d.Net(), d.Amount)
-	case d.Status == DisputeWon:
-		return 0
 	default:
 		return d.Amount
 	}
+}
+
+// Closed tells whether the dispute has come to its end.
+func (s DisputeStatus) Closed() bool {
+	return s == DisputeLost || s == DisputeWon || s == DisputeWarningClosed
+}
+
+// Open tells whether the refund still waits for Stripe or for the card's bank.
+func (s RefundStatus) Open() bool {
+	return s == RefundPending || s == RefundRequiresAction
+}
+
+// Refund is money of a payment on its way back to the card.
+type Refund struct {
+	ID             ID
+	OrganizationID ID
+	Mode           Mode
+	WalletID       ID
+	PaymentID      ID
+	// StripeRefundID is empty until Stripe has the refund.
+	StripeRefundID string
+	// Amount is in minor units of Currency.
+	Amount   int64
+	Currency Currency
+	Status   RefundStatus
+	// Reason is why the money goes back, FailureReason why it did not, both in
+	// Stripe's words and empty when there is none.
+	Reason        string
+	FailureReason string
+	// Debited is what has been taken from the wallet for it.
+	Debited   int64
+	CreatedAt time.Time
+	UpdatedAt time.Time
+}
+
+// Answered tells whether Stripe has said something of the refund, be it that it
+// refuses it.
+func (r Refund) Answered() bool {
+	return r.StripeRefundID != "" || !r.Status.Open()
+}
+
+// Dispute is money of a payment that the cardholder's bank takes back.
+type Dispute struct {
+	ID              ID
+	OrganizationID  ID
+	Mode            Mode
+	WalletID        ID
+	PaymentID       ID
+	StripeDisputeID string
+	// Amount is what is disputed, in minor units of Currency.
+	Amount   int64
+	Currency Currency
+	Status   DisputeStatus
+	Reason   string
+	// Debited is what has been taken from the wallet for it.
+	Debited   int64
+	CreatedAt time.Time
+	UpdatedAt time.Time
+}
+
+// ShareDebits says how much each of several refunds and disputes of one payment
+// debits the wallet, in their order: what it asks for, until what was credited is
+// used up. The same money cannot go back twice.
+func ShareDebits(credited int64, wanted []int64) []int64 {
+	shares := make([]int64, len(wanted))
+	for i, w := range wanted {
+		shares[i] = max(0, min(w, credited))
+		credited -= shares[i]
+	}
+	return shares
+}
+
+// CreditsOf is how many of a purchase's credits a part of its amount stands for,
+// rounded to CreditDecimals. The whole amount stands for all of them.
+func CreditsOf(part, amount int64, credits decimal.Decimal) decimal.Decimal {
+	if part == amount {
+		return credits
+	}
+	return credits.Mul(decimal.NewFromInt(part)).DivRound(decimal.NewFromInt(amount), CreditDecimals)
 }
