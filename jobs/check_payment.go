@@ -123,7 +123,8 @@ func (e *Engine) checkIntent(ctx context.Context, stripe Stripe, p wallet.Paymen
 	return e.conclude(ctx, p, o, cause)
 }
 
-// EnqueueChecksArgs asks for the jobs of open payments that are due for a check.
+// EnqueueChecksArgs asks for the jobs of open payments and refunds that are due for
+// a check.
 type EnqueueChecksArgs struct{}
 
 // Kind is stored with every job. Renaming it strands the jobs in flight.
@@ -153,9 +154,16 @@ func (w *EnqueueChecksWorker) Work(ctx context.Context, _ *river.Job[EnqueueChec
 		if err != nil {
 			return err
 		}
-		params := make([]river.InsertManyParams, len(ids))
-		for i, id := range ids {
-			params[i].Args = CheckPaymentArgs{PaymentID: id}
+		refunds, err := postgres.ClaimDueRefunds(ctx, tx, e.Now(), checkRepeat, limit)
+		if err != nil {
+			return err
+		}
+		params := make([]river.InsertManyParams, 0, len(ids)+len(refunds))
+		for _, id := range ids {
+			params = append(params, river.InsertManyParams{Args: CheckPaymentArgs{PaymentID: id}})
+		}
+		for _, id := range refunds {
+			params = append(params, river.InsertManyParams{Args: CreateRefundArgs{RefundID: id}})
 		}
 		err = e.insertJobs(ctx, tx, params)
 		if len(ids) > 0 {

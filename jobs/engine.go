@@ -37,10 +37,15 @@ const (
 // Stripe is what the jobs ask of Stripe. Every answer about an intent is sorted
 // into an Outcome; other calls that bring nothing return a *stripeapi.Error.
 type Stripe interface {
+	AmountRefunded(ctx context.Context, chargeID string) (int64, error)
 	Cancel(ctx context.Context, intentID string, reason stripeapi.CancelReason) wallet.Outcome
 	Charge(ctx context.Context, r stripeapi.ChargeRequest) wallet.Outcome
+	CreateRefund(ctx context.Context, r stripeapi.RefundRequest) (wallet.RefundState, error)
 	FindIntent(ctx context.Context, customerID string, paymentID wallet.ID, since time.Time) (wallet.Outcome, bool, error)
+	GetDispute(ctx context.Context, id string) (wallet.DisputeState, error)
+	GetRefund(ctx context.Context, id string) (wallet.RefundState, error)
 	ListEvents(ctx context.Context, q stripeapi.EventQuery) iter.Seq2[stripeapi.Event, error]
+	RefundsOf(ctx context.Context, intentID string) ([]wallet.RefundState, error)
 	Retrieve(ctx context.Context, intentID string) wallet.Outcome
 }
 

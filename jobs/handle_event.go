@@ -2,6 +2,7 @@ package jobs
 
 import (
 	"context"
+	"slices"
 	"strconv"
 
 	"github.com/riverqueue/river"
@@ -58,6 +59,9 @@ func (w *HandleEventWorker) Work(ctx context.Context, job *river.Job[HandleEvent
 }
 
 func (e *Engine) handleEvent(ctx context.Context, event postgres.Event) (postgres.EventStatus, string, error) {
+	if slices.Contains(moneyBackTypes, event.Type) {
+		return e.handleMoneyBack(ctx, event)
+	}
 	p, err := postgres.FindPayment(ctx, e.Pool, event.Mode, event.StripePaymentIntentID, event.PaymentID)
 	if wallet.HasCode(err, wallet.CodePaymentNotFound) {
 		return postgres.EventIgnored, "no payment of ours", nil

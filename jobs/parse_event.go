@@ -79,10 +79,10 @@ func ParseEvent(body []byte, mode wallet.Mode) (Intake, error) {
 
 // eventTypes are the types of event that can be news: that tell of a change which
 // may have to be made here as well. Stripe lists at most 20 types at once.
-var eventTypes = []string{
+var eventTypes = append([]string{
 	"payment_intent.canceled", "payment_intent.payment_failed", "payment_intent.processing",
 	"payment_intent.requires_action", "payment_intent.succeeded",
-}
+}, moneyBackTypes...)
 
 func actsOn(eventType string) bool { return slices.Contains(eventTypes, eventType) }
 

@@ -13,6 +13,7 @@ func (e *Engine) Workers() *river.Workers {
 	workers := river.NewWorkers()
 	river.AddWorker(workers, &ChargePaymentsWorker{Engine: e})
 	river.AddWorker(workers, &CheckPaymentWorker{Engine: e})
+	river.AddWorker(workers, &CreateRefundWorker{Engine: e})
 	river.AddWorker(workers, &DeleteIdempotencyKeysWorker{Engine: e})
 	river.AddWorker(workers, &EnqueueChecksWorker{Engine: e})
 	river.AddWorker(workers, &ExpireWalletsWorker{Engine: e})

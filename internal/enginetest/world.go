@@ -159,18 +159,33 @@ func (w *World) Balance() int64 {
 }
 
 // RequireBooksBalance audits the database, and holds it against the simulator:
-// each intent that took money is credited once, and nothing else is.
+// each intent that took money is credited once, less what went back of it, and
+// nothing else is.
 func (w *World) RequireBooksBalance() {
 	w.tb.Helper()
 
 	report, err := postgres.Audit(w.tb.Context(), w.Pool)
 	require.NoError(w.tb, err)
 	require.Empty(w.tb, report.Findings)
-	var received int64
-	for _, in := range w.Sim.Intents(false) {
-		received += in.AmountReceived
+	require.Equal(w.tb, w.BalanceAtStripe(), w.Balance(), "what Stripe took and kept is what the wallet has")
+}
+
+// BalanceAtStripe is what Stripe took for the wallet, less what it gave back.
+func (w *World) BalanceAtStripe() int64 {
+	var sum int64
+	for _, paid := range w.Sim.Export(false) {
+		if paid.Metadata.Get("wallet_id") != w.Merchant.Wallet.ID.String() {
+			continue
+		}
+		gone := paid.AmountRefunded
+		for _, d := range paid.Disputes {
+			for _, entry := range d.Transactions {
+				gone -= entry.Amount
+			}
+		}
+		sum += paid.AmountReceived - min(paid.AmountReceived, gone)
 	}
-	require.Equal(w.tb, received, w.Balance(), "what Stripe took is what the wallet has")
+	return sum
 }
 
 // Payment is the payment as it stands.
@@ -202,4 +217,30 @@ func (w *World) AwaitIntent(id, status string) {
 	require.Eventually(w.tb, func() bool {
 		return w.Sim.MustIntent(id).Status == status
 	}, 15*time.Second, 5*time.Millisecond, "intent should come to %s", status)
+}
+
+// AwaitBalance waits until the merchant's wallet has a balance.
+func (w *World) AwaitBalance(want int64) {
+	w.tb.Helper()
+
+	var have int64
+	require.Eventually(w.tb, func() bool {
+		found, err := postgres.GetWallet(context.Background(), w.Pool, w.Merchant.Wallet.ID)
+		have = found.Balance
+		return err == nil && have == want
+	}, 15*time.Second, 5*time.Millisecond, "balance should come to %d", want)
+}
+
+// AwaitQuiet waits until no event is pending and no job is waiting or under way,
+// other than those that come by themselves.
+func (w *World) AwaitQuiet() {
+	w.tb.Helper()
+
+	require.Eventually(w.tb, func() bool {
+		var busy int
+		err := w.Pool.QueryRow(context.Background(), `
+			select (select count(*) from stripe_events where status = 'pending')
+				+ (select count(*) from river_job where finalized_at is null)`).Scan(&busy)
+		return err == nil && busy == 0
+	}, 30*time.Second, 10*time.Millisecond, "everything should come to an end")
 }

@@ -47,6 +47,9 @@ func refundRequest() RefundRequest {
 // everyCall makes each call that the client can make, with all parameters that it
 // can send. The name up to the slash is the method's.
 var everyCall = map[string]func(context.Context, *Client) (any, error){
+	"AmountRefunded": func(ctx context.Context, c *Client) (any, error) {
+		return c.AmountRefunded(ctx, "ch_1")
+	},
 	"AttachPaymentMethod": func(ctx context.Context, c *Client) (any, error) {
 		return c.AttachPaymentMethod(ctx, "pm_1", "cus_1")
 	},

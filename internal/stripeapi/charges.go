@@ -3,6 +3,7 @@ package stripeapi
 import (
 	"context"
 	"iter"
+	"net/http"
 	"time"
 
 	"github.com/stripe/stripe-go/v76"
@@ -65,4 +66,24 @@ func (c *charge) domain() Charge {
 func (c *Client) ListCharges(ctx context.Context, w Window) iter.Seq2[Charge, error] {
 	params := &stripe.ChargeListParams{CreatedRange: w.params(), ListParams: listParams()}
 	return convert(each[charge](ctx, c, "list_charges", "/v1/charges", params), (*charge).domain)
+}
+
+// chargeAnswer is a charge that comes by itself.
+type chargeAnswer struct {
+	stripe.APIResource
+	charge
+}
+
+func (c *chargeAnswer) complete() bool { return validID(c.ID) }
+
+// AmountRefunded is how much of a charge Stripe has refunded, in minor units.
+// IsNotFound tells when there is no such charge.
+func (c *Client) AmountRefunded(ctx context.Context, chargeID string) (int64, error) {
+	const op = "get_charge"
+	if !validID(chargeID) {
+		return 0, invalid(op, "no charge id")
+	}
+	answer := new(chargeAnswer)
+	err := c.call(ctx, request{op: op, method: http.MethodGet, path: stripe.FormatURLPath("/v1/charges/%s", chargeID)}, answer)
+	return answer.AmountRefunded, err
 }
