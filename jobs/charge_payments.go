@@ -179,6 +179,7 @@ func (e *Engine) conclude(ctx context.Context, p wallet.Payment, o wallet.Outcom
 	}
 	applied, err := e.Settle(ctx, postgres.Settlement{
 		ActionDeadline: e.Now().Add(e.ActionDeadline),
+		CloseIntentAt:  e.Now().Add(e.scaled(postgres.CloseIntentAfter)),
 		Cause:          cause,
 		Now:            e.Now(),
 		Outcome:        o,
@@ -212,7 +213,8 @@ func (e *Engine) conclude(ctx context.Context, p wallet.Payment, o wallet.Outcom
 }
 
 // closeIntent cancels the intent of a payment that has failed or was given up. A
-// cancel that loses to success brings the success, which is settled.
+// cancel that loses to success brings the success, which is settled. Until it is
+// known to be closed, the checks come back to it.
 func (e *Engine) closeIntent(ctx context.Context, p wallet.Payment, cause wallet.Cause) error {
 	if p.StripePaymentIntentID == "" || breakpoint.Broken(breakpoint.OpenIntent) {
 		return nil
@@ -224,6 +226,8 @@ func (e *Engine) closeIntent(ctx context.Context, p wallet.Payment, cause wallet
 	o := stripe.Cancel(ctx, p.StripePaymentIntentID, stripeapi.CancelAbandoned)
 	breakpoint.Reach(breakpoint.IntentClosed)
 	switch o.Kind {
+	case wallet.OutcomeCanceled:
+		return postgres.IntentClosed(ctx, e.Pool, p.ID)
 	case wallet.OutcomeSucceeded:
 		return e.conclude(ctx, p, o, cause)
 	case wallet.OutcomeUnavailable:

@@ -63,6 +63,9 @@ func (w *CheckPaymentWorker) Work(ctx context.Context, job *river.Job[CheckPayme
 
 func (e *Engine) check(ctx context.Context, c postgres.Charge, cause wallet.Cause) error {
 	p := c.Payment
+	if p.Status == wallet.PaymentFailed {
+		return e.closeIntent(ctx, p, cause)
+	}
 	if !p.Status.Open() {
 		return nil
 	}
@@ -123,8 +126,8 @@ func (e *Engine) checkIntent(ctx context.Context, stripe Stripe, p wallet.Paymen
 	return e.conclude(ctx, p, o, cause)
 }
 
-// EnqueueChecksArgs asks for the jobs of open payments and refunds that are due for
-// a check.
+// EnqueueChecksArgs asks for the jobs of what is due for a check: open payments,
+// failed ones whose intent may be open, and refunds.
 type EnqueueChecksArgs struct{}
 
 // Kind is stored with every job. Renaming it strands the jobs in flight.
@@ -154,12 +157,16 @@ func (w *EnqueueChecksWorker) Work(ctx context.Context, _ *river.Job[EnqueueChec
 		if err != nil {
 			return err
 		}
-		refunds, err := postgres.ClaimDueRefunds(ctx, tx, e.Now(), checkRepeat, limit)
+		closings, err := postgres.ClaimDueClosings(ctx, tx, e.Now(), e.scaled(checkRepeat), limit)
 		if err != nil {
 			return err
 		}
-		params := make([]river.InsertManyParams, 0, len(ids)+len(refunds))
-		for _, id := range ids {
+		refunds, err := postgres.ClaimDueRefunds(ctx, tx, e.Now(), e.scaled(checkRepeat), limit)
+		if err != nil {
+			return err
+		}
+		params := make([]river.InsertManyParams, 0, len(ids)+len(closings)+len(refunds))
+		for _, id := range append(ids, closings...) {
 			params = append(params, river.InsertManyParams{Args: CheckPaymentArgs{PaymentID: id}})
 		}
 		for _, id := range refunds {

@@ -20,6 +20,16 @@ type Settlement struct {
 	// when the outcome asks for one.
 	ActionDeadline time.Time
 	Now            time.Time
+	// CloseIntentAt is when somebody looks whether the intent is closed if this
+	// outcome fails the payment: CloseIntentAfter now unless given.
+	CloseIntentAt time.Time
+}
+
+func (s Settlement) closeIntentAt() time.Time {
+	if s.CloseIntentAt.IsZero() {
+		return s.Now.Add(CloseIntentAfter)
+	}
+	return s.CloseIntentAt
 }
 
 // Applied is what became of a Settlement.
@@ -49,9 +59,10 @@ const (
 const applyOutcomes = `
 	with input as (
 		select * from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::bigint[], $6::text[], $7::text[],
-			$8::text[], $9::text[], $10::text[], $11::text[], $12::text[], $13::timestamptz[], $14::timestamptz[], $17::uuid[], $18::text[])
+			$8::text[], $9::text[], $10::text[], $11::text[], $12::text[], $13::timestamptz[], $14::timestamptz[], $17::uuid[], $18::text[],
+			$19::timestamptz[])
 		with ordinality as i (payment_id, to_status, intent_id, charge_id, received, received_currency, redirect_url,
-			failure_code, decline_code, failure_message, cause_kind, cause_id, deadline, now, spare_id, session_id, position)
+			failure_code, decline_code, failure_message, cause_kind, cause_id, deadline, now, spare_id, session_id, close_due_at, position)
 	), candidates as (
 		select i.*, p.status as from_status, p.wallet_id, p.wallet_transaction_id, p.organization_id, p.mode,
 			p.payment_method_id, p.amount, p.currency, w.balance, w.traceable, t.credit_amount, t.status as transaction_status, t.invoice_id,
@@ -88,6 +99,8 @@ const applyOutcomes = `
 			failure_decline_code = case when m.failure_code is null then p.failure_decline_code else m.decline_code end,
 			failure_message = coalesce(m.failure_message, p.failure_message),
 			action_deadline_at = case when m.to_status = 'requires_action' then m.deadline else p.action_deadline_at end,
+			close_due_at = case when m.to_status = 'failed' and coalesce(p.stripe_payment_intent_id, m.intent_id) is not null
+				and coalesce(p.stripe_checkout_session_id, m.session_id) is null then m.close_due_at end,
 			next_check_at = case when m.to_status in ('processing', 'requires_action') then p.next_check_at end,
 			updated_at = m.now,
 			canceled_at = case when m.to_status = 'canceled' then m.now else p.canceled_at end,
@@ -204,7 +217,7 @@ func ApplyOutcomes(ctx context.Context, db DB, list []Settlement) ([]Applied, er
 		intents, charges, currencies, redirects    = make([]*string, n), make([]*string, n), make([]*string, n), make([]*string, n)
 		failureCodes, declineCodes, failureMessage = make([]*string, n), make([]*string, n), make([]*string, n)
 		received                                   = make([]int64, n)
-		deadlines, nows                            = make([]time.Time, n), make([]time.Time, n)
+		deadlines, nows, closings                  = make([]time.Time, n), make([]time.Time, n), make([]time.Time, n)
 		spares                                     = make([]wallet.ID, n)
 		sessions                                   = make([]*string, n)
 	)
@@ -217,7 +230,7 @@ func ApplyOutcomes(ctx context.Context, db DB, list []Settlement) ([]Applied, er
 		redirects[i], sessions[i] = orNull(s.Outcome.RedirectURL), orNull(s.Outcome.CheckoutSessionID)
 		failureCodes[i], declineCodes[i] = orNull(s.Outcome.Failure.Code), orNull(s.Outcome.Failure.DeclineCode)
 		failureMessage[i] = orNull(s.Outcome.Failure.Message)
-		deadlines[i], nows[i], spares[i] = s.ActionDeadline, s.Now, wallet.NewID()
+		deadlines[i], nows[i], closings[i], spares[i] = s.ActionDeadline, s.Now, s.closeIntentAt(), wallet.NewID()
 	}
 	from, to := wallet.Moves()
 	if breakpoint.Broken(breakpoint.SettleGuard) {
@@ -232,7 +245,7 @@ func ApplyOutcomes(ctx context.Context, db DB, list []Settlement) ([]Applied, er
 		b.Queue(lockWallets, ids)
 	}
 	b.Queue(applyOutcomes, ids, statuses, intents, charges, received, currencies, redirects,
-		failureCodes, declineCodes, failureMessage, causeKinds, causeIDs, deadlines, nows, from, to, spares, sessions)
+		failureCodes, declineCodes, failureMessage, causeKinds, causeIDs, deadlines, nows, from, to, spares, sessions, closings)
 	b.Queue(`select `+paymentColumns+` from payments p where p.id = any ($1)`, ids)
 	results := db.SendBatch(ctx, &b)
 	applied, err := readApplied(results, ids)
