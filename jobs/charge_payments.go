@@ -93,6 +93,9 @@ func caught(do func() error) (err error) {
 func (e *Engine) workCharge(ctx context.Context, c postgres.Charge, cause wallet.Cause) error {
 	switch c.Payment.Status {
 	case wallet.PaymentCreated, wallet.PaymentProcessing:
+		if !e.keyHolds(c.Payment) {
+			return e.check(ctx, c, cause) // repeating could charge twice
+		}
 		return e.charge(ctx, c, cause)
 	case wallet.PaymentFailed:
 		// The attempt before this one may have died between the decline and the
@@ -141,6 +144,13 @@ func (e *Engine) askCharge(ctx context.Context, c postgres.Charge) (wallet.Outco
 	outcome := stripe.Charge(ctx, chargeRequest(c))
 	breakpoint.Reach(breakpoint.ChargeAnswered)
 	return outcome, nil
+}
+
+// keyHolds tells whether Stripe is certain to know the payment's key, if it has
+// ever seen it. A job may come back after days, when its workers were away or it
+// was put off all the time.
+func (e *Engine) keyHolds(p wallet.Payment) bool {
+	return e.Now().Sub(p.CreatedAt) < e.KeyLife || breakpoint.Broken(breakpoint.StaleKey)
 }
 
 // chargeRequest is made of what was stored with the payment and never changes: a

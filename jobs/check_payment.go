@@ -77,7 +77,7 @@ func (e *Engine) check(ctx context.Context, c postgres.Charge, cause wallet.Caus
 		return e.checkIntent(ctx, stripe, p, cause)
 	}
 	var repeated wallet.Outcome
-	young := e.Now().Sub(p.CreatedAt) < e.KeyLife || breakpoint.Broken(breakpoint.StaleKey)
+	young := e.keyHolds(p)
 	if young {
 		defer e.charging.begin(p.ID)()
 		repeated, err = e.askCharge(ctx, c) // the same key: a repeat, or the first execution
