@@ -43,7 +43,7 @@ func newBrowser(t *testing.T) context.Context {
 }
 
 // screenshot keeps a picture of the page in the folder that SCREENSHOTS names.
-func screenshot(t *testing.T, browser context.Context, name string) {
+func screenshot(browser context.Context, t *testing.T, name string) {
 	t.Helper()
 
 	folder := os.Getenv("SCREENSHOTS")
@@ -90,13 +90,13 @@ func TestChallengeInABrowser(t *testing.T) {
 				chromedp.Navigate(answer["redirect_url"].(string)),
 				chromedp.WaitVisible(`button[value=`+tc.button+`]`),
 			))
-			screenshot(t, browser, "challenge-"+name)
+			screenshot(browser, t, "challenge-"+name)
 			require.NoError(t, chromedp.Do(browser,
 				chromedp.Click(`button[value=`+tc.button+`]`),
 				chromedp.WaitVisible(`main[data-state=`+tc.state+`]`), // the page renews itself until there is news
 			))
 
-			screenshot(t, browser, "return-"+tc.state)
+			screenshot(browser, t, "return-"+tc.state)
 			require.Eventually(t, func() bool { return b.balance(t) == tc.balance }, 10*time.Second, 10*time.Millisecond)
 		})
 	}
