@@ -97,7 +97,7 @@ create index wallets_customer on wallets (customer_id, id);
 -- settled one stays settled.
 create table wallet_transactions (
     id                 uuid primary key,
-    organization_id    uuid not null references organizations,
+    organization_id    uuid not null, -- its wallet's
     mode               text not null check (mode in ('live', 'test')),
     wallet_id          uuid not null references wallets,
     transaction_type   text not null check (transaction_type in ('inbound', 'outbound')),
@@ -121,7 +121,7 @@ create index wallet_transactions_wallet on wallet_transactions (wallet_id, creat
 -- one PaymentIntent.
 create table payments (
     id                       uuid primary key,
-    organization_id          uuid not null references organizations,
+    organization_id          uuid not null, -- its wallet's
     mode                     text not null check (mode in ('live', 'test')),
     wallet_id                uuid not null references wallets,
     wallet_transaction_id    uuid not null references wallet_transactions,
@@ -248,7 +248,7 @@ create index stripe_events_payment on stripe_events (payment_id) where payment_i
 
 -- A client's Idempotency-Key, and the payment that it stands for.
 create table idempotency_keys (
-    organization_id uuid not null references organizations,
+    organization_id uuid not null,
     mode            text not null check (mode in ('live', 'test')),
     operation       text not null check (operation <> ''),
     key             text not null check (length(key) between 1 and 255),

@@ -123,6 +123,7 @@ func OpenPool(ctx context.Context, url string, conns int32) (*pgxpool.Pool, erro
 	}
 	cfg.MaxConns = conns
 	cfg.ConnConfig.RuntimeParams["application_name"] = "fundrail"
+	cfg.AfterConnect = planByIndex
 	pool, err := pgxpool.NewWithConfig(ctx, cfg)
 	if err != nil {
 		return nil, fmt.Errorf("database: %w", err)
@@ -132,6 +133,22 @@ func OpenPool(ctx context.Context, url string, conns int32) (*pgxpool.Pool, erro
 		return nil, fmt.Errorf("database: %w", err)
 	}
 	return pool, nil
+}
+
+// planByIndex has the planner find rows by their keys. Every statement of the
+// money's way reads a few rows by an index, but it is planned once, for arrays of
+// unknown length and often for tables that were empty when they were last
+// analysed; then the planner takes reading whole tables for cheaper, and keeps to
+// that plan while they grow. Reading a table is still possible where there is no
+// other way, at a price that must not make the planner compile it.
+func planByIndex(ctx context.Context, conn *pgx.Conn) error {
+	_, err := conn.Exec(ctx, `
+		select set_config('plan_cache_mode', 'force_generic_plan', false), set_config(name, 'off', false)
+		from unnest(array['enable_hashjoin', 'enable_mergejoin', 'enable_seqscan', 'jit']) as name`)
+	if err != nil {
+		return fmt.Errorf("set up a connection: %w", err)
+	}
+	return nil
 }
 
 // service is the parts of one process, put together and not yet started.

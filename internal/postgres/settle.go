@@ -66,6 +66,7 @@ const applyOutcomes = `
 	), candidates as (
 		select i.*, p.status as from_status, p.wallet_id, p.wallet_transaction_id, p.organization_id, p.mode,
 			p.payment_method_id, p.amount, p.currency, w.balance, w.traceable, t.credit_amount, t.status as transaction_status, t.invoice_id,
+			p.stripe_payment_intent_id is null as intentless,
 			p.stripe_payment_intent_id is null or i.intent_id is null or p.stripe_payment_intent_id = i.intent_id as own_intent,
 			least(p.amount, i.received) as credit
 		from input i
@@ -146,7 +147,9 @@ const applyOutcomes = `
 		update payments p
 		set stripe_payment_intent_id = c.intent_id, updated_at = c.now
 		from candidates c
-		where p.id = c.payment_id and p.stripe_payment_intent_id is null and c.intent_id is not null
+		-- That the column is null is asked above: asked here, the planner walks
+		-- the nulls of its index, which every accepted payment leaves one of.
+		where p.id = c.payment_id and c.intentless and c.intent_id is not null
 			and c.from_status = 'processing' and c.to_status = 'processing'
 	), balances as (
 		update wallets w
