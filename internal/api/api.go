@@ -28,6 +28,13 @@ type Payments interface {
 	// Wait returns the payment as soon as its status is Answered, or as it
 	// stands when d is over or ctx ends.
 	Wait(ctx context.Context, id wallet.ID, d time.Duration) (wallet.Payment, error)
+	// RequestRefund stores a refund together with the job that makes it. It returns
+	// false, and stores nothing, when the refund's idempotency key is taken. What
+	// speaks against the refund is a *wallet.Error.
+	RequestRefund(ctx context.Context, n postgres.NewRefund) (wallet.Refund, bool, error)
+	// WaitRefund returns the refund as soon as it is Answered, or as it stands when
+	// d is over or ctx ends.
+	WaitRefund(ctx context.Context, id wallet.ID, d time.Duration) (wallet.Refund, error)
 }
 
 // Server answers merchants. Its exported fields are what it needs, and do not
@@ -87,6 +94,9 @@ func (s *Server) registerLava(e *echo.Echo) {
 	// Charges a card; a second call does so again unless it carries the same
 	// Idempotency-Key.
 	e.POST("/v1/wallet/fund", s.authenticated(s.fundWallet, s.fundings))
+	// Sends money back; a second call does so again, as far as any is left, unless
+	// it carries the same Idempotency-Key.
+	e.POST("/v1/payments/:id/refund", s.authenticated(s.refundPayment, s.fundings))
 	// The rest reads.
 	get(e, "/v1/wallet", s.authenticated(s.showWallet))
 	get(e, "/v1/payment_methods", s.authenticated(s.listPaymentMethods))

@@ -33,6 +33,7 @@ const (
 	codePaymentNotFound       = string(wallet.CodePaymentNotFound)
 	codeQuerySchemaInvalid    = "query_schema_validation_failed"
 	codeRateLimited           = "rate_limit_exceeded"
+	codeRefundFailed          = "refund_failed"
 	codeRequestTimeout        = "request_timeout"
 	codeRouteNotFound         = "route_not_found"
 	codeSecretKeyRequired     = "secret_key_required" //nolint:gosec // the name of an error

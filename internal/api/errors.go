@@ -127,6 +127,10 @@ func fromDomain(err *wallet.Error) *Error {
 		return errPaymentMethodNotFound()
 	case wallet.CodePaymentNotFound:
 		return errPaymentNotFound()
+	case wallet.CodePaymentNotRefundable, wallet.CodePaymentRefunded:
+		return &Error{Status: http.StatusConflict, Code: string(err.Code), Message: err.Message}
+	case wallet.CodeRefundSpent, wallet.CodeRefundTooLarge:
+		return &Error{Status: http.StatusBadRequest, Code: string(err.Code), Message: err.Message}
 	case wallet.CodeWalletNotFound:
 		return errWalletNotFound()
 	case wallet.CodeNotFound:

@@ -10,15 +10,20 @@ import (
 // paymentResource is a payment as Lava's dialect shows it. It is an addition to
 // that dialect, which has no payments to look at.
 type paymentResource struct {
-	PaymentID       string        `json:"payment_id"`
-	Status          string        `json:"status"`
-	Amount          string        `json:"amount"`
-	PaymentMethodID string        `json:"payment_method_id,omitempty"`
-	Balance         string        `json:"balance,omitempty"`
-	RedirectURL     string        `json:"redirect_url,omitempty"`
-	Error           *paymentError `json:"error,omitempty"`
-	CreatedAt       string        `json:"created_at"`
-	UpdatedAt       string        `json:"updated_at"`
+	PaymentID       string `json:"payment_id"`
+	Status          string `json:"status"`
+	Amount          string `json:"amount"`
+	PaymentMethodID string `json:"payment_method_id,omitempty"`
+	Balance         string `json:"balance,omitempty"`
+	RedirectURL     string `json:"redirect_url,omitempty"`
+	// AmountRefunded and AmountDisputed are there when money went back; Refunds
+	// only with a single payment.
+	AmountRefunded string           `json:"amount_refunded,omitempty"`
+	AmountDisputed string           `json:"amount_disputed,omitempty"`
+	Refunds        []refundResource `json:"refunds,omitempty"`
+	Error          *paymentError    `json:"error,omitempty"`
+	CreatedAt      string           `json:"created_at"`
+	UpdatedAt      string           `json:"updated_at"`
 }
 
 // paymentError says why a payment failed, as the answer to the fund request did.
@@ -29,7 +34,7 @@ type paymentError struct {
 	DeclineCode string `json:"decline_code,omitempty"`
 }
 
-func newPaymentResource(p wallet.Payment) paymentResource {
+func newPaymentResource(p wallet.Payment, now time.Time) paymentResource {
 	r := paymentResource{
 		PaymentID: spellPayment(p),
 		Status:    lavaStatus(p.Status),
@@ -43,8 +48,14 @@ func newPaymentResource(p wallet.Payment) paymentResource {
 	if p.Status == wallet.PaymentSucceeded {
 		r.Balance = balanceAfter(p)
 	}
-	if p.Status == wallet.PaymentRequiresAction {
-		r.RedirectURL = p.RedirectURL
+	if p.Status == wallet.PaymentRequiresAction && (p.ActionDeadlineAt == nil || now.Before(*p.ActionDeadlineAt)) {
+		r.RedirectURL = p.RedirectURL // whoever lost it may go on, until the deadline
+	}
+	if p.Refunded > 0 {
+		r.AmountRefunded = wallet.FormatMinor(p.Refunded, p.Currency)
+	}
+	if p.Disputed > 0 {
+		r.AmountDisputed = wallet.FormatMinor(p.Disputed, p.Currency)
 	}
 	if e := failureOf(p); e != nil {
 		r.Error = &paymentError{Message: e.Message, Code: e.Code, Status: e.Status, DeclineCode: e.DeclineCode}

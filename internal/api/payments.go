@@ -45,7 +45,7 @@ func (s *Server) listPayments(c echo.Context, caller postgres.Caller) error {
 		answer.NextCursor = &next
 	}
 	for _, p := range list {
-		answer.Data = append(answer.Data, newPaymentResource(p))
+		answer.Data = append(answer.Data, newPaymentResource(p, s.Now()))
 	}
 	return writeJSON(c, http.StatusOK, answer)
 }
@@ -77,16 +77,32 @@ func decodePageRequest(query url.Values, prefix wallet.Prefix, mode wallet.Mode)
 // showPayment answers GET /v1/payments/{id}. Another wallet's payment looks like
 // one that does not exist.
 func (s *Server) showPayment(c echo.Context, caller postgres.Caller) error {
-	id, err := wallet.ParseID(wallet.PrefixPayment, caller.Mode, c.Param("id"))
-	if err != nil {
-		return errPaymentNotFound()
-	}
-	p, err := postgres.GetPayment(c.Request().Context(), s.DB, id)
+	p, err := s.findPayment(c, caller)
 	if err != nil {
 		return err
 	}
-	if p.WalletID != caller.WalletID {
-		return errPaymentNotFound()
+	answer := newPaymentResource(p, s.Now())
+	if p.Status == wallet.PaymentSucceeded {
+		refunds, err := postgres.RefundsOf(c.Request().Context(), s.DB, p.ID)
+		if err != nil {
+			return err
+		}
+		for _, r := range refunds {
+			answer.Refunds = append(answer.Refunds, newRefundResource(r))
+		}
 	}
-	return writeJSON(c, http.StatusOK, newPaymentResource(p))
+	return writeJSON(c, http.StatusOK, answer)
+}
+
+// findPayment finds the caller's payment that the path names.
+func (s *Server) findPayment(c echo.Context, caller postgres.Caller) (wallet.Payment, error) {
+	id, err := wallet.ParseID(wallet.PrefixPayment, caller.Mode, c.Param("id"))
+	if err != nil {
+		return wallet.Payment{}, errPaymentNotFound()
+	}
+	p, err := postgres.GetPayment(c.Request().Context(), s.DB, id)
+	if err == nil && p.WalletID != caller.WalletID {
+		err = errPaymentNotFound()
+	}
+	return p, err
 }

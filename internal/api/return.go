@@ -67,7 +67,22 @@ func (s *Server) showReturnPage(c echo.Context) error {
 			Tone: "wait", Refresh: refreshEvery,
 		})
 	}
+	if c.Request().Method == http.MethodGet {
+		s.countReturn(c, p)
+	}
 	return writeReturnPage(c, http.StatusOK, newReturnPage(p))
+}
+
+// countReturn notes that the cardholder came back. It is a number for operators;
+// the page is shown without it.
+func (s *Server) countReturn(c echo.Context, p wallet.Payment) {
+	if p.RedirectURL == "" {
+		return
+	}
+	if err := postgres.MarkReturned(c.Request().Context(), s.DB, p.ID, s.Now()); err != nil {
+		s.Log.WarnContext(c.Request().Context(), "return not counted",
+			slog.String("request_id", RequestID(c)), slog.Any("error", err))
+	}
 }
 
 // findAnyPayment finds a payment of any wallet, by either spelling of its id.

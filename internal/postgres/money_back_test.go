@@ -196,7 +196,7 @@ func TestApplyMoneyBack(t *testing.T) {
 		pool := testdb.New(t)
 		m := testfactory.NewMerchant(t, pool, testfactory.MerchantOpts{})
 		first, second := succeeded(t, pool, m, 20_00), succeeded(t, pool, m, 30_00)
-		spend(t, pool, m, 40_00) // all of the first lot, and some of the second
+		testfactory.Spend(t, pool, m, 40_00) // all of the first lot, and some of the second
 
 		moneyBack(t, pool, first.ID, nil, disputeState("dp_1", 20_00, wallet.DisputeNeedsResponse))
 
@@ -227,23 +227,6 @@ func TestApplyMoneyBack(t *testing.T) {
 		require.EqualValues(t, 20_00, remaining(t, pool, first.WalletTransactionID))
 		require.Zero(t, remaining(t, pool, second.WalletTransactionID))
 	})
-}
-
-// spend takes money out of the merchant's wallet, as a void does.
-func spend(t *testing.T, pool *pgxpool.Pool, m testfactory.Merchant, amount int64) {
-	t.Helper()
-
-	credits := wallet.CreditsFor(amount, m.Wallet.RateAmount, m.Wallet.Currency)
-	require.NoError(t, pgx.BeginFunc(t.Context(), pool, func(tx pgx.Tx) error {
-		prepared, err := postgres.PrepareTopUp(t.Context(), tx, postgres.TopUp{
-			OrganizationID: m.Organization.ID, Mode: m.Mode, WalletID: m.Wallet.ID, Voided: credits, Now: now,
-		}, &wallet.ValidationError{})
-		if err != nil {
-			return err
-		}
-		_, err = postgres.MakeTopUp(t.Context(), tx, prepared)
-		return err
-	}))
 }
 
 func TestRequestRefund(t *testing.T) {
@@ -323,7 +306,7 @@ func TestRequestRefund(t *testing.T) {
 		t.Parallel()
 
 		p, m := newPayment(t, wallet.PaymentSucceeded)
-		spend(t, pool, m, 20_00)
+		testfactory.Spend(t, pool, m, 20_00)
 		_, _, err := requestRefund(t, pool, postgres.NewRefund{PaymentID: p.ID, Amount: 5_01})
 		requireCode(t, wallet.CodeRefundSpent, err)
 		_, _, err = requestRefund(t, pool, postgres.NewRefund{PaymentID: p.ID, Amount: 25_00, Force: true})

@@ -17,7 +17,7 @@ const paymentColumns = `p.id, p.organization_id, p.mode, p.wallet_id, p.wallet_t
 	coalesce(p.stripe_checkout_session_id, ''),
 	coalesce(p.amount_received, 0), p.balance_after, coalesce(p.redirect_url, ''),
 	coalesce(p.failure_code, ''), coalesce(p.failure_decline_code, ''), coalesce(p.failure_message, ''),
-	p.action_deadline_at, p.next_check_at, p.checks, p.created_at, p.updated_at`
+	p.refunded, p.disputed, p.action_deadline_at, p.next_check_at, p.checks, p.created_at, p.updated_at`
 
 func scanPayment(row pgx.CollectableRow) (wallet.Payment, error) {
 	var p wallet.Payment
@@ -32,7 +32,7 @@ func paymentFields(p *wallet.Payment) []any {
 		&p.StripeCheckoutSessionID,
 		&p.AmountReceived, &p.BalanceAfter, &p.RedirectURL,
 		&p.Failure.Code, &p.Failure.DeclineCode, &p.Failure.Message,
-		&p.ActionDeadlineAt, &p.NextCheckAt, &p.Checks, &p.CreatedAt, &p.UpdatedAt,
+		&p.Refunded, &p.Disputed, &p.ActionDeadlineAt, &p.NextCheckAt, &p.Checks, &p.CreatedAt, &p.UpdatedAt,
 	}
 }
 
@@ -76,6 +76,51 @@ func ListPayments(ctx context.Context, db DB, walletID, before wallet.ID, limit 
 		return nil, fmt.Errorf("list payments of wallet %s: %w", walletID, err)
 	}
 	return nonNil(list), nil
+}
+
+// MarkReturned notes that a cardholder's browser has come back from a payment's
+// challenge, the first time that it does.
+func MarkReturned(ctx context.Context, db DB, id wallet.ID, now time.Time) error {
+	_, err := db.Exec(ctx, `
+		update payments set returned_at = $2
+		where id = $1 and returned_at is null and redirect_url is not null`, id, now)
+	if err != nil {
+		return fmt.Errorf("mark payment %s as returned: %w", id, err)
+	}
+	return nil
+}
+
+// Challenges counts what became of 3-D Secure challenges.
+type Challenges struct {
+	// Started asked a cardholder to act; Returned is how many browsers came back,
+	// whatever they had done.
+	Started  int64 `json:"started"`
+	Returned int64 `json:"returned"`
+	// Completed were followed by the charge, Failed by a refusal, and Abandoned by
+	// the deadline.
+	Completed int64 `json:"completed"`
+	Failed    int64 `json:"failed"`
+	Abandoned int64 `json:"abandoned"`
+}
+
+// ChallengeCounts counts the challenges of a mode that started, and those that
+// ended, since a time.
+func ChallengeCounts(ctx context.Context, db DB, mode wallet.Mode, since time.Time) (Challenges, error) {
+	var c Challenges
+	err := db.QueryRow(ctx, `
+		select count(*) filter (where m.to_status = 'requires_action'),
+			(select count(*) from payments where returned_at >= $2 and mode = $1),
+			count(*) filter (where m.from_status = 'requires_action' and m.to_status = 'succeeded'),
+			count(*) filter (where m.from_status = 'requires_action' and m.to_status = 'failed'),
+			count(*) filter (where m.from_status = 'requires_action' and m.to_status = 'canceled')
+		from payment_moves m
+		join payments p on p.id = m.payment_id and p.mode = $1
+		where m.moved_at >= $2 and (m.from_status = 'requires_action' or m.to_status = 'requires_action')`, mode, since).
+		Scan(&c.Started, &c.Returned, &c.Completed, &c.Failed, &c.Abandoned)
+	if err != nil {
+		return c, fmt.Errorf("count challenges: %w", err)
+	}
+	return c, nil
 }
 
 // Charge is a payment with everything that the call to Stripe needs.

@@ -173,3 +173,20 @@ func RequestRefund(tb testing.TB, db DB, n postgres.NewRefund) wallet.Refund {
 	}))
 	return r
 }
+
+// Spend takes money out of the merchant's wallet, as voiding credits does.
+func Spend(tb testing.TB, db DB, m Merchant, amount int64) {
+	tb.Helper()
+
+	require.NoError(tb, pgx.BeginFunc(tb.Context(), db, func(tx pgx.Tx) error {
+		prepared, err := postgres.PrepareTopUp(tb.Context(), tx, postgres.TopUp{
+			OrganizationID: m.Organization.ID, Mode: m.Mode, WalletID: m.Wallet.ID, Now: Now,
+			Voided: wallet.CreditsFor(amount, m.Wallet.RateAmount, m.Wallet.Currency),
+		}, &wallet.ValidationError{})
+		if err != nil {
+			return err
+		}
+		_, err = postgres.MakeTopUp(tb.Context(), tx, prepared)
+		return err
+	}))
+}

@@ -19,6 +19,7 @@ type Prefix string
 const (
 	PrefixPayment       Prefix = "pay"
 	PrefixPaymentMethod Prefix = "pm"
+	PrefixRefund        Prefix = "re"
 	PrefixWallet        Prefix = "wal"
 )
 

@@ -59,6 +59,35 @@ var (
 
 var fundAmount = regexp.MustCompile(`^(0|[1-9][0-9]*)(\.[0-9]{1,2})?$`)
 
+// ErrAmountNotPositive reports an amount of nothing.
+var ErrAmountNotPositive = errors.New("amount must be above zero")
+
+// ParseAmount reads an amount above zero into minor units: digits without sign,
+// exponent, separators or leading zeros, and at most as many decimals as the
+// currency has. The error is one of ErrAmountForm, ErrAmountNotPositive and
+// ErrAmountTooLarge, which here is what no amount can be.
+func ParseAmount(s string, c Currency) (int64, error) {
+	const maxLen, maxDigits = 64, 15
+	whole, fraction, _ := strings.Cut(s, ".")
+	if len(s) > maxLen || !plainAmount.MatchString(s) || len(fraction) > c.Decimals() {
+		return 0, ErrAmountForm
+	}
+	digits := whole + fraction + strings.Repeat("0", c.Decimals()-len(fraction))
+	if len(digits) > maxDigits {
+		return 0, ErrAmountTooLarge
+	}
+	minor, err := strconv.ParseInt(digits, 10, 64)
+	if err != nil {
+		return 0, ErrAmountForm
+	}
+	if minor == 0 {
+		return 0, ErrAmountNotPositive
+	}
+	return minor, nil
+}
+
+var plainAmount = regexp.MustCompile(`^(0|[1-9][0-9]*)(\.[0-9]+)?$`)
+
 // ParseFundAmount reads the amount of a fund request into cents: digits without
 // sign, exponent, separators or leading zeros, and at most two decimals. So "25",
 // "25.0" and "25.00" are the same money. The error is one of ErrAmountForm,

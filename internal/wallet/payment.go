@@ -29,6 +29,9 @@ type Payment struct {
 	BalanceAfter *int64
 	RedirectURL  string
 	Failure      Failure
+	// Refunded and Disputed are what has been taken from the wallet again.
+	Refunded int64
+	Disputed int64
 
 	ActionDeadlineAt *time.Time
 	NextCheckAt      *time.Time
