@@ -20,6 +20,7 @@ import (
 
 	"github.com/fundrail/fundrail/internal/batch"
 	"github.com/fundrail/fundrail/internal/breakpoint"
+	"github.com/fundrail/fundrail/internal/delivery"
 	"github.com/fundrail/fundrail/internal/postgres"
 	"github.com/fundrail/fundrail/internal/stripeapi"
 	"github.com/fundrail/fundrail/internal/wallet"
@@ -40,12 +41,8 @@ type Stripe interface {
 	AmountRefunded(ctx context.Context, chargeID string) (int64, error)
 	Cancel(ctx context.Context, intentID string, reason stripeapi.CancelReason) wallet.Outcome
 	Charge(ctx context.Context, r stripeapi.ChargeRequest) wallet.Outcome
-	Confirm(ctx context.Context, r stripeapi.ConfirmRequest) wallet.Outcome
-	CreateCheckoutSession(ctx context.Context, r stripeapi.CheckoutRequest) (stripeapi.CheckoutSession, error)
 	CreateRefund(ctx context.Context, r stripeapi.RefundRequest) (wallet.RefundState, error)
-	ExpireCheckoutSession(ctx context.Context, id string) (stripeapi.CheckoutSession, error)
 	FindIntent(ctx context.Context, customerID string, paymentID wallet.ID, since time.Time) (wallet.Outcome, bool, error)
-	GetCheckoutSession(ctx context.Context, id string) (stripeapi.CheckoutSession, error)
 	GetDispute(ctx context.Context, id string) (wallet.DisputeState, error)
 	GetRefund(ctx context.Context, id string) (wallet.RefundState, error)
 	ListEvents(ctx context.Context, q stripeapi.EventQuery) iter.Seq2[stripeapi.Event, error]
@@ -76,6 +73,9 @@ type Options struct {
 	// KeyLife is how long the same request with the same key is certain to bring
 	// Stripe's first answer back, StripeKeyLife unless given.
 	KeyLife time.Duration
+	// Merchants is how merchants' endpoints are reached: the internet alone unless
+	// given.
+	Merchants Merchants
 	// PollEvery is how often callers who wait look for payments that another
 	// process settled, 100 ms unless given.
 	PollEvery time.Duration
@@ -84,18 +84,20 @@ type Options struct {
 // Engine moves payments along. Its methods are safe for concurrent use.
 type Engine struct {
 	Options
-	river    *river.Client[pgx.Tx]
-	calls    chan struct{} // holds one for each charge under way
-	accepts  *batch.Writer[postgres.NewPayment, bool]
-	intakes  *batch.Writer[Intake, postgres.StoredEvent]
-	settles  *batch.Writer[postgres.Settlement, postgres.Applied]
-	charging *charging
-	waiters  *waiters
-	wakes    *wakes
-	draining chan struct{}
-	drain    sync.Once
-	stop     context.CancelFunc
-	stopping context.Context //nolint:containedctx // the life of the engine, not of one call
+	// announced holds a token when this process has something to tell merchants.
+	announced chan struct{}
+	river     *river.Client[pgx.Tx]
+	calls     chan struct{} // holds one for each charge under way
+	accepts   *batch.Writer[postgres.NewPayment, bool]
+	intakes   *batch.Writer[Intake, postgres.StoredEvent]
+	settles   *batch.Writer[postgres.Settlement, postgres.Applied]
+	charging  *charging
+	waiters   *waiters
+	wakes     *wakes
+	draining  chan struct{}
+	drain     sync.Once
+	stop      context.CancelFunc
+	stopping  context.Context //nolint:containedctx // the life of the engine, not of one call
 }
 
 // NewEngine makes an Engine. Connect must be called before it is used, and Close
@@ -113,7 +115,10 @@ func NewEngine(ctx context.Context, o Options) *Engine {
 	if o.Workers == 0 {
 		o.Workers = 100
 	}
-	e := &Engine{Options: o, calls: make(chan struct{}, o.Workers), draining: make(chan struct{})}
+	if o.Merchants == nil {
+		o.Merchants = delivery.NewSender(delivery.Config{})
+	}
+	e := &Engine{Options: o, announced: make(chan struct{}, 1), calls: make(chan struct{}, o.Workers), draining: make(chan struct{})}
 	e.stopping, e.stop = context.WithCancel(context.WithoutCancel(ctx))
 	e.accepts = batch.NewWriter(ctx, e.writeAccepts, batch.Config[postgres.NewPayment]{Key: idempotencyKeyOf})
 	e.intakes = batch.NewWriter(ctx, e.writeIntakes, batch.Config[Intake]{Key: func(i Intake) string { return i.Event.ID }})
@@ -164,12 +169,7 @@ func (e *Engine) Accept(ctx context.Context, p postgres.NewPayment) (bool, error
 // complete adds what the engine alone knows to a payment that is to be stored.
 func (e *Engine) complete(p *postgres.NewPayment) {
 	p.FirstCheckAt = p.CreatedAt.Add(e.scaled(postgres.FirstCheckAfter))
-	p.ReturnURL = e.returnURL(p.Mode, p.ID)
-}
-
-// returnURL is where the cardholder's browser lands after a challenge or a page.
-func (e *Engine) returnURL(mode wallet.Mode, id wallet.ID) string {
-	return e.PublicURL + "/v1/payments/" + wallet.Spell(wallet.PrefixPayment, mode, id) + "/return"
+	p.ReturnURL = e.PublicURL + "/v1/payments/" + wallet.Spell(wallet.PrefixPayment, p.Mode, p.ID) + "/return"
 }
 
 func (e *Engine) writeAccepts(ctx context.Context, list []postgres.NewPayment) ([]bool, error) {
@@ -229,6 +229,9 @@ func (e *Engine) writeSettlements(ctx context.Context, list []postgres.Settlemen
 	for i, a := range applied {
 		if a.Moved {
 			e.logMove(ctx, list[i], a.Payment)
+		}
+		if a.Announced {
+			e.announce()
 		}
 		if a.Payment.Status.Answered() {
 			e.waiters.tell(a.Payment)

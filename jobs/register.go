@@ -15,6 +15,7 @@ func (e *Engine) Workers() *river.Workers {
 	river.AddWorker(workers, &CheckPaymentWorker{Engine: e})
 	river.AddWorker(workers, &CreateRefundWorker{Engine: e})
 	river.AddWorker(workers, &DeleteIdempotencyKeysWorker{Engine: e})
+	river.AddWorker(workers, &DeliverWorker{Engine: e})
 	river.AddWorker(workers, &EnqueueChecksWorker{Engine: e})
 	river.AddWorker(workers, &ExpireWalletsWorker{Engine: e})
 	river.AddWorker(workers, &HandleEventWorker{Engine: e})

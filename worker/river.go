@@ -56,6 +56,7 @@ func newRiver(pool *pgxpool.Pool, engine *jobs.Engine, o Options, id string) (*r
 		cfg.Queues = map[string]river.QueueConfig{
 			jobs.QueueCharge:   {MaxWorkers: o.Settings.Workers},
 			jobs.QueueCheck:    {MaxWorkers: 20},
+			jobs.QueueDeliver:  {MaxWorkers: 100},
 			jobs.QueuePeriodic: {MaxWorkers: 4},
 			jobs.QueueSettle:   {MaxWorkers: 100},
 		}

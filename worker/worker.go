@@ -19,6 +19,7 @@ import (
 
 	"github.com/fundrail/fundrail/internal/breakpoint"
 	"github.com/fundrail/fundrail/internal/config"
+	"github.com/fundrail/fundrail/internal/delivery"
 	"github.com/fundrail/fundrail/internal/postgres"
 	"github.com/fundrail/fundrail/internal/stripeapi"
 	"github.com/fundrail/fundrail/internal/wallet"
@@ -182,6 +183,7 @@ func newService(ctx context.Context, o Options, pool *pgxpool.Pool) (*service, e
 		FetchCooldown:  fetchCooldown,
 		KeyLife:        o.Settings.TestKeyLife,
 		Log:            o.Log,
+		Merchants:      delivery.NewSender(delivery.Config{AllowPrivate: o.Settings.WebhookAllowPrivate}),
 		Now:            o.Now,
 		Pool:           pool,
 		PublicURL:      publicURL,
@@ -238,6 +240,7 @@ func (s *service) run(ctx context.Context) error {
 	if !s.WithoutWorkers {
 		looking, stop := context.WithCancel(context.WithoutCancel(ctx))
 		var looks sync.WaitGroup
+		looks.Go(func() { s.engine.DispatchDeliveries(looking) })
 		looks.Go(func() { s.engine.LookForDueEvents(looking) })
 		defer looks.Wait()
 		defer stop()

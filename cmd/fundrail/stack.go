@@ -14,6 +14,7 @@ import (
 
 	"github.com/fundrail/fundrail/internal/config"
 	"github.com/fundrail/fundrail/internal/devpg"
+	"github.com/fundrail/fundrail/internal/postgres"
 	"github.com/fundrail/fundrail/internal/stripeapi"
 	"github.com/fundrail/fundrail/internal/stripesim"
 	"github.com/fundrail/fundrail/internal/wallet"
@@ -185,6 +186,10 @@ func (s *stack) startService(ctx context.Context, o stackOptions, listener net.L
 			StripeAPIURL:             s.sim.url,
 			StripeTestSecretKey:      stripeTestKey,
 			StripeTestWebhookSecrets: []config.Secret{config.Secret(s.seed.WebhookSecret)},
+		},
+		Webhooks: config.Webhooks{
+			WebhookAllowPrivate:  true, // everything is on this machine
+			WebhookEndpointLimit: postgres.DefaultEndpointLimit,
 		},
 	}
 	serving, cancel := context.WithCancel(context.WithoutCancel(ctx))

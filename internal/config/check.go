@@ -23,6 +23,7 @@ func (s Settings) Check() error {
 		s.Limits.Check(),
 		s.Log.Check(),
 		s.Profiling.Check(),
+		s.Webhooks.Check(),
 		s.checkTest(),
 	)
 }
@@ -92,6 +93,9 @@ func (l Limits) Check() error {
 		checkCount("RATE_LIMIT_PER_MINUTE", l.RateLimitPerMinute),
 	)
 }
+
+// Check reports a limit that is not above zero.
+func (w Webhooks) Check() error { return checkCount("WEBHOOK_ENDPOINT_LIMIT", w.WebhookEndpointLimit) }
 
 // Check reports a level or format that there is none of.
 func (l Log) Check() error {

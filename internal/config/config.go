@@ -38,6 +38,7 @@ type Settings struct {
 	Limits
 	Log
 	Profiling
+	Webhooks
 	Test
 }
 
@@ -75,6 +76,15 @@ type Limits struct {
 	Workers int `name:"workers" env:"WORKERS" group:"Settings" default:"100" help:"Charges that one process has under way at once."`
 	// RateLimitPerMinute is per API key.
 	RateLimitPerMinute int `name:"rate-limit-per-minute" env:"RATE_LIMIT_PER_MINUTE" group:"Settings" default:"1000" help:"Requests per minute and API key."`
+}
+
+// Webhooks are how merchants' endpoints are reached.
+type Webhooks struct {
+	// WebhookAllowPrivate is for development: whoever may register an endpoint can
+	// then have this service call its own network.
+	WebhookAllowPrivate bool `name:"webhook-allow-private" env:"WEBHOOK_ALLOW_PRIVATE" group:"Settings" help:"Deliver to merchants' endpoints in private networks too."`
+	// WebhookEndpointLimit is per organization and mode.
+	WebhookEndpointLimit int `name:"webhook-endpoint-limit" env:"WEBHOOK_ENDPOINT_LIMIT" group:"Settings" default:"10" help:"Webhook endpoints that an organization may have in a mode."`
 }
 
 // Log is how much is logged and in which form.

@@ -46,7 +46,8 @@ func TestLoad(t *testing.T) {
 			Limits: config.Limits{
 				ActionDeadline: 24 * time.Hour, FundWait: 20 * time.Second, RateLimitPerMinute: 1000, Workers: 100,
 			},
-			Log: config.Log{LogFormat: "json", LogLevel: "info"},
+			Log:      config.Log{LogFormat: "json", LogLevel: "info"},
+			Webhooks: config.Webhooks{WebhookEndpointLimit: 10},
 		}, s)
 	})
 

@@ -16,6 +16,7 @@ import (
 	"github.com/riverqueue/river/riverdriver/riverpgxv5"
 	"github.com/stretchr/testify/require"
 
+	"github.com/fundrail/fundrail/internal/delivery"
 	"github.com/fundrail/fundrail/internal/testdb"
 	"github.com/fundrail/fundrail/internal/wallet"
 	"github.com/fundrail/fundrail/jobs"
@@ -58,6 +59,7 @@ func New(tb testing.TB, o Options) *Bundle {
 		ActionDeadline: 24 * time.Hour,
 		FetchCooldown:  cooldown,
 		Log:            o.Log,
+		Merchants:      delivery.NewSender(delivery.Config{AllowPrivate: true}),
 		Now:            o.Now,
 		PollEvery:      20 * time.Millisecond,
 		Pool:           o.Pool,
@@ -68,7 +70,7 @@ func New(tb testing.TB, o Options) *Bundle {
 	if o.Work {
 		cfg.FetchCooldown, cfg.FetchPollInterval = cooldown, 50*time.Millisecond
 		cfg.Queues = map[string]river.QueueConfig{
-			jobs.QueueCharge: {MaxWorkers: 20}, jobs.QueueCheck: {MaxWorkers: 5},
+			jobs.QueueCharge: {MaxWorkers: 20}, jobs.QueueCheck: {MaxWorkers: 5}, jobs.QueueDeliver: {MaxWorkers: 20},
 			jobs.QueuePeriodic: {MaxWorkers: 2}, jobs.QueueSettle: {MaxWorkers: 20},
 		}
 		cfg.TestOnly = true
@@ -81,6 +83,7 @@ func New(tb testing.TB, o Options) *Bundle {
 		require.NoError(tb, client.Start(ctx))
 		looking, stop := context.WithCancel(ctx)
 		var looks sync.WaitGroup
+		looks.Go(func() { engine.DispatchDeliveries(looking) })
 		looks.Go(func() { engine.LookForDueEvents(looking) })
 		tb.Cleanup(func() {
 			stop()

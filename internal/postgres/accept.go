@@ -180,11 +180,18 @@ func AcceptPayments(ctx context.Context, tx pgx.Tx, list []NewPayment) ([]bool, 
 		}
 		position[p.ID] = i
 	}
-	rows, _ := tx.Query(ctx, acceptPayments,
+	var b pgx.Batch
+	b.Queue(acceptPayments,
 		ids, transactions, organizations, wallets, methods, modes, currencies,
 		credits, amounts, offSession, operations, keys, fingerprints, waitUntil, createdAt, firstChecks,
 		returnURLs, resultIDs, purchases)
+	b.Queue(announceTransactions, transactions, string(wallet.EventTransactionCreated), list[0].CreatedAt)
+	results := tx.SendBatch(ctx, &b)
+	rows, _ := results.Query()
 	stored, err := pgx.CollectRows(rows, pgx.RowTo[wallet.ID])
+	if closeErr := results.Close(); err == nil {
+		err = closeErr
+	}
 	if err != nil {
 		return nil, fmt.Errorf("accept %d payments: %w", n, err)
 	}

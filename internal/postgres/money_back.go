@@ -83,7 +83,33 @@ func ApplyMoneyBack(ctx context.Context, tx pgx.Tx, m MoneyBack) ([]Booking, err
 		b.takeDispute(s)
 	}
 	b.version++
-	return b.book(ctx, tx)
+	bookings, err := b.book(ctx, tx)
+	if err != nil || len(bookings) == 0 {
+		return bookings, err
+	}
+	return bookings, b.announce(ctx, tx, bookings)
+}
+
+// moneyBackEvents are what merchants are told of bookings, by their kind.
+var moneyBackEvents = map[string]wallet.EventType{
+	"dispute":          wallet.EventPaymentDisputed,
+	"dispute_reversal": wallet.EventPaymentDisputeReversed,
+	"refund":           wallet.EventPaymentRefunded,
+	"refund_reversal":  wallet.EventPaymentRefundReversed,
+}
+
+// announce tells merchants of the bookings.
+func (b *moneyBack) announce(ctx context.Context, tx pgx.Tx, bookings []Booking) error {
+	for _, k := range bookings {
+		_, err := tx.Exec(ctx, announceMoneyBack, []wallet.ID{b.payment.ID}, string(moneyBackEvents[k.Kind]), b.now, k.Amount)
+		if err != nil {
+			return fmt.Errorf("announce %s of payment %s: %w", k.Kind, b.payment.ID, err)
+		}
+	}
+	if err := announceNow(ctx, tx, announceTransactions, wallet.EventTransactionCreated, b.now, b.lines...); err != nil {
+		return err
+	}
+	return announceNow(ctx, tx, announceWallets, wallet.EventWalletBalanceUpdated, b.now, b.payment.WalletID)
 }
 
 // moneyBack is a payment with everything that has gone back of it, its rows
@@ -102,6 +128,7 @@ type moneyBack struct {
 	creditsBalance, consumed decimal.Decimal
 
 	returns []*moneyReturn
+	lines   []wallet.ID // the wallet transactions of what was booked
 	now     time.Time
 }
 

@@ -92,6 +92,7 @@ type statementLine struct {
 }
 
 func (b *moneyBack) insertLine(ctx context.Context, tx pgx.Tx, r *moneyReturn, l statementLine) error {
+	b.lines = append(b.lines, l.id)
 	p := b.payment
 	var refundID, disputeID *wallet.ID
 	if r.refund != nil {

@@ -54,7 +54,14 @@ func (p *PreparedTopUp) moveCredits(ctx context.Context, tx pgx.Tx) error {
 	if err != nil {
 		return fmt.Errorf("move credits of wallet %s: %w", w.ID, err)
 	}
-	return nil
+	moved := p.TransactionIDs()
+	if p.Purchase != nil {
+		moved = moved[1:] // announced when it was accepted
+	}
+	if err := announceNow(ctx, tx, announceTransactions, wallet.EventTransactionCreated, p.Now, moved...); err != nil {
+		return err
+	}
+	return announceNow(ctx, tx, announceWallets, wallet.EventWalletBalanceUpdated, p.Now, w.ID)
 }
 
 // makeVoid takes credits out of the wallet and says how many.

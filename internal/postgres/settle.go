@@ -38,6 +38,9 @@ type Applied struct {
 	Payment wallet.Payment
 	// Moved tells whether this outcome moved it.
 	Moved bool
+	// Announced tells whether something is to be delivered to a merchant, about this
+	// payment or another one of the same call.
+	Announced bool
 }
 
 // lockPayments and lockWallets take the rows of a group in the order of their
@@ -206,8 +209,8 @@ const applyOutcomes = `
 
 // ApplyOutcomes is the one way in which an outcome becomes state. In one
 // transaction it moves each payment, its wallet transaction, the credit invoice if
-// there is one, and its wallet's two balances, and writes the ledger transfer, the move and any discrepancy, all
-// guarded by the payment's state: the second caller changes nothing. It credits at
+// there is one, and its wallet's two balances, and writes the ledger transfer, the move, any discrepancy and
+// what merchants are told of it, all guarded by the payment's state: the second caller changes nothing. It credits at
 // most what Stripe received, and nothing in another currency.
 //
 // The results stand in the order of the input; a payment that does not exist
@@ -249,6 +252,7 @@ func ApplyOutcomes(ctx context.Context, db DB, list []Settlement) ([]Applied, er
 	}
 	b.Queue(applyOutcomes, ids, statuses, intents, charges, received, currencies, redirects,
 		failureCodes, declineCodes, failureMessage, causeKinds, causeIDs, deadlines, nows, from, to, spares, sessions, closings)
+	b.Queue(announceMoves, ids, statuses, causeKinds, causeIDs, nows)
 	b.Queue(`select `+paymentColumns+` from payments p where p.id = any ($1)`, ids)
 	results := db.SendBatch(ctx, &b)
 	applied, err := readApplied(results, ids)
@@ -283,6 +287,10 @@ func readApplied(results pgx.BatchResults, ids []wallet.ID) ([]Applied, error) {
 	if err != nil {
 		return nil, err
 	}
+	var deliveries int
+	if err := results.QueryRow().Scan(&deliveries); err != nil {
+		return nil, err
+	}
 	rows, _ = results.Query()
 	payments, err := pgx.CollectRows(rows, scanPayment)
 	if err != nil {
@@ -294,7 +302,7 @@ func readApplied(results pgx.BatchResults, ids []wallet.ID) ([]Applied, error) {
 	}
 	applied := make([]Applied, len(ids))
 	for _, p := range payments {
-		applied[position[p.ID]].Payment = p
+		applied[position[p.ID]] = Applied{Payment: p, Announced: deliveries > 0}
 	}
 	for _, id := range moved {
 		applied[position[id]].Moved = true

@@ -79,6 +79,9 @@ func CreateWallet(ctx context.Context, tx pgx.Tx, n NewWallet, v *wallet.Validat
 	if err := InsertWallet(ctx, tx, w); err != nil {
 		return w, err
 	}
+	if err := announceNow(ctx, tx, announceWallets, wallet.EventWalletCreated, w.CreatedAt, w.ID); err != nil {
+		return w, err
+	}
 	return GetWallet(ctx, tx, w.ID)
 }
 
@@ -93,8 +96,8 @@ func lockCustomer(ctx context.Context, tx pgx.Tx, organizationID wallet.ID, mode
 	if err != nil {
 		return customer, 0, err
 	}
-	if _, err := tx.Exec(ctx, expireWallets+` and customer_id = $2`, now, customer.ID); err != nil {
-		return customer, 0, fmt.Errorf("expire wallets of customer %s: %w", externalID, err)
+	if _, err := expireWallets(ctx, tx, now, `customer_id = $2`, customer.ID); err != nil {
+		return customer, 0, fmt.Errorf("customer %s: %w", externalID, err)
 	}
 	var active int
 	err = tx.QueryRow(ctx, `select count(*) from wallets where customer_id = $1 and status = 'active'`, customer.ID).Scan(&active)
@@ -202,7 +205,7 @@ func UpdateWallet(ctx context.Context, tx pgx.Tx, ref WalletRef, change WalletCh
 	if err != nil {
 		return before, walletError(err, "update wallet "+w.ID.String())
 	}
-	return w, nil
+	return w, announceNow(ctx, tx, announceWallets, wallet.EventWalletUpdated, now, w.ID)
 }
 
 func sameTime(a, b *time.Time) bool {
@@ -228,29 +231,44 @@ func TerminateWallet(ctx context.Context, tx pgx.Tx, ref WalletRef, now time.Tim
 		return w, false, fmt.Errorf("terminate wallet %s: %w", w.ID, err)
 	}
 	w.Status, w.TerminatedAt = wallet.WalletTerminated, &ended
-	return w, tag.RowsAffected() == 1, nil
+	if tag.RowsAffected() == 0 {
+		return w, false, nil
+	}
+	return w, true, announceNow(ctx, tx, announceWallets, wallet.EventWalletTerminated, now, w.ID)
 }
 
-const expireWallets = `
-	update wallets set status = 'terminated', terminated_at = expiration_at, updated_at = $1
-	where status = 'active' and expiration_at <= $1`
+// expireWallets ends the wallets that a condition names.
+func expireWallets(ctx context.Context, tx pgx.Tx, now time.Time, condition string, arg any) ([]wallet.ID, error) {
+	rows, _ := tx.Query(ctx, `
+		update wallets set status = 'terminated', terminated_at = expiration_at, updated_at = $1
+		where status = 'active' and expiration_at <= $1 and `+condition+`
+		returning id`, now, arg)
+	ids, err := pgx.CollectRows(rows, pgx.RowTo[wallet.ID])
+	if err != nil {
+		return nil, fmt.Errorf("expire wallets: %w", err)
+	}
+	if len(ids) == 0 {
+		return ids, nil
+	}
+	return ids, announceNow(ctx, tx, announceWallets, wallet.EventWalletTerminated, now, ids...)
+}
 
 // ExpireWallets writes down up to limit wallets whose expiration has passed, and
 // returns them. Everybody treats them as ended before that.
-func ExpireWallets(ctx context.Context, db DB, now time.Time, limit int) ([]wallet.ID, error) {
-	rows, _ := db.Query(ctx, expireWallets+` and id in (
+func ExpireWallets(ctx context.Context, db Beginner, now time.Time, limit int) ([]wallet.ID, error) {
+	var ids []wallet.ID
+	err := pgx.BeginTxFunc(ctx, db, pgx.TxOptions{}, func(tx pgx.Tx) error {
+		var err error
+		ids, err = expireWallets(ctx, tx, now, `id in (
 			select id from wallets
 			where status = 'active' and expiration_at <= $1
 			order by id
 			limit $2
 			for no key update skip locked
-		)
-		returning id`, now, limit)
-	ids, err := pgx.CollectRows(rows, pgx.RowTo[wallet.ID])
-	if err != nil {
-		return nil, fmt.Errorf("expire wallets: %w", err)
-	}
-	return ids, nil
+		)`, limit)
+		return err
+	})
+	return ids, err
 }
 
 // ChangeWalletMetadata replaces a wallet's metadata by what change makes of it.
@@ -276,5 +294,5 @@ func ChangeWalletMetadata(ctx context.Context, tx pgx.Tx, ref WalletRef, now tim
 	if _, err := tx.Exec(ctx, `update wallets set metadata = $2, updated_at = $3 where id = $1`, w.ID, stored, now); err != nil {
 		return nil, fmt.Errorf("metadata of wallet %s: %w", w.ID, err)
 	}
-	return metadata, nil
+	return metadata, announceNow(ctx, tx, announceWallets, wallet.EventWalletUpdated, now, w.ID)
 }

@@ -25,6 +25,7 @@ const (
 	CodeRefundTooLarge            Code = "refund_exceeds_payment"
 	CodeWalletNotFound            Code = "wallet_not_found"
 	CodeWalletTransactionNotFound Code = "wallet_transaction_not_found"
+	CodeWebhookNotFound           Code = "webhook_not_found"
 )
 
 // Error is a failure the caller can act on. Its message is written for the

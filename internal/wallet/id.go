@@ -17,10 +17,14 @@ type Prefix string
 
 // The prefixes of the Lava dialect.
 const (
+	PrefixCustomer      Prefix = "con"
+	PrefixDelivery      Prefix = "del"
+	PrefixEvent         Prefix = "evt"
 	PrefixPayment       Prefix = "pay"
 	PrefixPaymentMethod Prefix = "pm"
 	PrefixRefund        Prefix = "re"
 	PrefixWallet        Prefix = "wal"
+	PrefixWebhook       Prefix = "wh"
 )
 
 // ErrMalformedID reports a string that Spell cannot have made.

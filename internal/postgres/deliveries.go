@@ -1,0 +1,324 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/fundrail/fundrail/internal/wallet"
+)
+
+// Lane is the pending deliveries of one object to one endpoint, in the hands of
+// whoever holds the claim.
+type Lane struct {
+	EndpointID wallet.ID `json:"endpoint_id"`
+	ObjectID   wallet.ID `json:"object_id"`
+	Claim      wallet.ID `json:"claim"`
+}
+
+// ClaimLanes takes lanes that are due: as many per endpoint as may be under way to
+// it at once, and of an endpoint that is held a single one. A claim that is not
+// renewed is over after lease. The transaction must also insert the jobs.
+func ClaimLanes(ctx context.Context, tx pgx.Tx, now time.Time, lease time.Duration, perEndpoint int) ([]Lane, error) {
+	rows, _ := tx.Query(ctx, `
+		with ready as (
+			select e.id,
+				case when e.failures >= $4 then 1 else $3 end - (
+					select count(*) from delivery_lanes l
+					where l.endpoint_id = e.id and l.claim is not null and l.due_at > $1) as room
+			from webhook_endpoints e
+			where e.deleted_at is null and e.status = 'enabled' and (e.held_until is null or e.held_until <= $1)
+				and exists (select from delivery_lanes l where l.endpoint_id = e.id and l.due_at <= $1)
+		), due as (
+			select l.endpoint_id, l.object_id
+			from ready r
+			cross join lateral (
+				select l.endpoint_id, l.object_id from delivery_lanes l
+				where l.endpoint_id = r.id and l.due_at <= $1
+				order by l.due_at
+				limit greatest(r.room, 0)
+				for no key update skip locked
+			) l
+		)
+		update delivery_lanes l
+		set due_at = $1 + $2::bigint * interval '1 millisecond', claim = gen_random_uuid()
+		from due
+		where l.endpoint_id = due.endpoint_id and l.object_id = due.object_id
+		returning l.endpoint_id, l.object_id, l.claim`,
+		now, lease.Milliseconds(), perEndpoint, wallet.HoldAfter)
+	lanes, err := pgx.CollectRows(rows, pgx.RowToStructByPos[Lane])
+	if err != nil {
+		return nil, fmt.Errorf("claim deliveries: %w", err)
+	}
+	return lanes, nil
+}
+
+// Delivery is an event on its way to an endpoint.
+type Delivery struct {
+	ID       wallet.ID
+	Attempts int
+	Endpoint wallet.Endpoint
+	// EndpointFailures is how many attempts in a row have failed at the endpoint.
+	EndpointFailures int
+	// Secrets are what the endpoint's deliveries are signed with, the current one
+	// first.
+	Secrets []string
+	Event   wallet.MerchantEvent
+}
+
+// NextDelivery is the first pending delivery of a lane, nil when there is none, the
+// endpoint hears nothing any more, or the claim is somebody else's.
+func NextDelivery(ctx context.Context, db DB, l Lane, now time.Time) (*Delivery, error) {
+	var (
+		d                 Delivery
+		ev                = &d.Event
+		secret            string
+		previous          *string
+		previousExpiresAt *time.Time
+		amount            *int64
+	)
+	err := db.QueryRow(ctx, `
+		select d.id, d.attempts, v.id, v.organization_id, v.mode, v.type, v.object_id, v.sequence, v.created_at,
+			coalesce(v.traceparent, ''), (v.snapshot->>'amount')::bigint, e.secret, e.previous_secret, e.previous_secret_expires_at, e.failures, `+endpointColumns+`
+		from delivery_lanes l
+		join webhook_endpoints e on e.id = l.endpoint_id and e.deleted_at is null and e.status = 'enabled'
+		join deliveries d on d.endpoint_id = l.endpoint_id and d.object_id = l.object_id and d.status = 'pending'
+		join merchant_events v on v.id = d.event_id
+		where l.endpoint_id = $1 and l.object_id = $2 and l.claim = $3
+		order by d.sequence
+		limit 1`, l.EndpointID, l.ObjectID, l.Claim).
+		Scan(append([]any{
+			&d.ID, &d.Attempts, &ev.ID, &ev.OrganizationID, &ev.Mode, &ev.Type, &ev.ObjectID, &ev.Sequence, &ev.CreatedAt,
+			&ev.Traceparent, &amount, &secret, &previous, &previousExpiresAt, &d.EndpointFailures,
+		}, endpointFields(&d.Endpoint)...)...)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("find delivery to endpoint %s: %w", l.EndpointID, err)
+	}
+	if amount != nil {
+		ev.MoneyBack = *amount
+	}
+	d.Secrets = []string{secret}
+	if previous != nil && now.Before(*previousExpiresAt) {
+		d.Secrets = append(d.Secrets, *previous)
+	}
+	return &d, readSnapshot(ctx, db, ev)
+}
+
+// readSnapshot reads what the event is about. The rows of the snapshot are laid
+// over those of today, so that one which was written before a column was added has
+// the column.
+func readSnapshot(ctx context.Context, db DB, e *wallet.MerchantEvent) error {
+	var b pgx.Batch
+	b.Queue(`
+		select `+paymentColumns+`
+		from merchant_events e
+		join payments today on today.id = (e.snapshot->'payment'->>'id')::uuid
+		cross join jsonb_populate_record(today, e.snapshot->'payment') p
+		where e.id = $1`, e.ID)
+	b.Queue(`
+		select `+transactionColumns+`
+		from merchant_events e
+		join wallet_transactions today on today.id = (e.snapshot->'transaction'->>'id')::uuid
+		cross join jsonb_populate_record(today, e.snapshot->'transaction') t
+		join wallets w_today on w_today.id = t.wallet_id
+		cross join jsonb_populate_record(w_today, e.snapshot->'wallet') w
+		left join payments p on false
+		where e.id = $1`, e.ID)
+	b.Queue(`
+		select `+walletColumns+`
+		from merchant_events e
+		join wallets today on today.id = (e.snapshot->'wallet'->>'id')::uuid
+		cross join jsonb_populate_record(today, e.snapshot->'wallet') w
+		join customers c on c.id = w.customer_id
+		where e.id = $1`, e.ID)
+	b.Queue(`
+		select c.id, c.external_id, coalesce(c.email, ''), coalesce(c.firstname, ''), coalesce(c.lastname, c.name, ''),
+			coalesce(c.stripe_customer_id, ''), c.created_at
+		from merchant_events e
+		join customers c on c.id = (e.snapshot->'wallet'->>'customer_id')::uuid
+		where e.id = $1`, e.ID)
+	results := db.SendBatch(ctx, &b)
+	err := readParts(results, e)
+	if closeErr := results.Close(); err == nil {
+		err = closeErr
+	}
+	if err != nil {
+		return fmt.Errorf("read event %s: %w", e.ID, err)
+	}
+	return nil
+}
+
+func readParts(results pgx.BatchResults, e *wallet.MerchantEvent) error {
+	var err error
+	if e.Payment, err = readPart(results, scanPayment); err != nil {
+		return err
+	}
+	if e.Transaction, err = readPart(results, scanTransaction); err != nil {
+		return err
+	}
+	if e.Wallet, err = readPart(results, scanWallet); err != nil {
+		return err
+	}
+	customer, err := readPart(results, pgx.RowToStructByPos[wallet.EventCustomer])
+	if customer != nil {
+		e.Customer = *customer
+	}
+	return err
+}
+
+// readPart reads the one row of a result, nil when there is none.
+func readPart[T any](results pgx.BatchResults, scan pgx.RowToFunc[T]) (*T, error) {
+	rows, _ := results.Query()
+	v, err := pgx.CollectExactlyOneRow(rows, scan)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return nil, nil
+	}
+	return &v, err
+}
+
+// DeliveryAttempt is what came of one attempt to deliver.
+type DeliveryAttempt struct {
+	DeliveryID     wallet.ID
+	AttemptedAt    time.Time
+	Duration       time.Duration
+	ResponseStatus int    // 0 without an answer
+	Error          string // empty when it succeeded
+	// RetryAfter is when a failed one is tried again; 0 gives it up.
+	RetryAfter time.Duration
+	// HoldFor is how long the endpoint is left alone if it has now failed
+	// wallet.HoldAfter times in a row or more.
+	HoldFor time.Duration
+}
+
+// AttemptResult is where things stand after an attempt.
+type AttemptResult struct {
+	// Next tells that the lane has a delivery that may be tried at once, and that
+	// the caller still holds the claim.
+	Next bool
+	// Failures is how many attempts in a row have failed at the endpoint.
+	Failures int
+}
+
+// RecordAttempt stores what came of an attempt, finishes the delivery if it
+// succeeded or is given up, and renews, puts off or ends the lane.
+func RecordAttempt(ctx context.Context, db DB, l Lane, a DeliveryAttempt, lease time.Duration) (AttemptResult, error) {
+	finished := a.AttemptedAt.Add(a.Duration)
+	status := wallet.DeliveryFailed
+	switch {
+	case a.Error == "":
+		status = wallet.DeliverySucceeded
+	case a.RetryAfter > 0:
+		status = wallet.DeliveryPending
+	}
+	// The lane's row comes first: whoever adds a delivery to the lane waits for it,
+	// and what they have added is seen by the last statement.
+	var b pgx.Batch
+	b.Queue(`select from delivery_lanes where endpoint_id = $1 and object_id = $2 for update`, l.EndpointID, l.ObjectID)
+	b.Queue(recordAttempt, a.DeliveryID, l.EndpointID, a.AttemptedAt, a.Duration.Milliseconds(), nullZero(a.ResponseStatus),
+		orNull(a.Error), string(status), finished, wallet.HoldAfter, finished.Add(a.HoldFor))
+	b.Queue(moveLane, l.EndpointID, l.ObjectID, l.Claim, status == wallet.DeliveryPending,
+		finished.Add(a.RetryAfter), finished.Add(lease))
+	results := db.SendBatch(ctx, &b)
+	r, err := readAttempt(results)
+	if closeErr := results.Close(); err == nil {
+		err = closeErr
+	}
+	if err != nil {
+		return r, fmt.Errorf("record attempt of delivery %s: %w", a.DeliveryID, err)
+	}
+	return r, nil
+}
+
+const (
+	// recordAttempt touches the endpoint only where there is something to note. An
+	// endpoint is locked behind a lane here and nowhere the other way round.
+	recordAttempt = `
+	with attempt as (
+		insert into delivery_attempts (delivery_id, attempted_at, duration_ms, response_status, error)
+		values ($1, $3, $4, $5, $6)
+	), delivery as (
+		update deliveries
+		set attempts = least(attempts + 1, 1000), status = $7, finished_at = case when $7 <> 'pending' then $8::timestamptz end
+		where id = $1 and status = 'pending'
+	), better as (
+		update webhook_endpoints
+		set failures = 0, failing_since = null, held_until = null, last_error = null
+		where id = $2 and $6::text is null and failures > 0
+		returning failures
+	), worse as (
+		update webhook_endpoints
+		set failures = failures + 1, failing_since = coalesce(failing_since, $3), last_error = $6,
+			held_until = case when failures + 1 >= $9::integer then $10::timestamptz end
+		where id = $2 and $6::text is not null
+		returning failures
+	)
+	select coalesce((select failures from worse), 0)`
+
+	// moveLane ends a lane without pending deliveries, puts off one whose first is to
+	// be repeated, and keeps the claim on one that goes on.
+	moveLane = `
+	with left_over as (
+		select exists (
+			select from deliveries d where d.endpoint_id = $1 and d.object_id = $2 and d.status = 'pending') as any
+	), ended as (
+		delete from delivery_lanes l using left_over
+		where l.endpoint_id = $1 and l.object_id = $2 and not left_over.any
+	), kept as (
+		update delivery_lanes l
+		set due_at = case when $4 then $5::timestamptz else $6::timestamptz end, claim = case when not $4 then l.claim end
+		from left_over
+		where l.endpoint_id = $1 and l.object_id = $2 and l.claim = $3 and left_over.any
+		returning 1
+	)
+	select not $4 and exists (select from kept)`
+)
+
+func readAttempt(results pgx.BatchResults) (AttemptResult, error) {
+	var r AttemptResult
+	if _, err := results.Exec(); err != nil {
+		return r, err
+	}
+	if err := results.QueryRow().Scan(&r.Failures); err != nil {
+		return r, err
+	}
+	return r, results.QueryRow().Scan(&r.Next)
+}
+
+// ReleaseLane gives a claimed lane back, to be taken at due.
+func ReleaseLane(ctx context.Context, db DB, l Lane, due time.Time) error {
+	_, err := db.Exec(ctx, `
+		update delivery_lanes set due_at = $4, claim = null
+		where endpoint_id = $1 and object_id = $2 and claim = $3`, l.EndpointID, l.ObjectID, l.Claim, due)
+	if err != nil {
+		return fmt.Errorf("release deliveries to endpoint %s: %w", l.EndpointID, err)
+	}
+	return nil
+}
+
+func nullZero(n int) *int {
+	if n == 0 {
+		return nil
+	}
+	return &n
+}
+
+// EndLane ends a claimed lane in which nothing is pending any more.
+func EndLane(ctx context.Context, db DB, l Lane) error {
+	var b pgx.Batch
+	b.Queue(`select from delivery_lanes where endpoint_id = $1 and object_id = $2 for update`, l.EndpointID, l.ObjectID)
+	b.Queue(`
+		delete from delivery_lanes
+		where endpoint_id = $1 and object_id = $2 and claim = $3 and not exists (
+			select from deliveries where endpoint_id = $1 and object_id = $2 and status = 'pending')`,
+		l.EndpointID, l.ObjectID, l.Claim)
+	if err := db.SendBatch(ctx, &b).Close(); err != nil {
+		return fmt.Errorf("end deliveries to endpoint %s: %w", l.EndpointID, err)
+	}
+	return nil
+}
