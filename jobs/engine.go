@@ -45,7 +45,10 @@ type Stripe interface {
 	FindIntent(ctx context.Context, customerID string, paymentID wallet.ID, since time.Time) (wallet.Outcome, bool, error)
 	GetDispute(ctx context.Context, id string) (wallet.DisputeState, error)
 	GetRefund(ctx context.Context, id string) (wallet.RefundState, error)
+	ListDisputes(ctx context.Context, w stripeapi.Window) iter.Seq2[wallet.DisputeState, error]
 	ListEvents(ctx context.Context, q stripeapi.EventQuery) iter.Seq2[stripeapi.Event, error]
+	ListIntents(ctx context.Context, w stripeapi.Window) iter.Seq2[stripeapi.Intent, error]
+	ListRefunds(ctx context.Context, w stripeapi.Window) iter.Seq2[wallet.RefundState, error]
 	RefundsOf(ctx context.Context, intentID string) ([]wallet.RefundState, error)
 	Retrieve(ctx context.Context, intentID string) wallet.Outcome
 }

@@ -20,6 +20,7 @@ func (e *Engine) Workers() *river.Workers {
 	river.AddWorker(workers, &ExpireWalletsWorker{Engine: e})
 	river.AddWorker(workers, &HandleEventWorker{Engine: e})
 	river.AddWorker(workers, &NumberInvoicesWorker{Engine: e})
+	river.AddWorker(workers, &ReconcileWorker{Engine: e})
 	river.AddWorker(workers, &SweepEventsWorker{Engine: e})
 	return workers
 }
@@ -33,7 +34,9 @@ func (e *Engine) PeriodicJobs() []*river.PeriodicJob {
 		periodic(NumberInvoicesEvery, NumberInvoicesArgs{}),
 	}
 	for _, mode := range wallet.Modes {
-		list = append(list, periodic(max(e.scaled(SweepEventsEvery), 10*time.Second), SweepEventsArgs{Mode: mode}))
+		list = append(list,
+			periodic(lookWhetherDue, ReconcileArgs{Mode: mode}),
+			periodic(max(e.scaled(SweepEventsEvery), 10*time.Second), SweepEventsArgs{Mode: mode}))
 	}
 	return list
 }

@@ -31,10 +31,11 @@ type cli struct {
 	Worker    workerCmd    `cmd:"" help:"Work on jobs alone."`
 	Stripesim stripesimCmd `cmd:"" set:"log_format=text" help:"Run the simulated Stripe alone."`
 
-	Migrate migrateCmd `cmd:"" help:"Bring the database to the schema this program knows, or back."`
-	Audit   auditCmd   `cmd:"" help:"Prove every wallet against the ledger."`
-	Bench   benchCmd   `cmd:"" help:"Measure what a payment costs, against pgbench on the same server."`
-	Events  eventsCmd  `cmd:"" help:"Look at the events that Stripe sent."`
+	Migrate   migrateCmd   `cmd:"" help:"Bring the database to the schema this program knows, or back."`
+	Audit     auditCmd     `cmd:"" help:"Prove every wallet against the ledger."`
+	Bench     benchCmd     `cmd:"" help:"Measure what a payment costs, against pgbench on the same server."`
+	Reconcile reconcileCmd `cmd:"" help:"Compare payments, refunds and disputes with Stripe's."`
+	Events    eventsCmd    `cmd:"" help:"Look at the events that Stripe sent."`
 
 	Org           orgCmd           `cmd:"" help:"Merchants' accounts."`
 	Key           keyCmd           `cmd:"" help:"Merchants' API keys."`

@@ -136,7 +136,6 @@ type moneyBack struct {
 type moneyReturn struct {
 	refund  *wallet.Refund // one of the two
 	dispute *wallet.Dispute
-	state   wallet.DisputeState // what Stripe says of the dispute
 	changed bool
 }
 
@@ -150,9 +149,9 @@ func (r *moneyReturn) debited() *int64 {
 // wanted is what it debits in all when there is enough.
 func (r *moneyReturn) wanted() int64 {
 	if r.refund != nil {
-		return wallet.RefundState{Amount: r.refund.Amount, Status: r.refund.Status}.Debit()
+		return r.refund.Wanted()
 	}
-	return r.state.Debit()
+	return r.dispute.Wanted()
 }
 
 // lockMoneyBack locks the payment, then its wallet, as settling does, and reads
@@ -190,25 +189,11 @@ func lockMoneyBack(ctx context.Context, tx pgx.Tx, paymentID wallet.ID, now time
 	for _, r := range refunds {
 		b.returns = append(b.returns, &moneyReturn{refund: &r})
 	}
-	return b, b.readDisputes(ctx, tx)
-}
-
-func (b *moneyBack) readDisputes(ctx context.Context, tx pgx.Tx) error {
-	rows, _ := tx.Query(ctx, `
-		select `+disputeColumns+`, withdrawn, reinstated, coalesce(funds_currency, '')
-		from disputes where payment_id = $1 order by created_at, id`, b.payment.ID)
-	list, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (*moneyReturn, error) {
-		r := &moneyReturn{dispute: &wallet.Dispute{}}
-		s := &r.state
-		err := row.Scan(append(disputeFields(r.dispute), &s.Withdrawn, &s.Reinstated, &s.FundsCurrency)...)
-		s.Amount, s.Currency, s.Status = r.dispute.Amount, r.dispute.Currency, r.dispute.Status
-		return r, err
-	})
-	if err != nil {
-		return fmt.Errorf("list disputes of payment %s: %w", b.payment.ID, err)
+	disputes, err := DisputesOf(ctx, tx, paymentID)
+	for _, d := range disputes {
+		b.returns = append(b.returns, &moneyReturn{dispute: &d})
 	}
-	b.returns = append(b.returns, list...)
-	return nil
+	return b, err
 }
 
 // takeRefund takes over what Stripe says of a refund. One that was asked for here
@@ -245,8 +230,11 @@ func (b *moneyBack) takeDispute(s wallet.DisputeState) {
 		at = len(b.returns) - 1
 	}
 	r := b.returns[at]
-	r.dispute.Amount, r.dispute.Status, r.dispute.Reason = s.Amount, orUnknown(s.Status), s.Reason
-	r.state, r.changed = s, true
+	d := r.dispute
+	before := *d
+	d.Amount, d.Status, d.Reason = s.Amount, orUnknown(s.Status), s.Reason
+	d.Withdrawn, d.Reinstated, d.FundsCurrency = s.Withdrawn, s.Reinstated, s.FundsCurrency
+	r.changed = r.changed || *d != before
 }
 
 // madeAt is when Stripe says that something was made, or now if it does not say.
@@ -321,7 +309,7 @@ func (b *moneyBack) save(ctx context.Context, tx pgx.Tx, r *moneyReturn) error {
 		r.refund.UpdatedAt = b.now
 		return saveRefund(ctx, tx, *r.refund)
 	}
-	d, s := r.dispute, r.state
+	d := r.dispute
 	d.UpdatedAt = b.now
 	_, err := tx.Exec(ctx, `
 		insert into disputes (id, organization_id, mode, wallet_id, payment_id, stripe_dispute_id, amount, currency, status, reason,
@@ -332,7 +320,7 @@ func (b *moneyBack) save(ctx context.Context, tx pgx.Tx, r *moneyReturn) error {
 			reinstated = excluded.reinstated, funds_currency = excluded.funds_currency, debited = excluded.debited,
 			updated_at = excluded.updated_at`,
 		d.ID, d.OrganizationID, d.Mode, d.WalletID, d.PaymentID, d.StripeDisputeID, d.Amount, d.Currency, d.Status, d.Reason,
-		s.Withdrawn, s.Reinstated, string(s.FundsCurrency), d.Debited, d.CreatedAt, d.UpdatedAt)
+		d.Withdrawn, d.Reinstated, string(d.FundsCurrency), d.Debited, d.CreatedAt, d.UpdatedAt)
 	if err != nil {
 		return fmt.Errorf("save dispute %s: %w", d.StripeDisputeID, err)
 	}

@@ -22,12 +22,12 @@ func scanRefund(row pgx.CollectableRow) (wallet.Refund, error) {
 }
 
 const disputeColumns = `id, organization_id, mode, wallet_id, payment_id, stripe_dispute_id, amount, currency, status,
-	coalesce(reason, ''), debited, created_at, updated_at`
+	coalesce(reason, ''), withdrawn, reinstated, coalesce(funds_currency, ''), debited, created_at, updated_at`
 
 func disputeFields(d *wallet.Dispute) []any {
 	return []any{
 		&d.ID, &d.OrganizationID, &d.Mode, &d.WalletID, &d.PaymentID, &d.StripeDisputeID, &d.Amount, &d.Currency,
-		&d.Status, &d.Reason, &d.Debited, &d.CreatedAt, &d.UpdatedAt,
+		&d.Status, &d.Reason, &d.Withdrawn, &d.Reinstated, &d.FundsCurrency, &d.Debited, &d.CreatedAt, &d.UpdatedAt,
 	}
 }
 
@@ -56,14 +56,18 @@ func RefundsOf(ctx context.Context, db DB, paymentID wallet.ID) ([]wallet.Refund
 
 // DisputesOf lists the disputes of a payment, the oldest first.
 func DisputesOf(ctx context.Context, db DB, paymentID wallet.ID) ([]wallet.Dispute, error) {
-	rows, _ := db.Query(ctx, `select `+disputeColumns+` from disputes where payment_id = $1 order by created_at, id`, paymentID)
+	return listDisputes(ctx, db, `payment_id = $1`, paymentID)
+}
+
+func listDisputes(ctx context.Context, db DB, condition string, args ...any) ([]wallet.Dispute, error) {
+	rows, _ := db.Query(ctx, `select `+disputeColumns+` from disputes where `+condition+` order by created_at, id`, args...)
 	list, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (wallet.Dispute, error) {
 		var d wallet.Dispute
 		err := row.Scan(disputeFields(&d)...)
 		return d, err
 	})
 	if err != nil {
-		return nil, fmt.Errorf("list disputes of payment %s: %w", paymentID, err)
+		return nil, fmt.Errorf("list disputes: %w", err)
 	}
 	return nonNil(list), nil
 }

@@ -23,18 +23,21 @@ type Intent struct {
 	Amount     int64
 	Currency   wallet.Currency
 	CustomerID string
-	CreatedAt  time.Time
+	// OrganizationID is ours, from the intent's metadata, zero when it has none.
+	OrganizationID wallet.ID
+	CreatedAt      time.Time
 }
 
 func (in *intent) id() string { return in.ID }
 
 func (in *intent) domain() Intent {
 	return Intent{
-		Outcome:    sortIntent(in, ""),
-		Amount:     in.Amount,
-		Currency:   upper(in.Currency),
-		CustomerID: in.Customer.valid(),
-		CreatedAt:  seconds(in.Created),
+		Outcome:        sortIntent(in, ""),
+		Amount:         in.Amount,
+		Currency:       upper(in.Currency),
+		CustomerID:     in.Customer.valid(),
+		OrganizationID: parseID(in.Metadata.OrganizationID),
+		CreatedAt:      seconds(in.Created),
 	}
 }
 

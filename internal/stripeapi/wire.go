@@ -54,9 +54,10 @@ type problem struct {
 // metadata holds the ids that we write into what we create. On what others
 // created it is whatever they like, so an id that isn't one is none.
 type metadata struct {
-	CustomerID string `json:"customer_id"`
-	PaymentID  string `json:"payment_id"`
-	RefundID   string `json:"refund_id"`
+	CustomerID     string `json:"customer_id"`
+	OrganizationID string `json:"organization_id"`
+	PaymentID      string `json:"payment_id"`
+	RefundID       string `json:"refund_id"`
 }
 
 func parseID(s string) wallet.ID {

@@ -153,6 +153,10 @@ type Refund struct {
 	UpdatedAt time.Time
 }
 
+// Wanted is what the refund is to debit when there is enough; see
+// RefundState.Debit.
+func (r Refund) Wanted() int64 { return RefundState{Amount: r.Amount, Status: r.Status}.Debit() }
+
 // Answered tells whether Stripe has said something of the refund, be it that it
 // refuses it.
 func (r Refund) Answered() bool {
@@ -172,10 +176,23 @@ type Dispute struct {
 	Currency Currency
 	Status   DisputeStatus
 	Reason   string
+	// Withdrawn and Reinstated are what Stripe moved for it, in FundsCurrency.
+	Withdrawn     int64
+	Reinstated    int64
+	FundsCurrency Currency
 	// Debited is what has been taken from the wallet for it.
 	Debited   int64
 	CreatedAt time.Time
 	UpdatedAt time.Time
+}
+
+// Wanted is what the dispute is to debit when there is enough; see
+// DisputeState.Debit.
+func (d Dispute) Wanted() int64 {
+	return DisputeState{
+		Amount: d.Amount, Currency: d.Currency, Status: d.Status,
+		Withdrawn: d.Withdrawn, Reinstated: d.Reinstated, FundsCurrency: d.FundsCurrency,
+	}.Debit()
 }
 
 // ShareDebits says how much each of several refunds and disputes of one payment

@@ -1,0 +1,207 @@
+package postgres
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/fundrail/fundrail/internal/wallet"
+)
+
+// DriftKind says in what our books and Stripe's differ.
+type DriftKind string
+
+// The kinds of drift.
+const (
+	// DriftAmountDiffers: another amount was credited than Stripe took.
+	DriftAmountDiffers DriftKind = "amount_differs"
+	// DriftChargedNotCredited: Stripe took money that no wallet has.
+	DriftChargedNotCredited DriftKind = "charged_not_credited"
+	// DriftCreditedNotCharged: a wallet has money that Stripe did not take.
+	DriftCreditedNotCharged DriftKind = "credited_not_charged"
+	// DriftDisputeDiffers and DriftRefundDiffers: Stripe says something else of a
+	// dispute or refund than its row, or has one that we have not, or the reverse.
+	DriftDisputeDiffers DriftKind = "dispute_differs"
+	DriftRefundDiffers  DriftKind = "refund_differs"
+	// DriftOpenTooLong: a payment should have come to its end by now.
+	DriftOpenTooLong DriftKind = "open_too_long"
+)
+
+// Drift is one thing in which our books and Stripe's differ.
+type Drift struct {
+	Kind DriftKind `json:"kind"`
+	// PaymentID is zero when no payment of ours is concerned.
+	PaymentID wallet.ID `json:"payment_id,omitzero"`
+	// StripeID is that of the intent, refund or dispute.
+	StripeID string `json:"stripe_id,omitempty"`
+	// Detail says how, with the figures.
+	Detail string `json:"detail"`
+	// Repaired tells that it is no more.
+	Repaired bool `json:"repaired"`
+}
+
+// Reconciliation is a comparison of our books with Stripe's, for what was made in
+// a mode between two times and for what was open.
+type Reconciliation struct {
+	Mode       wallet.Mode
+	Source     string // "job" or "operator"
+	Since      time.Time
+	Until      time.Time
+	Payments   int64 // compared, as Refunds and Disputes are
+	Refunds    int64
+	Disputes   int64
+	Drift      []Drift
+	StartedAt  time.Time
+	FinishedAt time.Time
+}
+
+// Count is how much of the drift is of a kind.
+func (r Reconciliation) Count(kind DriftKind) int64 {
+	var n int64
+	for _, d := range r.Drift {
+		if d.Kind == kind {
+			n++
+		}
+	}
+	return n
+}
+
+// Repaired is how much of the drift is no more.
+func (r Reconciliation) Repaired() int64 {
+	var n int64
+	for _, d := range r.Drift {
+		if d.Repaired {
+			n++
+		}
+	}
+	return n
+}
+
+// Left is how much of the drift is still there.
+func (r Reconciliation) Left() int64 { return int64(len(r.Drift)) - r.Repaired() }
+
+// InsertReconciliation stores a reconciliation, and of its drift the first that a
+// person will look at.
+func InsertReconciliation(ctx context.Context, db DB, r Reconciliation) error {
+	const most = 100
+	findings, err := json.Marshal(nonNil(r.Drift[:min(len(r.Drift), most)]))
+	if err != nil {
+		return fmt.Errorf("encode drift: %w", err)
+	}
+	_, err = db.Exec(ctx, `
+		insert into reconciliations (id, mode, source, since, until, payments, refunds, disputes, charged_not_credited,
+			credited_not_charged, amount_differs, open_too_long, refund_differs, dispute_differs, repaired, findings,
+			started_at, finished_at)
+		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)`,
+		wallet.NewID(), r.Mode, r.Source, r.Since, r.Until, r.Payments, r.Refunds, r.Disputes,
+		r.Count(DriftChargedNotCredited), r.Count(DriftCreditedNotCharged), r.Count(DriftAmountDiffers),
+		r.Count(DriftOpenTooLong), r.Count(DriftRefundDiffers), r.Count(DriftDisputeDiffers), r.Repaired(), findings,
+		r.StartedAt, r.FinishedAt)
+	if err != nil {
+		return fmt.Errorf("insert reconciliation: %w", err)
+	}
+	return nil
+}
+
+// LatestReconciliation finds the last reconciliation of a mode, of one source or,
+// when that is empty, of any. Its counts are those of the drift that is stored. The
+// second result is false when there was none.
+func LatestReconciliation(ctx context.Context, db DB, mode wallet.Mode, source string) (Reconciliation, bool, error) {
+	r := Reconciliation{Mode: mode}
+	var findings []byte
+	err := db.QueryRow(ctx, `
+		select source, since, until, payments, refunds, disputes, findings, started_at, finished_at
+		from reconciliations
+		where mode = $1 and ($2 = '' or source = $2)
+		order by finished_at desc
+		limit 1`, mode, source).
+		Scan(&r.Source, &r.Since, &r.Until, &r.Payments, &r.Refunds, &r.Disputes, &findings, &r.StartedAt, &r.FinishedAt)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return r, false, nil
+	}
+	if err == nil {
+		err = json.Unmarshal(findings, &r.Drift)
+	}
+	if err != nil {
+		return r, false, fmt.Errorf("find reconciliation of %s mode: %w", mode, err)
+	}
+	return r, true, nil
+}
+
+// PaymentsOfIntents finds the payments of a mode that intents belong to, by the
+// intents' ids or by the payment ids in their metadata.
+func PaymentsOfIntents(ctx context.Context, db DB, mode wallet.Mode, intentIDs []string, paymentIDs []wallet.ID) ([]wallet.Payment, error) {
+	rows, _ := db.Query(ctx, `
+		select `+paymentColumns+` from payments p where p.stripe_payment_intent_id = any ($2) and p.mode = $1
+		union
+		select `+paymentColumns+` from payments p where p.id = any ($3) and p.mode = $1`,
+		mode, nonNil(intentIDs), nonNil(paymentIDs))
+	list, err := pgx.CollectRows(rows, scanPayment)
+	if err != nil {
+		return nil, fmt.Errorf("find payments of %d intents: %w", len(intentIDs), err)
+	}
+	return list, nil
+}
+
+// PaymentsToReconcile gives up to limit payments of a mode that were accepted
+// since a time or are open, beginning after the one with the id after.
+func PaymentsToReconcile(ctx context.Context, db DB, mode wallet.Mode, since time.Time, after wallet.ID, limit int) ([]wallet.Payment, error) {
+	rows, _ := db.Query(ctx, `
+		select `+paymentColumns+`
+		from payments p
+		where p.mode = $1 and p.id > $3 and (p.created_at >= $2 or p.status in ('created', 'processing', 'requires_action'))
+		order by p.id
+		limit $4`, mode, since, after, limit)
+	list, err := pgx.CollectRows(rows, scanPayment)
+	if err != nil {
+		return nil, fmt.Errorf("list payments to reconcile: %w", err)
+	}
+	return list, nil
+}
+
+// RefundsToReconcile lists the refunds of a mode that were made since a time or
+// are open.
+func RefundsToReconcile(ctx context.Context, db DB, mode wallet.Mode, since time.Time) ([]wallet.Refund, error) {
+	rows, _ := db.Query(ctx, `
+		select `+refundColumns+` from refunds
+		where mode = $1 and (created_at >= $2 or next_check_at is not null)
+		order by created_at, id`, mode, since)
+	list, err := pgx.CollectRows(rows, scanRefund)
+	if err != nil {
+		return nil, fmt.Errorf("list refunds to reconcile: %w", err)
+	}
+	return list, nil
+}
+
+// FindRefund finds a refund by its id at Stripe. An unknown one is CodeRefundNotFound.
+func FindRefund(ctx context.Context, db DB, stripeRefundID string) (wallet.Refund, error) {
+	rows, _ := db.Query(ctx, `select `+refundColumns+` from refunds where stripe_refund_id = $1`, stripeRefundID)
+	r, err := pgx.CollectExactlyOneRow(rows, scanRefund)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return r, &wallet.Error{Code: wallet.CodeRefundNotFound, Message: "Refund not found."}
+	}
+	if err != nil {
+		return r, fmt.Errorf("find refund %s: %w", stripeRefundID, err)
+	}
+	return r, nil
+}
+
+// DisputesToReconcile lists the disputes of a mode that were opened since a time
+// or are not closed.
+func DisputesToReconcile(ctx context.Context, db DB, mode wallet.Mode, since time.Time) ([]wallet.Dispute, error) {
+	return listDisputes(ctx, db, `mode = $1 and (created_at >= $2 or status not in ('lost', 'warning_closed', 'won'))`, mode, since)
+}
+
+// FindDispute finds a dispute by its id at Stripe. The second result is false when
+// it is unknown.
+func FindDispute(ctx context.Context, db DB, stripeDisputeID string) (wallet.Dispute, bool, error) {
+	list, err := listDisputes(ctx, db, `stripe_dispute_id = $1`, stripeDisputeID)
+	if err != nil || len(list) == 0 {
+		return wallet.Dispute{}, false, err
+	}
+	return list[0], true, nil
+}
