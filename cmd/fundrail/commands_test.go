@@ -160,7 +160,7 @@ func TestAudit(t *testing.T) {
 
 		r := fundrail(t, env, "audit")
 		require.Equal(t, exitFailed, r.code)
-		require.Contains(t, r.stdout, "1 finding\n")
+		require.Contains(t, r.stdout, "2 findings\n")
 		require.Regexp(t, `balance_equals_account +`+p.WalletID.String()+` +balance 2501, account 2500`, r.stdout)
 
 		r = fundrail(t, env, "audit", "--json")
