@@ -181,6 +181,15 @@ func (e *Engine) conclude(ctx context.Context, p wallet.Payment, o wallet.Outcom
 			slog.String("payment_id", p.ID.String()), slog.String("payment_intent_id", o.IntentID))
 		return nil
 	}
+	if atCheckout(p) && (o.Kind == wallet.OutcomeDeclined || o.Kind == wallet.OutcomeRequiresAction) {
+		return nil // the page is open still, and another card may be tried on it
+	}
+	if wantsCardholder(p, o) {
+		var err error
+		if o, err = e.confirmOnSession(ctx, p, o.IntentID); err != nil {
+			return err
+		}
+	}
 	if o.Kind == wallet.OutcomeUnavailable {
 		return e.later(ctx, p, o)
 	}
@@ -199,6 +208,9 @@ func (e *Engine) conclude(ctx context.Context, p wallet.Payment, o wallet.Outcom
 		return err
 	}
 	breakpoint.Reach(breakpoint.OutcomeStored)
+	if applied.Moved && applied.Payment.Status == wallet.PaymentSucceeded && !p.Status.Open() {
+		return e.closeRival(ctx, p)
+	}
 	switch o.Kind {
 	case wallet.OutcomeUnknown:
 		return &UnknownOutcomeError{Reason: o.Reason}

@@ -73,6 +73,9 @@ func (e *Engine) check(ctx context.Context, c postgres.Charge, cause wallet.Caus
 	if err != nil {
 		return err
 	}
+	if atCheckout(p) {
+		return e.checkPage(ctx, stripe, p, cause)
+	}
 	if p.StripePaymentIntentID != "" {
 		return e.checkIntent(ctx, stripe, p, cause)
 	}

@@ -41,8 +41,12 @@ type Stripe interface {
 	AmountRefunded(ctx context.Context, chargeID string) (int64, error)
 	Cancel(ctx context.Context, intentID string, reason stripeapi.CancelReason) wallet.Outcome
 	Charge(ctx context.Context, r stripeapi.ChargeRequest) wallet.Outcome
+	Confirm(ctx context.Context, r stripeapi.ConfirmRequest) wallet.Outcome
+	CreateCheckoutSession(ctx context.Context, r stripeapi.CheckoutRequest) (stripeapi.CheckoutSession, error)
 	CreateRefund(ctx context.Context, r stripeapi.RefundRequest) (wallet.RefundState, error)
+	ExpireCheckoutSession(ctx context.Context, id string) (stripeapi.CheckoutSession, error)
 	FindIntent(ctx context.Context, customerID string, paymentID wallet.ID, since time.Time) (wallet.Outcome, bool, error)
+	GetCheckoutSession(ctx context.Context, id string) (stripeapi.CheckoutSession, error)
 	GetDispute(ctx context.Context, id string) (wallet.DisputeState, error)
 	GetRefund(ctx context.Context, id string) (wallet.RefundState, error)
 	ListDisputes(ctx context.Context, w stripeapi.Window) iter.Seq2[wallet.DisputeState, error]
@@ -172,7 +176,12 @@ func (e *Engine) Accept(ctx context.Context, p postgres.NewPayment) (bool, error
 // complete adds what the engine alone knows to a payment that is to be stored.
 func (e *Engine) complete(p *postgres.NewPayment) {
 	p.FirstCheckAt = p.CreatedAt.Add(e.scaled(postgres.FirstCheckAfter))
-	p.ReturnURL = e.PublicURL + "/v1/payments/" + wallet.Spell(wallet.PrefixPayment, p.Mode, p.ID) + "/return"
+	p.ReturnURL = e.returnURL(p.Mode, p.ID)
+}
+
+// returnURL is where the cardholder's browser lands after a challenge or a page.
+func (e *Engine) returnURL(mode wallet.Mode, id wallet.ID) string {
+	return e.PublicURL + "/v1/payments/" + wallet.Spell(wallet.PrefixPayment, mode, id) + "/return"
 }
 
 func (e *Engine) writeAccepts(ctx context.Context, list []postgres.NewPayment) ([]bool, error) {

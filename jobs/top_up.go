@@ -36,7 +36,8 @@ func (e *Engine) TopUp(ctx context.Context, p postgres.PreparedTopUp) (bool, err
 
 // CreateWallet makes a wallet and its opening top-up in one transaction, with the
 // job that charges the purchase if there is one. The wallet is returned as it was
-// before the top-up, whose own WalletID is not looked at. The second result is
+// before the top-up, whose own WalletID is not looked at. Its id is made here
+// unless it has one already. The second result is
 // false, and nothing is stored, when the idempotency key is taken; what a key
 // stands for is the wallet's id. What is wrong with the wallet or the top-up is a
 // wallet.ValidationError, into which goes also what the caller has found wrong.
@@ -45,7 +46,9 @@ func (e *Engine) CreateWallet(ctx context.Context, n postgres.NewWallet, opening
 		w    wallet.Wallet
 		made bool
 	)
-	n.Wallet.ID = wallet.NewID()
+	if n.Wallet.ID == (wallet.ID{}) {
+		n.Wallet.ID = wallet.NewID()
+	}
 	err := e.inTxWithCharge(context.WithoutCancel(ctx), func(ctx context.Context, tx pgx.Tx) (*postgres.NewPayment, error) {
 		if key != nil {
 			record := *key

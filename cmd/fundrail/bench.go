@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/fundrail/fundrail/internal/bench"
+	"github.com/fundrail/fundrail/internal/bench/plain"
+	"github.com/fundrail/fundrail/internal/config"
 )
 
 type benchCmd struct {
@@ -14,6 +16,8 @@ type benchCmd struct {
 	CPUProfile string        `name:"cpuprofile" placeholder:"DIR" help:"Where to leave profiles of the service and of PostgreSQL's statements."`
 	Duration   time.Duration `default:"90s" help:"How long everything takes, roughly."`
 	JSON       bool          `help:"End with one line of JSON."`
+	Plain      bool          `help:"Measure the plain River program alone: one transaction per step, River's defaults."`
+	Preload    int64         `default:"300000" help:"Payments to store before it is measured what a history costs."`
 	Processes  int           `default:"1" help:"How many processes serve."`
 	Workers    int           `default:"1000" help:"Charges that each process has under way at once."`
 }
@@ -29,6 +33,8 @@ func (c *benchCmd) Run(ctx context.Context, a *app) error {
 		Duration:   c.Duration,
 		Executable: executable,
 		Now:        a.Now,
+		OnlyPlain:  c.Plain,
+		Preload:    c.Preload,
 		Processes:  c.Processes,
 		ProfileDir: c.CPUProfile,
 		Progress:   func(line string) { _, _ = fmt.Fprintln(a.Stderr, line) },
@@ -37,5 +43,16 @@ func (c *benchCmd) Run(ctx context.Context, a *app) error {
 	if err != nil {
 		return err
 	}
-	return a.printJSON(report)
+	if c.JSON {
+		return a.printJSON(report)
+	}
+	return a.printBench(report)
+}
+
+// benchPlainCmd is the program that the bench compares with.
+type benchPlainCmd struct{ config.Settings }
+
+// Run serves until the context ends.
+func (c *benchPlainCmd) Run(ctx context.Context, a *app) error {
+	return plain.Run(ctx, c.Settings, a.Now)
 }

@@ -43,6 +43,7 @@ type cli struct {
 	Wallet        walletCmd        `cmd:"" help:"Customers' wallets."`
 	PaymentMethod paymentMethodCmd `cmd:"" help:"Customers' saved cards."`
 
+	BenchPlain benchPlainCmd `cmd:"" hidden:"" help:"The program that the bench compares with."`
 	Supervised supervisedCmd `cmd:"" hidden:"" help:"Run a command until the input ends."`
 }
 

@@ -1,5 +1,5 @@
 // Package api is what merchants call: an HTTP server that speaks Lava's dialect
-// under /v1. It decides who calls, reads what they ask for, accepts it, waits
+// under /v1 and Lago's under /api/v1. It decides who calls, reads what they ask for, accepts it, waits
 // for the outcome and says it in the dialect's words. What becomes of a payment
 // after it was accepted is package jobs' business, and what its states mean is
 // package wallet's.
@@ -25,6 +25,17 @@ type Payments interface {
 	// idempotency key is taken. The same payment may be sent again after an error
 	// that leaves open whether it was stored.
 	Accept(ctx context.Context, p postgres.NewPayment) (bool, error)
+	// TopUp makes a prepared top-up together with the job that charges its
+	// purchase, all or nothing. It returns false, and makes nothing, when the
+	// top-up's idempotency key is taken.
+	TopUp(ctx context.Context, p postgres.PreparedTopUp) (bool, error)
+	// CreateWallet makes a wallet with its opening top-up, all or nothing. The
+	// second result is false, and nothing is made, when the key is taken.
+	CreateWallet(ctx context.Context, n postgres.NewWallet, opening postgres.TopUp, key *postgres.IdempotencyRecord, v *wallet.ValidationError) (wallet.Wallet, bool, error)
+	// PaymentPage gives the payment in which the cardholder can pay for a purchase
+	// at its RedirectURL, and makes one if there is none. Why there cannot be one is
+	// one of the errors of package jobs.
+	PaymentPage(ctx context.Context, t wallet.Transaction, stripeCustomerID string) (wallet.Payment, error)
 	// Wait returns the payment as soon as its status is Answered, or as it
 	// stands when d is over or ctx ends.
 	Wait(ctx context.Context, id wallet.ID, d time.Duration) (wallet.Payment, error)
@@ -50,6 +61,9 @@ type Server struct {
 	// FundWait is how long a fund request waits for its outcome, unless the
 	// caller prefers otherwise.
 	FundWait time.Duration
+	// WalletLimit is how many active wallets a customer may have,
+	// wallet.DefaultWalletLimit unless given.
+	WalletLimit int
 	// RateLimit is how many requests a minute an API key may make, 1,000 unless
 	// given.
 	RateLimit int
@@ -87,6 +101,7 @@ func (s *Server) Register(e *echo.Echo) {
 	}
 	e.Use(s.stateRateLimit)
 	s.registerLava(e)
+	s.registerLago(e)
 }
 
 // registerLava mounts Lava's dialect.
@@ -104,6 +119,14 @@ func (s *Server) registerLava(e *echo.Echo) {
 	get(e, "/v1/payments/:id", s.authenticated(s.showPayment))
 	// Where a cardholder's browser lands after the challenge; it has no key.
 	get(e, "/v1/payments/:id/return", s.showReturnPage)
+}
+
+// walletLimit is WalletLimit or its default.
+func (s *Server) walletLimit() int {
+	if s.WalletLimit == 0 {
+		return wallet.DefaultWalletLimit
+	}
+	return s.WalletLimit
 }
 
 // get mounts a handler for GET and for HEAD, from whose answers the server

@@ -11,7 +11,7 @@ import (
 )
 
 // The codes of errors that are made in this package. The first three are
-// Lava's, the others follow Lava's pattern or Stripe's names. They stand
+// Lava's, the last ones Lago's, the others follow Lava's pattern or Stripe's names. They stand
 // together so that they can be corrected together.
 const (
 	codeBodySchemaInvalid     = "body_schema_validation_failed"
@@ -40,6 +40,11 @@ const (
 	codeUnauthorized          = "unauthorized"
 	codeUnavailable           = "payment_provider_unavailable"
 	codeWalletNotFound        = string(wallet.CodeWalletNotFound)
+
+	codePaymentUnderWay = "payment_processor_is_currently_handling_payment"
+	codeRootMissing     = "param_missing" // is not shown
+	codeThirdParty      = "third_party_error"
+	codeValidation      = "validation_errors"
 )
 
 func errAccountSuspended() *Error {

@@ -105,11 +105,14 @@ func (lago) rateLimitReset(at, now time.Time) int64 {
 
 func (lago) writeError(c echo.Context, e *Error) error {
 	body := struct {
-		Status int    `json:"status"`
-		Error  string `json:"error"`
-		Code   string `json:"code,omitempty"`
-	}{e.Status, http.StatusText(e.Status), e.Code}
+		Status  int    `json:"status"`
+		Error   string `json:"error"`
+		Code    string `json:"code,omitempty"`
+		Details any    `json:"error_details,omitempty"`
+	}{e.Status, http.StatusText(e.Status), e.Code, e.Details}
 	switch e.Code {
+	case codeRootMissing:
+		body.Error, body.Code = "BadRequest: "+e.Message, ""
 	case codeUnauthorized:
 		body.Code = ""
 	case codeRouteNotFound:

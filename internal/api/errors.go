@@ -21,6 +21,9 @@ type Error struct {
 	Message string // written for the merchant
 	// Issues are what is wrong with a request, place by place.
 	Issues []Issue
+	// Details are what is wrong with a request in Lago's dialect: for each field a
+	// list of codes, or what a payment provider said.
+	Details any
 	// DeclineCode and PaymentID belong to payments that failed.
 	DeclineCode string
 	PaymentID   string
@@ -103,6 +106,9 @@ func asError(err error) *Error {
 	if e, ok := errors.AsType[*wallet.Error](err); ok {
 		return fromDomain(e)
 	}
+	if e, ok := errors.AsType[*wallet.ValidationError](err); ok {
+		return &Error{Status: http.StatusUnprocessableEntity, Code: codeValidation, Message: e.Error(), Details: e.Details}
+	}
 	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
 		return errBodyTooLarge()
 	}
@@ -133,7 +139,8 @@ func fromDomain(err *wallet.Error) *Error {
 		return &Error{Status: http.StatusBadRequest, Code: string(err.Code), Message: err.Message}
 	case wallet.CodeWalletNotFound:
 		return errWalletNotFound()
-	case wallet.CodeNotFound:
+	case wallet.CodeBillingEntityNotFound, wallet.CodeCustomerNotFound, wallet.CodeInvoiceNotFound,
+		wallet.CodeMetadataNotFound, wallet.CodeNotFound, wallet.CodeWalletTransactionNotFound:
 		return &Error{Status: http.StatusNotFound, Code: string(err.Code), Message: err.Message}
 	default:
 		return errInternal(err)

@@ -26,11 +26,15 @@ var (
 
 	returnTemplate = template.Must(template.New("return").Parse(returnHTML))
 
-	// returnPolicy allows the page its own style and nothing else: no script, no
-	// address to load from or to send to.
-	returnPolicy = fmt.Sprintf("default-src 'none'; style-src 'sha256-%s'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
-		sha256Base64(returnStyle))
+	returnPolicy = pagePolicy(returnStyle)
 )
+
+// pagePolicy allows a page its own style and nothing else: no script, no address
+// to load from or to send to.
+func pagePolicy(style string) string {
+	return fmt.Sprintf("default-src 'none'; style-src 'sha256-%s'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+		sha256Base64(style))
+}
 
 // returnPage is what a cardholder is told. It names the payment's state and
 // amount, and nothing of whose they are.

@@ -105,6 +105,19 @@ func (s *scripted) Accept(ctx context.Context, p postgres.NewPayment) (bool, err
 	return ok, err
 }
 
+func (s *scripted) TopUp(ctx context.Context, p postgres.PreparedTopUp) (bool, error) {
+	ok, err := s.Engine.TopUp(ctx, p)
+	if ok && err == nil && s.outcome != nil && p.Purchase != nil && p.Purchase.Charged() {
+		o := *s.outcome
+		if o.Kind == wallet.OutcomeSucceeded {
+			o.AmountReceived, o.Currency = p.Purchase.Amount, p.Purchase.Currency
+		}
+		o.IntentID = testfactory.Token("pi_")
+		err = s.settle(ctx, p.Purchase.ID, o, p.Now)
+	}
+	return ok, err
+}
+
 func (s *scripted) settle(ctx context.Context, id wallet.ID, o wallet.Outcome, now time.Time) error {
 	_, err := s.Settle(ctx, postgres.Settlement{
 		PaymentID: id, Outcome: o, Cause: wallet.Cause{Kind: wallet.CauseJob, ID: "1"},

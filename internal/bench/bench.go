@@ -14,6 +14,7 @@ import (
 	"maps"
 	"os"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -32,6 +33,11 @@ type Options struct {
 	Executable string
 	Log        *slog.Logger
 	Now        func() time.Time
+	// OnlyPlain measures the plain River program alone.
+	OnlyPlain bool
+	// Preload is how many payments are stored before it is measured how much a
+	// history costs.
+	Preload int64
 	// Processes is how many processes serve.
 	Processes int
 	// ProfileDir gets profiles of the service and of PostgreSQL's statements. Empty
@@ -46,20 +52,36 @@ type Options struct {
 // bench is everything that was started, and what it was started with.
 type bench struct {
 	Options
-	admin  *pgxpool.Pool // the server's own database
-	began  time.Time
-	dir    string // logs and the like
-	pid    int
-	server *devpg.Server
-	sim    *simulator
+	admin *pgxpool.Pool // the server's own database
+	began time.Time
+	// deadline is when everything should be over.
+	deadline time.Time
+	dir      string // logs and the like
+	pid      int
+	server   *devpg.Server
 	// statements tells that PostgreSQL keeps account of them.
 	statements bool
+	mu         sync.Mutex // guards what targets that start at the same time write to
 	stops      []func() error
+
+	durability map[string]string
+	version    string // PostgreSQL's
+
+	pgbench *pgbench
+	events  *events
+	targets []*target // all of the following, once they are started
+	main    *target   // has no payments at first
+	full    *target   // has many
+	waiting *target   // only takes events in
+	plain   *target
 
 	// merchants all have one wallet and one card, but the last, whose wallet many
 	// cards pay into.
 	merchants []merchant
 }
+
+// usualPreload is what the share of a history in the cost is measured with.
+const usualPreload = 300_000
 
 // stopPostgres is how long PostgreSQL may take to stop.
 const stopPostgres = 15 * time.Second
@@ -77,7 +99,8 @@ func Measure(ctx context.Context, o Options) (_ Report, err error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	b := &bench{Options: o, began: o.Now(), pid: os.Getpid()}
+	b := &bench{Options: o, began: o.Now(), durability: map[string]string{}, pid: os.Getpid()}
+	b.deadline = b.began.Add(o.Duration)
 	defer func() { err = errors.Join(err, b.stop()) }()
 	if b.dir, err = os.MkdirTemp("", "fundrail-bench-"); err != nil {
 		return Report{}, err
@@ -94,7 +117,11 @@ func (b *bench) say(format string, args ...any) {
 }
 
 // onStop adds a step to the way down, which is the way up in reverse.
-func (b *bench) onStop(step func() error) { b.stops = append(b.stops, step) }
+func (b *bench) onStop(step func() error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.stops = append(b.stops, step)
+}
 
 func (b *bench) stop() error {
 	var problems []error
@@ -133,6 +160,9 @@ func (b *bench) startServer(ctx context.Context) error {
 		return err
 	}
 	b.onStop(func() error { b.admin.Close(); return nil })
+	if err := b.admin.QueryRow(ctx, "select current_setting('server_version')").Scan(&b.version); err != nil {
+		return err
+	}
 	return b.checkDurable(ctx)
 }
 
@@ -144,6 +174,7 @@ func (b *bench) checkDurable(ctx context.Context) error {
 			return err
 		}
 		b.say("%s = %s", name, value)
+		b.durability[name] = value
 		if value != "on" {
 			return errors.New(name + " is " + value + ": what a server that forgets can do is not worth measuring")
 		}
@@ -160,9 +191,4 @@ func (b *bench) inDatabase(ctx context.Context, name, sql string) error {
 	defer pool.Close()
 	_, err = pool.Exec(ctx, sql)
 	return err
-}
-
-// manyWallets deals the cards of all merchants who have one.
-func (b *bench) manyWallets(t *target) *deck {
-	return newDeck(t.name+"-many-", t.processes[0].addr, b.merchants[:wallets])
 }

@@ -59,7 +59,7 @@ func (b *bench) count(ctx context.Context, t *target) (counters, error) {
 	for _, p := range t.processes {
 		c.app += processTime(p.pid())
 	}
-	c.postgres, c.simulator, c.driver = familyTime(b.server.PID()), processTime(b.sim.pid()), processTime(b.pid)
+	c.postgres, c.simulator, c.driver = familyTime(b.server.PID()), processTime(t.sim.pid()), processTime(b.pid)
 	return c, nil
 }
 
@@ -81,9 +81,6 @@ func (l load) String() string {
 }
 
 func (b *bench) measure(ctx context.Context, t *target, d *deck, l load) (Run, error) {
-	if err := b.sim.enableEndpoint(ctx, t.endpoint, true); err != nil {
-		return Run{}, err
-	}
 	for _, p := range t.processes {
 		resetPeak(p.pid())
 	}
@@ -92,7 +89,7 @@ func (b *bench) measure(ctx context.Context, t *target, d *deck, l load) (Run, e
 		return Run{}, err
 	}
 	since := wallet.NewID()
-	drv := &driver{addrs: t.addrs(), deck: d, now: b.Now, sim: b.sim.addr}
+	drv := &driver{addrs: t.addrs(), deck: d, now: b.Now, sim: t.sim.addr}
 	seen, err := drv.drive(ctx, l)
 	if err != nil {
 		return Run{}, err
@@ -101,7 +98,7 @@ func (b *bench) measure(ctx context.Context, t *target, d *deck, l load) (Run, e
 	if err != nil {
 		return Run{}, err
 	}
-	if err := b.sim.waitIdle(ctx); err != nil {
+	if err := t.sim.waitIdle(ctx); err != nil {
 		return Run{}, err
 	}
 	drained := b.Now()
@@ -126,7 +123,7 @@ func (b *bench) measure(ctx context.Context, t *target, d *deck, l load) (Run, e
 	if err != nil {
 		return r, err
 	}
-	return r, b.sim.enableEndpoint(ctx, t.endpoint, false)
+	return r, nil
 }
 
 // costs divides what was used by the payments that were settled.

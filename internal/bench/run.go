@@ -2,110 +2,152 @@ package bench
 
 import (
 	"context"
+	"runtime"
 	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/fundrail/fundrail/internal/bench/plain"
 )
 
-const (
-	rounds = 3
-	// pgbenchClients and crowded are the numbers of clients that are compared.
-	pgbenchClients = 16
-	crowded        = 64
-)
-
-// Report is everything that was measured.
-type Report struct {
-	Ratios   map[string]float64 `json:"ratios"`
-	Baseline Baseline           `json:"baseline"`
-	Settled  []Run              `json:"settled_64_clients"`
-}
-
-// Baseline is what pgbench does on the same server, one figure for each round.
-type Baseline struct {
-	Commit  []Latency `json:"commit_1_client"`
-	Inserts []float64 `json:"insert_per_second_16_clients"`
-	TPCB    []float64 `json:"tpcb_per_second_16_clients"`
-}
-
+// run starts everything, measures, and proves the books.
 func (b *bench) run(ctx context.Context) (Report, error) {
-	var r Report
-	b.say("filling pgbench's tables")
-	pg, err := b.newPgbench(ctx)
-	if err != nil {
+	r := Report{Settled: map[string]Series{}, Latency: map[string]Run{}}
+	if err := b.prepare(ctx); err != nil {
 		return r, err
 	}
-	b.say("planting %d merchants", wallets)
-	if err := b.plant(ctx); err != nil {
+	if err := b.measureAll(ctx, b.roundSteps(&r), b.onceSteps(&r)); err != nil {
 		return r, err
 	}
-	b.say("starting the simulator and the service")
-	if b.sim, err = b.startSimulator(ctx); err != nil {
-		return r, err
-	}
-	if err := b.sim.saveCards(ctx, b.merchants); err != nil {
-		return r, err
-	}
-	t, err := b.startTarget(ctx, targetOptions{name: "bench", command: []string{"serve"}, processes: b.Processes})
-	if err != nil {
-		return r, err
-	}
-	d := b.manyWallets(t)
-	if err := b.warmUp(ctx, t, d); err != nil {
-		return r, err
-	}
-	unit := (b.Duration - b.Now().Sub(b.began)) / (rounds * 11)
-	for range rounds {
-		if err := b.round(ctx, pg, t, d, unit, &r); err != nil {
+	for _, t := range b.targets {
+		a, err := t.audit(ctx)
+		if err != nil {
 			return r, err
 		}
+		b.say("the books of %s add up: %d wallets, %d payments, %d transfers", t.name, a.Wallets, a.Payments, a.Transfers)
+		r.Audits = append(r.Audits, a)
 	}
-	if _, err := t.audit(ctx); err != nil {
-		return r, err
+	r.Setting = Setting{
+		Postgres: b.version, Durability: b.durability, Go: runtime.Version(), CPUs: runtime.NumCPU(),
+		Challenges: b.Challenges, Preloaded: b.Preload, Processes: b.Processes, Workers: b.Workers,
 	}
-	b.say("the books add up")
-	var settled []float64
-	for _, run := range r.Settled {
-		settled = append(settled, run.PerSecond)
-	}
-	r.Ratios = map[string]float64{"settled_vs_tpcb": over(median(settled), median(r.Baseline.TPCB))}
+	r.conclude()
 	return r, nil
+}
+
+// prepare starts what is to be measured, as much of it at once as can be.
+func (b *bench) prepare(ctx context.Context) error {
+	b.say("filling pgbench's tables, and ours with %d merchants", wallets)
+	first, within := errgroup.WithContext(ctx)
+	first.Go(func() (err error) {
+		b.pgbench, err = b.newPgbench(within)
+		return err
+	})
+	first.Go(func() error { return b.plant(within) })
+	if err := first.Wait(); err != nil {
+		return err
+	}
+	b.say("starting Fundrail, the plain River program, and their simulators")
+	if b.Preload > 0 && !b.OnlyPlain {
+		b.say("storing %d payments", b.Preload)
+	}
+	targets, within := errgroup.WithContext(ctx)
+	for at, o := range b.targetOptions() {
+		targets.Go(func() (err error) {
+			*at, err = b.startTarget(within, o)
+			return err
+		})
+	}
+	if err := targets.Wait(); err != nil {
+		return err
+	}
+	b.say("warming up")
+	for _, t := range b.targets {
+		if t.many == nil {
+			continue
+		}
+		if err := b.warmUp(ctx, t); err != nil {
+			return err
+		}
+	}
+	if b.waiting != nil {
+		if err := b.prepareEvents(ctx); err != nil {
+			return err
+		}
+	}
+	_, err := b.admin.Exec(ctx, "checkpoint")
+	return err
+}
+
+// targetOptions say what is measured, and where it is kept.
+func (b *bench) targetOptions() map[**target]targetOptions {
+	all := map[**target]targetOptions{
+		&b.plain: {name: "bench_plain_river", command: []string{"bench-plain"}, prepare: plain.Prepare},
+	}
+	if b.OnlyPlain {
+		return all
+	}
+	serve := []string{"serve"}
+	all[&b.main] = targetOptions{name: "bench_main", command: serve, processes: b.Processes}
+	all[&b.full] = targetOptions{
+		name: "bench_full", command: serve, processes: b.Processes,
+		prepare: func(ctx context.Context, pool *pgxpool.Pool) error {
+			began := b.Now()
+			err := b.preload(ctx, pool, history{count: b.Preload})
+			if b.Preload > usualPreload {
+				b.deadline = b.deadline.Add(b.Now().Sub(began)) // who asks for more gets the time for it
+			}
+			return err
+		},
+	}
+	all[&b.waiting] = targetOptions{
+		name: "bench_intake", command: []string{"serve", "--without-worker"}, withoutCards: true,
+		prepare: func(ctx context.Context, pool *pgxpool.Pool) error {
+			return b.preload(ctx, pool, history{count: waitingPayments, open: true})
+		},
+	}
+	return all
+}
+
+// preload stores payments, and brings the planner's statistics up to date.
+func (b *bench) preload(ctx context.Context, pool *pgxpool.Pool, h history) error {
+	const (
+		worthTelling = 1_000_000
+		every        = 10 * time.Second
+	)
+	h.began, h.merchants = b.began, b.merchants[:wallets]
+	told := b.Now()
+	err := h.load(ctx, pool, func(table string, rows int64) {
+		if h.count >= worthTelling && b.Now().Sub(told) > every {
+			told = b.Now()
+			b.say("%d rows in %s", rows, table)
+		}
+	})
+	if err != nil {
+		return err
+	}
+	_, err = pool.Exec(ctx, "vacuum (analyze)")
+	return err
+}
+
+// prepareEvents learns from the simulator what an event looks like.
+func (b *bench) prepareEvents(ctx context.Context) error {
+	sample, err := b.main.sim.anEvent(ctx, "payment_intent.succeeded")
+	if err != nil {
+		return err
+	}
+	h := &history{began: b.began, count: waitingPayments, merchants: b.merchants[:wallets], open: true}
+	b.events, err = newEvents(sample, h, b.waiting)
+	return err
 }
 
 // warmUp fills caches and connection pools, and gives the planner something to
 // count.
-func (b *bench) warmUp(ctx context.Context, t *target, d *deck) error {
-	if _, err := b.load(ctx, t, d, load{clients: pgbenchClients, async: true, duration: time.Second}); err != nil {
+func (b *bench) warmUp(ctx context.Context, t *target) error {
+	if _, err := b.load(ctx, t, t.many, load{clients: pgbenchClients, async: true, duration: time.Second}); err != nil {
 		return err
 	}
-	_, err := t.pool.Exec(ctx, "vacuum (analyze)")
+	_, err := t.pool.Exec(ctx, "analyze")
 	return err
-}
-
-func (b *bench) round(ctx context.Context, pg *pgbench, t *target, d *deck, unit time.Duration, r *Report) error {
-	tpcb, err := pg.tpcb(ctx, pgbenchClients, 3*unit)
-	if err != nil {
-		return err
-	}
-	b.say("TPC-B, %d clients: %.0f/s", pgbenchClients, tpcb)
-	run, err := b.profiled(ctx, t, d, load{clients: crowded, async: true, duration: 4 * unit})
-	if err != nil {
-		return err
-	}
-	b.say("%d clients: %.0f settled/s; processor us: service %.0f, Postgres %.0f, simulator %.0f, driver %.0f; "+
-		"commits %.2f, transactions %.2f, WAL %.0f B, jobs %.2f, RSS %d MiB", crowded, run.PerSecond,
-		run.AppCPU, run.PostgresCPU, run.SimulatorCPU, run.DriverCPU, run.Commits, run.Transactions, run.WALBytes, run.Jobs,
-		run.PeakRSS>>20)
-	inserts, err := pg.inserts(ctx, pgbenchClients, 2*unit)
-	if err != nil {
-		return err
-	}
-	commit, err := pg.commit(ctx, unit)
-	if err != nil {
-		return err
-	}
-	b.say("one-row inserts, %d clients: %.0f/s; one client: %.3f ms", pgbenchClients, inserts, commit.P50)
-	r.Settled = append(r.Settled, run)
-	r.Baseline.TPCB = append(r.Baseline.TPCB, tpcb)
-	r.Baseline.Inserts = append(r.Baseline.Inserts, inserts)
-	r.Baseline.Commit = append(r.Baseline.Commit, commit)
-	return nil
 }

@@ -24,6 +24,7 @@ const (
 // primary wallet.
 type merchant struct {
 	organization, key, customer, wallet wallet.ID
+	clearing                            wallet.ID // the account that settlements come from
 	apiKey                              string
 	cards                               []card
 	stripeCustomer                      string
@@ -42,6 +43,7 @@ type card struct {
 func newMerchant(n, first, cards int, challenges float64) merchant {
 	m := merchant{
 		organization: wallet.NewID(), key: wallet.NewID(), customer: wallet.NewID(), wallet: wallet.NewID(),
+		clearing:       wallet.NewID(),
 		apiKey:         wallet.NewAPIKey(wallet.ModeTest),
 		stripeCustomer: fmt.Sprintf("cus_bench%08d", n),
 	}
@@ -64,7 +66,8 @@ func newMerchants(challenges float64) []merchant {
 	return append(all, newMerchant(wallets, wallets, crowdCards, challenges))
 }
 
-var organizationAccounts = []string{"disputes", "promotions", "refunds", "stripe_clearing", "voids"}
+// idleAccounts are an organization's accounts beside stripe_clearing.
+var idleAccounts = []string{"disputes", "promotions", "refunds", "voids"}
 
 // insertMerchants stores merchants by COPY.
 func insertMerchants(ctx context.Context, tx pgx.Tx, all []merchant, now time.Time) error {
@@ -81,10 +84,12 @@ func insertMerchants(ctx context.Context, tx pgx.Tx, all []merchant, now time.Ti
 		customers = append(customers, []any{
 			m.customer, m.organization, mode, m.stripeCustomer, "ada@example.com", "Ada Example", m.stripeCustomer, now, now,
 		})
-		for _, kind := range organizationAccounts {
+		for _, kind := range idleAccounts {
 			accounts = append(accounts, []any{wallet.NewID(), m.organization, mode, currency, kind, now})
 		}
-		accounts = append(accounts, []any{m.wallet, m.organization, mode, currency, "wallet", now})
+		accounts = append(accounts,
+			[]any{m.clearing, m.organization, mode, currency, "stripe_clearing", now},
+			[]any{m.wallet, m.organization, mode, currency, "wallet", now})
 		walletRows = append(walletRows, []any{m.wallet, m.organization, mode, m.customer, currency, one, true, "default", now, now})
 		for _, c := range m.cards {
 			methods = append(methods, []any{c.id, m.organization, mode, m.customer, c.stripeMethod, "visa", "4242", 12, 2034, now})

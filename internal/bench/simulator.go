@@ -33,12 +33,14 @@ type simulator struct {
 	url  string
 }
 
-func (b *bench) startSimulator(ctx context.Context) (*simulator, error) {
+// startSimulator starts one for a target. Each has its own, because the service
+// looks through all events of its account now and then.
+func (b *bench) startSimulator(ctx context.Context, target string) (*simulator, error) {
 	addr, err := freeAddr(ctx)
 	if err != nil {
 		return nil, err
 	}
-	c, err := b.startChild(ctx, "stripesim", addr, nil, "stripesim", "--listen", addr, "--log-level", "error")
+	c, err := b.startChild(ctx, target+"-stripesim", addr, nil, "stripesim", "--listen", addr, "--log-level", "error")
 	if err != nil {
 		return nil, err
 	}
@@ -46,25 +48,19 @@ func (b *bench) startSimulator(ctx context.Context) (*simulator, error) {
 	return &simulator{child: c, http: &http.Client{Timeout: time.Minute}, url: "http://" + addr}, nil
 }
 
-// createEndpoint makes a webhook endpoint, disabled, and returns its id and secret.
-func (s *simulator) createEndpoint(ctx context.Context, address string) (id, secret string, err error) {
+// createEndpoint makes a webhook endpoint and returns its secret.
+func (s *simulator) createEndpoint(ctx context.Context, address string) (secret string, err error) {
 	var endpoint struct {
-		ID     string `json:"id"`
 		Secret string `json:"secret"`
 	}
 	form := url.Values{"url": {address}, "enabled_events[]": subscribed}
-	if err := s.post(ctx, "/v1/webhook_endpoints", form, &endpoint); err != nil {
-		return "", "", err
-	}
-	return endpoint.ID, endpoint.Secret, s.enableEndpoint(ctx, endpoint.ID, false)
+	err = s.post(ctx, "/v1/webhook_endpoints", form, &endpoint)
+	return endpoint.Secret, err
 }
 
-func (s *simulator) enableEndpoint(ctx context.Context, id string, on bool) error {
-	disabled := "true"
-	if on {
-		disabled = "false"
-	}
-	return s.post(ctx, "/v1/webhook_endpoints/"+id, url.Values{"disabled": {disabled}}, nil)
+// setLatency is how long each request takes from now on.
+func (s *simulator) setLatency(ctx context.Context, d time.Duration) error {
+	return s.control(ctx, "/_sim/settings", map[string]string{"request_latency": d.String()}, nil)
 }
 
 // waitIdle returns when every event has been delivered.
@@ -73,6 +69,24 @@ func (s *simulator) waitIdle(ctx context.Context) error {
 		GivenUp int `json:"given_up"`
 	}
 	return s.control(ctx, "/_sim/wait_idle", map[string]string{"timeout": "50s"}, &counts)
+}
+
+// anEvent is an event of the type as it is delivered.
+func (s *simulator) anEvent(ctx context.Context, eventType string) ([]byte, error) {
+	var page struct {
+		Data []json.RawMessage `json:"data"`
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.url+"/v1/events?limit=1&type="+eventType, nil)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.send(req, &page); err != nil {
+		return nil, err
+	}
+	if len(page.Data) == 0 {
+		return nil, fmt.Errorf("the simulator has no event of type %s", eventType)
+	}
+	return page.Data[0], nil
 }
 
 // saveCards makes the merchants' customers and cards, over several connections

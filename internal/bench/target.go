@@ -24,9 +24,11 @@ const template = "bench_template"
 type target struct {
 	name      string
 	processes []*child
-	endpoint  string // the webhook endpoint at the simulator
+	sim       *simulator
+	many, one *deck // of cards that pay into many wallets, and into one
 	pool      *pgxpool.Pool
 	profiles  []string  // where the processes' profilers answer
+	secret    string    // that signs its events
 	front     *spreader // spreads Stripe's deliveries over several processes
 }
 
@@ -38,6 +40,8 @@ type targetOptions struct {
 	// prepare changes the database before anything runs on it.
 	prepare   func(ctx context.Context, pool *pgxpool.Pool) error
 	processes int
+	// withoutCards leaves the simulator empty, for a target that charges nobody.
+	withoutCards bool
 }
 
 // plant makes the template database.
@@ -99,15 +103,21 @@ func (b *bench) startTarget(ctx context.Context, o targetOptions) (*target, erro
 		b.onStop(t.front.close)
 		hook = t.front.addr
 	}
-	secret := ""
-	t.endpoint, secret, err = b.sim.createEndpoint(ctx, "http://"+hook+"/webhooks/stripe")
-	if err != nil {
+	if t.sim, err = b.startSimulator(ctx, o.name); err != nil {
+		return nil, err
+	}
+	if !o.withoutCards {
+		if err := t.sim.saveCards(ctx, b.merchants); err != nil {
+			return nil, err
+		}
+	}
+	if t.secret, err = t.sim.createEndpoint(ctx, "http://"+hook+"/webhooks/stripe"); err != nil {
 		return nil, err
 	}
 	for i, addr := range addrs {
 		env := []string{
-			"DATABASE_URL=" + b.server.URL(o.name), "LISTEN_ADDR=" + addr, "STRIPE_API_URL=" + b.sim.url,
-			"STRIPE_TEST_SECRET_KEY=" + stripeKey, "STRIPE_TEST_WEBHOOK_SECRETS=" + secret,
+			"DATABASE_URL=" + b.server.URL(o.name), "LISTEN_ADDR=" + addr, "STRIPE_API_URL=" + t.sim.url,
+			"STRIPE_TEST_SECRET_KEY=" + stripeKey, "STRIPE_TEST_WEBHOOK_SECRETS=" + t.secret,
 			// Many requests of one merchant are what is measured, not refused.
 			"RATE_LIMIT_PER_MINUTE=1000000000",
 			"WORKERS=" + strconv.Itoa(b.Workers),
@@ -127,6 +137,13 @@ func (b *bench) startTarget(ctx context.Context, o targetOptions) (*target, erro
 		t.processes = append(t.processes, c)
 		b.onStop(c.stop)
 	}
+	if !o.withoutCards {
+		t.many = newDeck(o.name+"-many-", addrs[0], b.merchants[:wallets])
+		t.one = newDeck(o.name+"-one-", addrs[0], b.merchants[wallets:])
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.targets = append(b.targets, t)
 	return t, nil
 }
 
@@ -168,17 +185,21 @@ func (b *bench) drained(ctx context.Context, t *target) (time.Time, error) {
 }
 
 // audit proves the books of a target.
-func (t *target) audit(ctx context.Context) (postgres.AuditReport, error) {
+func (t *target) audit(ctx context.Context) (Audit, error) {
 	report, err := postgres.Audit(ctx, t.pool)
 	if err != nil {
-		return report, err
+		return Audit{}, err
+	}
+	a := Audit{
+		Database: t.name, Wallets: report.Wallets, Payments: report.Payments, Transfers: report.Transfers,
+		Findings: len(report.Findings),
 	}
 	if len(report.Findings) > 0 {
 		f := report.Findings[0]
-		return report, fmt.Errorf("the books of %s do not add up: %d findings, the first: %s %s %s",
+		return a, fmt.Errorf("the books of %s do not add up: %d findings, the first: %s %s %s",
 			t.name, len(report.Findings), f.Check, f.ID, f.Detail)
 	}
-	return report, nil
+	return a, nil
 }
 
 // settledSince counts the payments that succeeded among those made since an id

@@ -78,3 +78,50 @@ func OpenAttempt(ctx context.Context, db Beginner, a Attempt) (bool, error) {
 	}
 	return true, nil
 }
+
+// NewestPayment finds the newest payment of a purchase. The second result is false
+// when there is none.
+func NewestPayment(ctx context.Context, db DB, transactionID wallet.ID) (wallet.Payment, bool, error) {
+	rows, _ := db.Query(ctx, `
+		select `+paymentColumns+` from payments p where p.wallet_transaction_id = $1 order by p.id desc limit 1`, transactionID)
+	p, err := pgx.CollectExactlyOneRow(rows, scanPayment)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return p, false, nil
+	}
+	if err != nil {
+		return p, false, fmt.Errorf("find newest payment of wallet transaction %s: %w", transactionID, err)
+	}
+	return p, true, nil
+}
+
+// Order is what a page says on which a purchase is paid.
+type Order struct {
+	// Title is what is paid for.
+	Title            string
+	StripeCustomerID string
+	ReceiptEmail     string
+	ReturnURL        string
+	// Settled: the purchase has been paid.
+	Settled bool
+}
+
+// GetOrder finds the order of a payment. An unknown one is CodePaymentNotFound.
+func GetOrder(ctx context.Context, db DB, paymentID wallet.ID) (Order, error) {
+	var o Order
+	err := db.QueryRow(ctx, `
+		select left(coalesce(i.description, 'Prepaid credits'), 250), coalesce(c.stripe_customer_id, ''),
+			coalesce(p.receipt_email, ''), p.return_url, t.status = 'settled'
+		from payments p
+		join wallet_transactions t on t.id = p.wallet_transaction_id
+		join wallets w on w.id = p.wallet_id
+		join customers c on c.id = w.customer_id
+		left join invoices i on i.id = t.invoice_id
+		where p.id = $1`, paymentID).Scan(&o.Title, &o.StripeCustomerID, &o.ReceiptEmail, &o.ReturnURL, &o.Settled)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return o, &wallet.Error{Code: wallet.CodePaymentNotFound, Message: "Payment not found."}
+	}
+	if err != nil {
+		return o, fmt.Errorf("find order of payment %s: %w", paymentID, err)
+	}
+	return o, nil
+}

@@ -70,6 +70,11 @@ var everyCall = map[string]func(context.Context, *Client) (any, error){
 		req.OffSession = true
 		return c.Charge(ctx, req), nil
 	},
+	"Confirm": func(ctx context.Context, c *Client) (any, error) {
+		return c.Confirm(ctx, ConfirmRequest{
+			PaymentID: wallet.NewID(), IntentID: "pi_1", PaymentMethodID: "pm_1", ReturnURL: "https://fundrail.example/return", Attempt: 1,
+		}), nil
+	},
 	"CreateCheckoutSession": func(ctx context.Context, c *Client) (any, error) {
 		return c.CreateCheckoutSession(ctx, checkoutRequest())
 	},

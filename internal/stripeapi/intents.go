@@ -115,6 +115,43 @@ func (c *Client) Charge(ctx context.Context, req ChargeRequest) wallet.Outcome {
 	return o
 }
 
+// ConfirmRequest asks for an intent to be confirmed once more, with the
+// cardholder. The same payment and attempt must always come with the same values.
+type ConfirmRequest struct {
+	PaymentID wallet.ID
+	// IntentID and PaymentMethodID are Stripe's ids.
+	IntentID        string
+	PaymentMethodID string
+	// ReturnURL is where the cardholder's browser goes after a challenge.
+	ReturnURL string
+	// Attempt counts from 1. Another attempt is another request to Stripe, about
+	// the same intent.
+	Attempt int
+}
+
+// Confirm confirms an intent that was declined because the cardholder wasn't
+// there. A challenge is then one that he can pass at the outcome's RedirectURL.
+// The same attempt made again gets the intent as it stands now.
+func (c *Client) Confirm(ctx context.Context, req ConfirmRequest) wallet.Outcome {
+	if !validID(req.IntentID) || !validID(req.PaymentMethodID) || req.PaymentID == (wallet.ID{}) || req.Attempt < 1 {
+		return unreadIntent(invalid("confirm", "no id"))
+	}
+	o, x, _ := c.askIntent(ctx, request{
+		op:     "confirm",
+		method: http.MethodPost,
+		path:   stripe.FormatURLPath(intentsPath+"/%s/confirm", req.IntentID),
+		key:    fmt.Sprintf("confirm:%s:%d", req.PaymentID, req.Attempt),
+		params: &stripe.PaymentIntentConfirmParams{
+			PaymentMethod: &req.PaymentMethodID,
+			ReturnURL:     optional(req.ReturnURL),
+		},
+	}, sortFailure)
+	if x.replayed && o.IntentID != "" {
+		return c.refresh(ctx, o)
+	}
+	return o
+}
+
 // refresh replaces a stored answer, which shows the intent as it was when the
 // key was first used, by the intent as it is. A stored success needs no second
 // look. A stored decline keeps its reason unless the intent was paid since.

@@ -118,10 +118,11 @@ const (
 	CauseJob        CauseKind = "job"
 	CauseOperator   CauseKind = "operator"
 	CauseReconciler CauseKind = "reconciler"
+	CauseRequest    CauseKind = "request"
 )
 
-// Cause tells who made a move: a job, an event, an operator or the reconciler,
-// and its id.
+// Cause tells who made a move: a job, an event, an operator, the reconciler or a
+// request, and its id.
 type Cause struct {
 	Kind CauseKind
 	ID   string

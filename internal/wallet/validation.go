@@ -31,6 +31,15 @@ func (e *ValidationError) Add(field string, codes ...string) {
 	}
 }
 
+// Clone is a copy to which others can add.
+func (e *ValidationError) Clone() *ValidationError {
+	c := &ValidationError{}
+	for field, codes := range e.Details {
+		c.Add(field, codes...)
+	}
+	return c
+}
+
 // Has tells whether something is wrong with the field.
 func (e *ValidationError) Has(field string) bool { return len(e.Details[field]) > 0 }
 

@@ -1,0 +1,220 @@
+package api
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math/big"
+	"net/http"
+	"strings"
+
+	"github.com/labstack/echo/v4"
+	"github.com/shopspring/decimal"
+
+	"github.com/fundrail/fundrail/internal/wallet"
+)
+
+// readRoot reads the object that a request of this dialect has under its one name,
+// such as {"wallet": {…}}. A name that is missing, or holds no object or an empty
+// one, is a 400.
+func readRoot(c echo.Context, name string) (object, error) {
+	body, err := readMembers(c, name)
+	if err != nil {
+		return nil, err
+	}
+	root := body.object(name)
+	if len(root) == 0 {
+		return nil, errRootMissing(name)
+	}
+	return root, nil
+}
+
+// readMembers reads a request that should have a name. It refuses what the database
+// cannot store.
+func readMembers(c echo.Context, name string) (object, error) {
+	body, err := readObject(c)
+	if e, ok := errors.AsType[*Error](err); ok && e.Code == codeBodySchemaInvalid {
+		return nil, errRootMissing(name) // JSON, but not an object
+	}
+	if holdsNUL(body[name]) {
+		return nil, errBodyInvalid(errors.New("holds the character NUL"))
+	}
+	return body, err
+}
+
+// holdsNUL tells whether a string in valid JSON holds the character that the
+// database cannot store.
+func holdsNUL(data []byte) bool {
+	for i := bytes.IndexByte(data, '\\'); i >= 0 && i+1 < len(data); {
+		if bytes.HasPrefix(data[i:], []byte(`\u0000`)) {
+			return true
+		}
+		next := bytes.IndexByte(data[i+2:], '\\') // what follows the backslash is escaped
+		if next < 0 {
+			return false
+		}
+		i += 2 + next
+	}
+	return false
+}
+
+// The methods of object below read values as leniently as Lago does. What is
+// absent, null or of a kind that a field cannot have counts as not given, unless
+// they say otherwise.
+
+func (o object) given(name string) bool {
+	raw, ok := o[name]
+	return ok && kindOf(raw) != "null"
+}
+
+// object is an object under a name, nil when there is none.
+func (o object) object(name string) object {
+	raw, ok := o[name]
+	if !ok || kindOf(raw) != "object" {
+		return nil
+	}
+	var inner object
+	_ = json.Unmarshal(raw, &inner) // it is an object
+	return inner
+}
+
+// only is the object with no more than these members.
+func (o object) only(names ...string) object {
+	kept := object{}
+	for _, name := range names {
+		if raw, ok := o[name]; ok {
+			kept[name] = raw
+		}
+	}
+	return kept
+}
+
+// list is an array under a name, nil when there is none.
+func (o object) list(name string) []json.RawMessage {
+	raw, ok := o[name]
+	if !ok || kindOf(raw) != "array" {
+		return nil
+	}
+	list := []json.RawMessage{}
+	_ = json.Unmarshal(raw, &list) // it is an array
+	return list
+}
+
+// texts are the strings of an array; other values are left out.
+func (o object) texts(name string) []string {
+	texts := []string{}
+	for _, raw := range o.list(name) {
+		if s, ok := scalar(raw); ok && kindOf(raw) == "string" {
+			texts = append(texts, s)
+		}
+	}
+	return texts
+}
+
+// str is a string, number or boolean as text, and whether there is one.
+func (o object) str(name string) (string, bool) {
+	raw, ok := o[name]
+	if !ok {
+		return "", false
+	}
+	return scalar(raw)
+}
+
+// trimmed is str without white space around it.
+func (o object) trimmed(name string) string {
+	s, _ := o.str(name)
+	return strings.TrimSpace(s)
+}
+
+func scalar(raw json.RawMessage) (string, bool) {
+	switch kindOf(raw) {
+	case "string":
+		var s string
+		_ = json.Unmarshal(raw, &s) // it is a string
+		return s, true
+	case "number", "boolean":
+		return string(bytes.TrimSpace(raw)), true
+	default:
+		return "", false
+	}
+}
+
+// boolean casts a value: a few words are false, an empty string is nothing, and
+// all else is true.
+func (o object) boolean(name string) *bool {
+	s, ok := o.str(name)
+	if !ok || (s == "" && kindOf(o[name]) == "string") {
+		return nil
+	}
+	switch strings.ToLower(s) {
+	case "false", "0", "f", "off":
+		return new(false)
+	default:
+		return new(true)
+	}
+}
+
+// integer reads a whole number, cutting off decimals; a text that does not begin
+// with one is 0. The second result is false when nothing is given.
+func (o object) integer(name string) (int64, bool) {
+	s, ok := o.str(name)
+	if !ok {
+		return 0, false
+	}
+	if s == "true" {
+		return 1, true
+	}
+	s = strings.TrimSpace(s)
+	end := 0
+	for end < len(s) && ('0' <= s[end] && s[end] <= '9' || end == 0 && (s[end] == '-' || s[end] == '+')) {
+		end++
+	}
+	n, ok := new(big.Int).SetString(strings.TrimPrefix(s[:end], "+"), 10)
+	if !ok || !n.IsInt64() {
+		return 0, true
+	}
+	return n.Int64(), true
+}
+
+// amount reads credits, which must be a string. The second result is false when
+// they are wrong; null and false are none.
+func (o object) amount(name string) (decimal.Decimal, bool) {
+	raw, ok := o[name]
+	if !ok {
+		return decimal.Zero, true
+	}
+	s, _ := scalar(raw)
+	switch kind := kindOf(raw); {
+	case kind == "string":
+		d, err := wallet.ParseCredits(s)
+		return d, err == nil
+	case kind == "number", s == "true":
+		return decimal.Zero, false
+	default:
+		return decimal.Zero, true
+	}
+}
+
+// canonical writes a value so that two ways to write the same are the same.
+func canonical(o object) ([]byte, error) {
+	whole, err := json.Marshal(o)
+	if err != nil {
+		return nil, fmt.Errorf("canonical body: %w", err)
+	}
+	dec := json.NewDecoder(bytes.NewReader(whole))
+	dec.UseNumber()
+	var v any
+	if err := dec.Decode(&v); err != nil && !errors.Is(err, io.EOF) {
+		return nil, fmt.Errorf("canonical body: %w", err)
+	}
+	return json.Marshal(v) // names in order
+}
+
+func errRootMissing(name string) *Error {
+	return &Error{
+		Status: http.StatusBadRequest, Code: codeRootMissing,
+		Message: "param is missing or the value is empty or invalid: " + name,
+	}
+}

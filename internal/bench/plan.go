@@ -1,0 +1,225 @@
+package bench
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+// What is measured once per round, by the key of Report.Settled.
+const (
+	loadMany64    = "clients_64"
+	loadMany16    = "clients_16"
+	loadMany1     = "clients_1"
+	loadOneWallet = "one_wallet"
+	loadFull      = "full"
+	loadPlain     = "plain_river"
+)
+
+// What is measured once, by the key of Report.Latency.
+const (
+	latencyHalfAccept = "half_load_accept"
+	latencyHalfSettle = "half_load_settle"
+	latencyFullSettle = "full_load_settle"
+	latencyFew        = "rate_3"
+	latencySome       = "rate_200"
+	latencySlow       = "stripe_200ms_rate_400"
+	latencySlowFull   = "stripe_200ms_full_load"
+)
+
+// Loads and Latencies are the keys of the report's Settled and Latency, in the
+// order in which a person wants to see them.
+var (
+	Loads     = []string{loadMany64, loadMany16, loadMany1, loadOneWallet, loadFull, loadPlain}
+	Latencies = []string{
+		latencyHalfAccept, latencyHalfSettle, latencyFullSettle, latencyFew, latencySome, latencySlow, latencySlowFull,
+	}
+)
+
+const (
+	rounds = 3
+	// pgbenchClients and crowd are the numbers of clients that are compared.
+	pgbenchClients = 16
+	crowd          = 64
+	// slowStripe is what a call to Stripe takes in earnest, and slowCrowd how many
+	// clients it takes to keep the service busy then.
+	slowStripe = 200 * time.Millisecond
+	slowCrowd  = 512
+	// windUp is kept for the proofs at the end.
+	windUp = 4 * time.Second
+)
+
+// step is one thing that is measured, for a time in proportion to its weight.
+type step struct {
+	weight float64
+	do     func(ctx context.Context, d time.Duration) error
+}
+
+// measureAll goes through the rounds and then through what is measured once.
+func (b *bench) measureAll(ctx context.Context, round, once []step) error {
+	var all []step
+	for range rounds {
+		all = append(all, round...)
+	}
+	all = append(all, once...)
+	for i, s := range all {
+		left := 0.0
+		for _, later := range all[i:] {
+			left += later.weight
+		}
+		// What took longer than it was to, such as a queue that had to drain, is
+		// taken from what is left.
+		remaining := b.deadline.Add(-windUp).Sub(b.Now())
+		d := max(time.Duration(s.weight/left*float64(remaining)*load2time), shortest)
+		if err := s.do(ctx, d); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+const (
+	// load2time is how much of a step's time is load: the rest goes by while
+	// queues drain.
+	load2time = 0.85
+	shortest  = 500 * time.Millisecond
+)
+
+// roundSteps are interleaved, so that the machine's mood hits all alike.
+func (b *bench) roundSteps(r *Report) []step {
+	base := func() *Baseline { return &r.Baseline[len(r.Baseline)-1] }
+	steps := []step{{3, func(ctx context.Context, d time.Duration) (err error) {
+		r.Baseline = append(r.Baseline, Baseline{})
+		base().TPCB, err = b.pgbench.tpcb(ctx, pgbenchClients, d)
+		b.say("TPC-B, %d clients: %.0f/s", pgbenchClients, base().TPCB)
+		return err
+	}}}
+	if !b.OnlyPlain {
+		steps = append(steps,
+			b.settledStep(r, loadMany64, 4, b.main, b.main.many, crowd),
+			b.settledStep(r, loadOneWallet, 3, b.main, b.main.one, crowd),
+			b.settledStep(r, loadFull, 3, b.full, b.full.many, crowd))
+	}
+	steps = append(steps, b.settledStep(r, loadPlain, 2, b.plain, b.plain.many, crowd),
+		step{2, func(ctx context.Context, d time.Duration) (err error) {
+			base().Inserts, err = b.pgbench.inserts(ctx, pgbenchClients, d)
+			b.say("one-row inserts, %d clients: %.0f/s", pgbenchClients, base().Inserts)
+			return err
+		}})
+	if !b.OnlyPlain {
+		steps = append(steps, step{2.5, func(ctx context.Context, d time.Duration) error {
+			in, err := b.intake(ctx, b.waiting, b.events, crowd, d)
+			b.say("webhooks, %d clients: %.0f/s; processor us: service %.0f, PostgreSQL %.0f", crowd, in.PerSecond, in.AppCPU, in.PostgresCPU)
+			r.Intake = append(r.Intake, in)
+			return err
+		}})
+	}
+	steps = append(steps, step{1, func(ctx context.Context, d time.Duration) (err error) {
+		base().Commit, err = b.pgbench.commit(ctx, d)
+		b.say("one-row inserts, 1 client: %.3f ms", base().Commit.P50)
+		return err
+	}})
+	if !b.OnlyPlain {
+		steps = append(steps,
+			b.settledStep(r, loadMany16, 2, b.main, b.main.many, pgbenchClients),
+			b.settledStep(r, loadMany1, 1.5, b.main, b.main.many, 1))
+	}
+	return steps
+}
+
+// settledStep measures how many payments are settled when so many clients send
+// requests.
+func (b *bench) settledStep(r *Report, name string, weight float64, t *target, d *deck, clients int) step {
+	return step{weight, func(ctx context.Context, took time.Duration) error {
+		l := load{clients: clients, async: true, duration: took}
+		measure := b.load
+		if name == loadMany64 {
+			measure = b.profiled
+		}
+		run, err := measure(ctx, t, d, l)
+		if err != nil {
+			return err
+		}
+		b.sayRun(name, run)
+		r.Settled[name] = append(r.Settled[name], run)
+		return nil
+	}}
+}
+
+func (b *bench) sayRun(name string, r Run) {
+	b.say("%s: %.0f settled/s; processor us: service %.0f, PostgreSQL %.0f, simulator %.0f, driver %.0f; "+
+		"commits %.2f, WAL %.1f kB, jobs %.2f, service %d MiB", name, r.PerSecond,
+		r.AppCPU, r.PostgresCPU, r.SimulatorCPU, r.DriverCPU, r.Commits, r.WALBytes/1e3, r.Jobs, r.PeakRSS>>20)
+}
+
+// onceSteps are about how long a payment takes, and about rest.
+func (b *bench) onceSteps(r *Report) []step {
+	if b.OnlyPlain {
+		return nil
+	}
+	latency := func(name string, weight float64, l func() load) step {
+		return step{weight, func(ctx context.Context, d time.Duration) error {
+			how := l()
+			how.duration = d
+			run, err := b.load(ctx, b.main, b.main.many, how)
+			if err != nil {
+				return err
+			}
+			b.say("%s: %.0f settled/s; accepted p50 %.1f p99 %.1f ms; settled p50 %.1f p99 %.1f max %.1f ms",
+				name, run.PerSecond, run.Accept.P50, run.Accept.P99, run.Settle.P50, run.Settle.P99, run.Settle.Max)
+			r.Latency[name] = run
+			return nil
+		}}
+	}
+	half := func() float64 { return r.Settled[loadMany64].Middle().PerSecond / 2 }
+	return []step{
+		latency(latencyHalfAccept, 3, func() load { return load{rate: half(), async: true} }),
+		latency(latencyHalfSettle, 3, func() load { return load{rate: half()} }),
+		latency(latencyFullSettle, 2, func() load { return load{clients: crowd} }),
+		latency(latencyFew, 8, func() load { return load{rate: 3} }),
+		latency(latencySome, 4, func() load { return load{rate: 200} }),
+		{0, func(ctx context.Context, _ time.Duration) error { return b.main.sim.setLatency(ctx, slowStripe) }},
+		latency(latencySlow, 4, func() load { return load{rate: 400} }),
+		latency(latencySlowFull, 8, func() load { return load{clients: slowCrowd, async: true} }),
+		{0, func(ctx context.Context, _ time.Duration) error { return b.main.sim.setLatency(ctx, 0) }},
+		{4, func(ctx context.Context, d time.Duration) (err error) {
+			if err := b.stopOthers(b.main); err != nil {
+				return err
+			}
+			r.Idle, err = b.idle(ctx, b.main, max(d, 2*time.Second))
+			b.say("idle: service %.1f %%, PostgreSQL %.1f %% of a core", r.Idle.App, r.Idle.Postgres)
+			return err
+		}},
+	}
+}
+
+// stopOthers leaves one service alone with PostgreSQL.
+func (b *bench) stopOthers(t *target) error {
+	var problems []error
+	for _, o := range b.targets {
+		for _, c := range o.processes {
+			if o != t {
+				problems = append(problems, c.stop())
+			}
+		}
+	}
+	return errors.Join(problems...)
+}
+
+// idle measures what is used while nobody asks for anything.
+func (b *bench) idle(ctx context.Context, t *target, d time.Duration) (Idle, error) {
+	before, err := b.count(ctx, t)
+	if err != nil {
+		return Idle{}, err
+	}
+	began := b.Now()
+	if err := waitUntil(ctx, b.Now, began.Add(d)); err != nil {
+		return Idle{}, err
+	}
+	after, err := b.count(ctx, t)
+	if err != nil {
+		return Idle{}, err
+	}
+	percent := func(x time.Duration) float64 { return 100 * over(x.Seconds(), b.Now().Sub(began).Seconds()) }
+	return Idle{App: percent(after.app - before.app), Postgres: percent(after.postgres - before.postgres)}, nil
+}

@@ -1,0 +1,324 @@
+package jobs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/fundrail/fundrail/internal/postgres"
+	"github.com/fundrail/fundrail/internal/stripeapi"
+	"github.com/fundrail/fundrail/internal/wallet"
+)
+
+// Why there is no page on which a purchase can be paid.
+var (
+	// ErrNoPage: Stripe gave no address.
+	ErrNoPage = errors.New("stripe gave no page")
+	// ErrNoProvider: no Stripe key is configured for the mode.
+	ErrNoProvider = errors.New("no stripe key for the mode")
+	// ErrNoProviderCustomer: the customer is not known at Stripe.
+	ErrNoProviderCustomer = errors.New("customer is not known at stripe")
+	// ErrPaymentUnderWay: a card is being charged, and nobody knows the end yet.
+	ErrPaymentUnderWay = errors.New("a charge is under way")
+	// ErrProviderUnavailable: Stripe did not answer, or not now.
+	ErrProviderUnavailable = errors.New("stripe is unavailable")
+	// ErrPurchaseSettled: somebody has paid.
+	ErrPurchaseSettled = errors.New("the purchase is settled")
+)
+
+// PageRefusedError is Stripe's refusal to make a page.
+type PageRefusedError struct {
+	// Reason is made of short words and ids, fit to be shown.
+	Reason string
+}
+
+// Error implements error.
+func (e *PageRefusedError) Error() string { return "stripe refused the page: " + e.Reason }
+
+const (
+	// pageLife is how long a page is open. Stripe allows 24 hours, by its own clock.
+	pageLife = 24*time.Hour - 5*time.Minute
+	// pageWait is how long somebody who wants a page waits for a charge that is
+	// under way.
+	pageWait = 5 * time.Second
+)
+
+// PaymentPage gives the payment in which the cardholder can pay for a purchase at
+// its RedirectURL: the challenge of the charge that is open, or else a page of
+// Stripe's checkout, which is the same until it closes. One payment at a time owns
+// a purchase, so a charge is brought to its end, or its intent closed, before
+// there is a page.
+func (e *Engine) PaymentPage(ctx context.Context, t wallet.Transaction, stripeCustomerID string) (wallet.Payment, error) {
+	stripe, err := e.stripe(t.Mode)
+	switch {
+	case err != nil:
+		return wallet.Payment{}, ErrNoProvider
+	case stripeCustomerID == "":
+		return wallet.Payment{}, ErrNoProviderCustomer
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 4*pageWait) // what has begun is not left half done
+	defer cancel()
+	const tries = 5 // others may be at the same purchase
+	for range tries {
+		p, found, err := postgres.NewestPayment(ctx, e.Pool, t.ID)
+		if err != nil {
+			return p, err
+		}
+		switch {
+		case found && p.Status == wallet.PaymentSucceeded:
+			return p, ErrPurchaseSettled
+		case found && p.Status.Open():
+			open, done, err := e.openPage(ctx, stripe, p)
+			if err != nil || done {
+				return open, err
+			}
+		default:
+			if err := e.makeWay(ctx, stripe, p); err != nil {
+				return p, err
+			}
+			if err := e.openAttempt(ctx, t); err != nil {
+				return p, err
+			}
+		}
+	}
+	return wallet.Payment{}, ErrPaymentUnderWay
+}
+
+// openPage gives the page of an open payment. The second result is false when the
+// payment has moved, and is to be looked at again.
+func (e *Engine) openPage(ctx context.Context, stripe Stripe, p wallet.Payment) (wallet.Payment, bool, error) {
+	lapsed := p.ActionDeadlineAt != nil && !e.Now().Before(*p.ActionDeadlineAt)
+	switch {
+	case p.Status == wallet.PaymentRequiresAction && !lapsed:
+		if p.RedirectURL == "" {
+			return p, false, ErrNoPage
+		}
+		return p, true, nil
+	case lapsed:
+		c, err := postgres.GetCharge(ctx, e.Pool, p.ID)
+		if err == nil {
+			err = e.check(ctx, c, pageCause(p))
+		}
+		return p, false, unavailable(err)
+	}
+	waited, err := e.Wait(ctx, p.ID, pageWait)
+	switch {
+	case err != nil:
+		return p, false, err
+	case waited.Status.Answered():
+		return p, false, nil
+	case !atCheckout(p):
+		return p, false, ErrPaymentUnderWay
+	}
+	made, err := e.makePage(ctx, stripe, p, pageCause(p))
+	return made, err == nil, err
+}
+
+// makeWay closes the intent of a charge that has failed, so that it cannot succeed
+// beside the page. If it has succeeded after all, that is settled.
+func (e *Engine) makeWay(ctx context.Context, stripe Stripe, p wallet.Payment) error {
+	if p.StripePaymentIntentID == "" || atCheckout(p) {
+		return nil
+	}
+	o := stripe.Cancel(ctx, p.StripePaymentIntentID, stripeapi.CancelDuplicate)
+	switch o.Kind {
+	case wallet.OutcomeSucceeded:
+		if err := e.conclude(ctx, p, o, pageCause(p)); err != nil {
+			return unavailable(err)
+		}
+		return ErrPurchaseSettled
+	case wallet.OutcomeUnavailable, wallet.OutcomeUnknown:
+		return fmt.Errorf("%w: %s", ErrProviderUnavailable, o.Reason)
+	default:
+		return nil
+	}
+}
+
+// openAttempt stores the payment that a page stands for. That somebody else was
+// quicker is no error.
+func (e *Engine) openAttempt(ctx context.Context, t wallet.Transaction) error {
+	id := wallet.NewID()
+	opened, err := postgres.OpenAttempt(ctx, e.Pool, postgres.Attempt{
+		PaymentID: id, OrganizationID: t.OrganizationID, Mode: t.Mode, TransactionID: t.ID,
+		ReturnURL: e.returnURL(t.Mode, id), Now: e.Now(),
+	})
+	if err != nil || !opened {
+		return err
+	}
+	p, err := postgres.GetPayment(ctx, e.Pool, id)
+	if err != nil {
+		return err
+	}
+	stripe, err := e.stripe(t.Mode)
+	if err != nil {
+		return err
+	}
+	_, err = e.makePage(ctx, stripe, p, pageCause(p))
+	return err
+}
+
+// makePage makes the page of a payment, or finds the one that was made before, and
+// stores it with the payment.
+func (e *Engine) makePage(ctx context.Context, stripe Stripe, p wallet.Payment, cause wallet.Cause) (wallet.Payment, error) {
+	order, err := postgres.GetOrder(ctx, e.Pool, p.ID)
+	if err != nil {
+		return p, err
+	}
+	if order.Settled { // a payment that had failed succeeded meanwhile
+		if _, err := e.settlePage(ctx, p, canceledPage(), cause); err != nil {
+			return p, err
+		}
+		return p, ErrPurchaseSettled
+	}
+	session, err := stripe.CreateCheckoutSession(ctx, checkoutRequest(p, order))
+	if refused, ok := errors.AsType[*stripeapi.Error](err); ok && refused.Kind == wallet.OutcomeRejected {
+		o := wallet.Outcome{
+			Kind: wallet.OutcomeRejected, Reason: refused.Reason(), RequestID: refused.RequestID,
+			Failure: wallet.Failure{Code: wallet.FailureInternal, Message: "The payment could not be made."},
+		}
+		if _, err := e.settlePage(ctx, p, o, cause); err != nil {
+			return p, err
+		}
+		return p, &PageRefusedError{Reason: refused.Reason()}
+	}
+	switch {
+	case err != nil:
+		return p, fmt.Errorf("%w: %w", ErrProviderUnavailable, err)
+	case session.URL == "":
+		return p, ErrNoPage
+	}
+	return e.settlePage(ctx, p, wallet.Outcome{
+		Kind: wallet.OutcomeRequiresAction, RedirectURL: session.URL, CheckoutSessionID: session.ID,
+	}, cause)
+}
+
+// checkoutRequest is made of what was stored and never changes, as a repetition
+// under the same key must be.
+func checkoutRequest(p wallet.Payment, order postgres.Order) stripeapi.CheckoutRequest {
+	return stripeapi.CheckoutRequest{
+		CheckoutID:     p.ID,
+		PaymentID:      p.ID,
+		WalletID:       p.WalletID,
+		OrganizationID: p.OrganizationID,
+		Amount:         p.Amount,
+		Currency:       p.Currency,
+		CustomerID:     order.StripeCustomerID,
+		Title:          order.Title,
+		SuccessURL:     order.ReturnURL,
+		CancelURL:      order.ReturnURL,
+		ReceiptEmail:   order.ReceiptEmail,
+		SaveCard:       true,
+		ExpiresAt:      p.CreatedAt.Add(pageLife),
+	}
+}
+
+func (e *Engine) settlePage(ctx context.Context, p wallet.Payment, o wallet.Outcome, cause wallet.Cause) (wallet.Payment, error) {
+	applied, err := e.Settle(ctx, postgres.Settlement{
+		ActionDeadline: p.CreatedAt.Add(pageLife), Cause: cause, Now: e.Now(), Outcome: o, PaymentID: p.ID,
+	})
+	return applied.Payment, err
+}
+
+// checkPage finds out what became of a page: whether somebody paid on it, whether
+// it has closed, or whether its time is over. It is closed as well when the
+// purchase was paid in another way.
+func (e *Engine) checkPage(ctx context.Context, stripe Stripe, p wallet.Payment, cause wallet.Cause) error {
+	if p.StripeCheckoutSessionID == "" {
+		return e.checkLostPage(ctx, stripe, p, cause)
+	}
+	order, err := postgres.GetOrder(ctx, e.Pool, p.ID)
+	if err != nil {
+		return err
+	}
+	session, err := stripe.GetCheckoutSession(ctx, p.StripeCheckoutSessionID)
+	if stripeapi.IsNotFound(err) {
+		e.Log.ErrorContext(ctx, "stripe does not know the payment's page", slog.String("payment_id", p.ID.String()))
+		return nil
+	}
+	if err != nil {
+		return orLater(err)
+	}
+	lapsed := p.ActionDeadlineAt != nil && !e.Now().Before(*p.ActionDeadlineAt)
+	if session.Status == sessionOpen && (lapsed || order.Settled) {
+		if session, err = e.closePage(ctx, stripe, p.StripeCheckoutSessionID); err != nil {
+			return orLater(err)
+		}
+	}
+	switch {
+	case session.Status == sessionComplete && session.IntentID != "":
+		return e.conclude(ctx, p, stripe.Retrieve(ctx, session.IntentID), cause)
+	case session.Status == sessionExpired:
+		return e.conclude(ctx, p, canceledPage(), cause)
+	default:
+		return nil
+	}
+}
+
+// Stripe's words for how a checkout session stands.
+const (
+	sessionComplete = "complete"
+	sessionExpired  = "expired"
+	sessionOpen     = "open"
+)
+
+// closePage closes a page. One that cannot be closed any more may have been paid.
+func (e *Engine) closePage(ctx context.Context, stripe Stripe, id string) (stripeapi.CheckoutSession, error) {
+	session, err := stripe.ExpireCheckoutSession(ctx, id)
+	if refused, ok := errors.AsType[*stripeapi.Error](err); ok && refused.Kind == wallet.OutcomeRejected {
+		return stripe.GetCheckoutSession(ctx, id)
+	}
+	return session, err
+}
+
+// checkLostPage is for a page whose making was never answered. Nobody was given
+// its address, so it cannot have been paid.
+func (e *Engine) checkLostPage(ctx context.Context, stripe Stripe, p wallet.Payment, cause wallet.Cause) error {
+	if e.Now().Sub(p.CreatedAt) >= e.KeyLife {
+		_, err := e.settlePage(ctx, p, canceledPage(), cause)
+		return err
+	}
+	_, err := e.makePage(ctx, stripe, p, cause)
+	if _, refused := errors.AsType[*PageRefusedError](err); refused || errors.Is(err, ErrPurchaseSettled) {
+		return nil // and the payment has ended
+	}
+	return err
+}
+
+// closeRival has somebody look after the page that is open for a purchase which
+// was paid in another way.
+func (e *Engine) closeRival(ctx context.Context, p wallet.Payment) error {
+	rival, found, err := postgres.NewestPayment(ctx, e.Pool, p.WalletTransactionID)
+	if err != nil || !found || !rival.Status.Open() || !atCheckout(rival) {
+		return err
+	}
+	if _, err := e.river.Insert(ctx, CheckPaymentArgs{PaymentID: rival.ID}, nil); err != nil {
+		return fmt.Errorf("check payment %s: %w", rival.ID, err)
+	}
+	return nil
+}
+
+// atCheckout tells whether a payment is one that the cardholder makes at Stripe's
+// checkout. Any other has a saved card.
+func atCheckout(p wallet.Payment) bool { return p.PaymentMethodID == nil }
+
+func canceledPage() wallet.Outcome {
+	return wallet.Outcome{
+		Kind:    wallet.OutcomeCanceled,
+		Failure: wallet.Failure{Code: wallet.FailureCanceled, Message: "The payment page was closed before anybody paid."},
+	}
+}
+
+// pageCause is the cause of what happens because somebody asked for a page.
+func pageCause(p wallet.Payment) wallet.Cause {
+	return wallet.Cause{Kind: wallet.CauseRequest, ID: "payment page of " + p.WalletTransactionID.String()}
+}
+
+// unavailable tells whoever asked for a page that a job would be tried again.
+func unavailable(err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%w: %w", ErrProviderUnavailable, err)
+}

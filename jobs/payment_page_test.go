@@ -1,0 +1,381 @@
+package jobs_test
+
+import (
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/shopspring/decimal"
+	"github.com/stretchr/testify/require"
+	"github.com/stripe/stripe-go/v76"
+
+	"github.com/fundrail/fundrail/internal/enginetest"
+	"github.com/fundrail/fundrail/internal/postgres"
+	"github.com/fundrail/fundrail/internal/stripesim"
+	"github.com/fundrail/fundrail/internal/testfactory"
+	"github.com/fundrail/fundrail/internal/wallet"
+	"github.com/fundrail/fundrail/jobs"
+)
+
+const sessions = "/v1/checkout/sessions"
+
+// purchase asks for 25 credits from a card, or from nobody without one.
+func purchase(t *testing.T, w *enginetest.World, card *wallet.PaymentMethod) wallet.Transaction {
+	t.Helper()
+
+	request := topUpOf(w)
+	request.Paid = decimal.NewFromInt(25)
+	request.PaymentMethod.Type = string(wallet.MethodManual)
+	if card != nil {
+		id := card.ID.String()
+		request.PaymentMethod = wallet.MethodRequest{Type: string(wallet.MethodProvider), ID: &id}
+	}
+	return topUp(t, w, request)[0]
+}
+
+func page(t *testing.T, w *enginetest.World, tx wallet.Transaction) wallet.Payment {
+	t.Helper()
+
+	p, err := w.Engine.PaymentPage(t.Context(), tx, w.Merchant.Customer.StripeCustomerID)
+	require.NoError(t, err)
+	require.Equal(t, wallet.PaymentRequiresAction, p.Status)
+	require.NotEmpty(t, p.RedirectURL)
+	return p
+}
+
+// pay pays on a page with one of the simulator's cards, as a browser does.
+func pay(t *testing.T, address, card string) {
+	t.Helper()
+
+	client := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	form := strings.NewReader(url.Values{"card": {card}}.Encode())
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, address, form)
+	require.NoError(t, err)
+	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	res, err := client.Do(req)
+	require.NoError(t, err)
+	require.NoError(t, res.Body.Close())
+}
+
+func TestChallengeOfAnAbsentCardholder(t *testing.T) {
+	t.Parallel()
+
+	t.Run("BecomesOneThatCanBePassed", func(t *testing.T) {
+		t.Parallel()
+
+		w := enginetest.NewWorld(t)
+		card := w.Card("pm_card_authenticationRequired")
+		tx := purchase(t, w, &card)
+
+		p := w.Await(tx.Payment.ID, wallet.PaymentRequiresAction)
+
+		require.True(t, p.OffSession)
+		require.Contains(t, p.RedirectURL, p.StripePaymentIntentID)
+		require.Equal(t, wallet.TransactionPending, transaction(t, w, tx.ID).Status)
+		require.Equal(t, p.RedirectURL, page(t, w, tx).RedirectURL, "the challenge is the page to pay on")
+		require.Equal(t, "succeeded", w.Sim.Challenge(p.StripePaymentIntentID, true))
+		w.Await(p.ID, wallet.PaymentSucceeded)
+		require.Equal(t, wallet.TransactionSettled, transaction(t, w, tx.ID).Status)
+		require.Len(t, w.Sim.IntentsWith("payment_id", p.ID.String()), 1)
+		w.RequireBooksBalance()
+	})
+
+	t.Run("FailsWithTheChallenge", func(t *testing.T) {
+		t.Parallel()
+
+		w := enginetest.NewWorld(t)
+		card := w.Card("pm_card_authenticationRequired")
+		tx := purchase(t, w, &card)
+		p := w.Await(tx.Payment.ID, wallet.PaymentRequiresAction)
+
+		w.Sim.Challenge(p.StripePaymentIntentID, false)
+
+		p = w.Await(p.ID, wallet.PaymentFailed)
+		require.Equal(t, wallet.FailureAuthentication, p.Failure.Code)
+		require.Equal(t, wallet.TransactionFailed, transaction(t, w, tx.ID).Status)
+		w.AwaitIntent(p.StripePaymentIntentID, "canceled")
+		w.RequireBooksBalance()
+	})
+
+	t.Run("FailsWhenNobodyComes", func(t *testing.T) {
+		t.Parallel()
+
+		w := enginetest.NewWorld(t)
+		card := w.Card("pm_card_authenticationRequired")
+		tx := purchase(t, w, &card)
+		w.Await(tx.Payment.ID, wallet.PaymentRequiresAction)
+
+		w.Clock.Advance(25 * time.Hour)
+		w.Work(jobs.CheckPaymentArgs{PaymentID: tx.Payment.ID})
+
+		w.Await(tx.Payment.ID, wallet.PaymentCanceled)
+		require.Equal(t, wallet.TransactionFailed, transaction(t, w, tx.ID).Status)
+		w.RequireBooksBalance()
+	})
+
+	for name, fault := range map[string]stripesim.Fault{
+		"AnswerLostAfterTheEffect": {Kind: stripesim.FaultReset, When: stripesim.After},
+		"AnswerLostBefore":         {Kind: stripesim.FaultReset, When: stripesim.Before},
+		"RateLimit":                {Kind: stripesim.FaultStatus, Status: 429, Code: "rate_limit"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+
+			w := enginetest.NewWorld(t)
+			fault.Match = stripesim.Match{Method: http.MethodPost, Path: intents + "/*/confirm"}
+			fault.Dice = stripesim.Dice{Count: 1}
+			rule := w.Sim.Fault(fault)
+			card := w.Card("pm_card_authenticationRequired")
+
+			p := w.Await(purchase(t, w, &card).Payment.ID, wallet.PaymentRequiresAction)
+
+			require.Equal(t, 1, w.Sim.Applied(rule), "the fault has struck")
+			w.Sim.Challenge(p.StripePaymentIntentID, true)
+			w.Await(p.ID, wallet.PaymentSucceeded)
+			w.RequireBooksBalance()
+		})
+	}
+
+	t.Run("OtherDeclinesStayDeclines", func(t *testing.T) {
+		t.Parallel()
+
+		w := enginetest.NewWorld(t)
+		card := w.Card("pm_card_visa_chargeDeclinedInsufficientFunds")
+		w.Await(purchase(t, w, &card).Payment.ID, wallet.PaymentFailed)
+		require.Zero(t, w.Sim.Requests()["POST "+intents+"/{id}/confirm"])
+	})
+}
+
+func TestPaymentPage(t *testing.T) {
+	t.Parallel()
+
+	t.Run("IsPaid", func(t *testing.T) {
+		t.Parallel()
+
+		w := enginetest.NewWorld(t)
+		tx := purchase(t, w, nil)
+		p := page(t, w, tx)
+		require.NotEmpty(t, p.StripeCheckoutSessionID)
+		require.Equal(t, p.RedirectURL, page(t, w, tx).RedirectURL, "the same page until it closes")
+		require.EqualValues(t, 1, w.Sim.Requests()["POST "+sessions])
+
+		pay(t, p.RedirectURL, "pm_card_visa")
+
+		p = w.Await(p.ID, wallet.PaymentSucceeded)
+		require.NotEmpty(t, p.StripePaymentIntentID)
+		require.Equal(t, wallet.TransactionSettled, transaction(t, w, tx.ID).Status)
+		_, err := w.Engine.PaymentPage(t.Context(), tx, w.Merchant.Customer.StripeCustomerID)
+		require.ErrorIs(t, err, jobs.ErrPurchaseSettled)
+		w.RequireBooksBalance()
+	})
+
+	t.Run("ADeclineOnItLeavesItOpen", func(t *testing.T) {
+		t.Parallel()
+
+		w := enginetest.NewWorld(t)
+		tx := purchase(t, w, nil)
+		p := page(t, w, tx)
+
+		pay(t, p.RedirectURL, "pm_card_visa_chargeDeclined")
+		w.Sim.DrainAll()
+		require.Equal(t, p.RedirectURL, page(t, w, tx).RedirectURL)
+		pay(t, p.RedirectURL, "pm_card_visa")
+
+		w.Await(p.ID, wallet.PaymentSucceeded)
+		w.RequireBooksBalance()
+	})
+
+	t.Run("AfterAFailedCharge", func(t *testing.T) {
+		t.Parallel()
+
+		w := enginetest.NewWorld(t)
+		card := w.Card("pm_card_visa_chargeDeclined")
+		tx := purchase(t, w, &card)
+		failed := w.Await(tx.Payment.ID, wallet.PaymentFailed)
+
+		p := page(t, w, tx)
+
+		require.NotEqual(t, failed.ID, p.ID)
+		require.Equal(t, "canceled", w.Sim.MustIntent(failed.StripePaymentIntentID).Status, "before there is a page")
+		require.Equal(t, wallet.TransactionFailed, transaction(t, w, tx.ID).Status)
+		pay(t, p.RedirectURL, "pm_card_visa")
+		w.Await(p.ID, wallet.PaymentSucceeded)
+		got := transaction(t, w, tx.ID)
+		require.Equal(t, wallet.TransactionSettled, got.Status)
+		require.NotNil(t, got.FailedAt)
+		w.RequireBooksBalance()
+	})
+
+	t.Run("ClosesWhenItsTimeIsOver", func(t *testing.T) {
+		t.Parallel()
+
+		w := enginetest.NewWorld(t)
+		w.Sim.WebhookFault(stripesim.WebhookFault{Kind: stripesim.HookDrop})
+		tx := purchase(t, w, nil)
+		p := page(t, w, tx)
+
+		w.Clock.Advance(24 * time.Hour)
+		w.Work(jobs.CheckPaymentArgs{PaymentID: p.ID})
+
+		w.Await(p.ID, wallet.PaymentCanceled)
+		require.Equal(t, wallet.TransactionFailed, transaction(t, w, tx.ID).Status)
+		again := page(t, w, tx)
+		require.NotEqual(t, p.RedirectURL, again.RedirectURL)
+		pay(t, p.RedirectURL, "pm_card_visa") // the old page takes nothing
+		require.Zero(t, w.Balance())
+		pay(t, again.RedirectURL, "pm_card_visa")
+		w.Work(jobs.CheckPaymentArgs{PaymentID: again.ID})
+		w.Await(again.ID, wallet.PaymentSucceeded)
+		w.RequireBooksBalance()
+	})
+
+	t.Run("ClosesWhenTheOtherWayWins", func(t *testing.T) {
+		t.Parallel()
+
+		// Money arrives for a payment that was given up, while there is a page.
+		w := enginetest.NewWorld(t)
+		tx := purchase(t, w, nil)
+		first := page(t, w, tx)
+		w.Clock.Advance(24 * time.Hour)
+		w.Work(jobs.CheckPaymentArgs{PaymentID: first.ID})
+		w.Await(first.ID, wallet.PaymentCanceled)
+		second := page(t, w, tx)
+		w.Work(jobs.CheckPaymentArgs{PaymentID: second.ID})
+		w.Await(second.ID, wallet.PaymentRequiresAction)
+
+		_, err := w.Sim.Client().PaymentIntents.New(&stripe.PaymentIntentParams{
+			Amount: new(int64(25_00)), Confirm: new(true), Currency: new("usd"),
+			Metadata:           map[string]string{"payment_id": first.ID.String(), "wallet_id": first.WalletID.String()},
+			PaymentMethod:      new("pm_card_visa"),
+			PaymentMethodTypes: stripe.StringSlice([]string{"card"}),
+		})
+		require.NoError(t, err)
+
+		w.Await(first.ID, wallet.PaymentSucceeded)
+		w.Await(second.ID, wallet.PaymentCanceled)
+		pay(t, second.RedirectURL, "pm_card_visa")
+		require.Equal(t, wallet.TransactionSettled, transaction(t, w, tx.ID).Status)
+		w.RequireBooksBalance()
+	})
+
+	t.Run("SuccessThatNobodyHasHeardOfComesFirst", func(t *testing.T) {
+		t.Parallel()
+
+		// The event of the success got lost, and the card's payment was given up.
+		w := enginetest.NewWorld(t)
+		card := w.Card("pm_card_authenticationRequired")
+		tx := purchase(t, w, &card)
+		charged := w.Await(tx.Payment.ID, wallet.PaymentRequiresAction)
+		drop := w.Sim.WebhookFault(stripesim.WebhookFault{Kind: stripesim.HookDrop})
+		w.Sim.Challenge(charged.StripePaymentIntentID, true)
+		testfactory.Move(t, w.Pool, charged.ID, wallet.Outcome{
+			Kind: wallet.OutcomeCanceled, Failure: wallet.Failure{Code: wallet.FailureCanceled, Message: "Given up."},
+		}, w.Clock.Now())
+		w.Sim.RemoveFault(drop)
+
+		_, err := w.Engine.PaymentPage(t.Context(), tx, w.Merchant.Customer.StripeCustomerID)
+
+		require.ErrorIs(t, err, jobs.ErrPurchaseSettled, "closing the intent brought its success")
+		w.Await(charged.ID, wallet.PaymentSucceeded)
+		w.RequireBooksBalance()
+	})
+
+	for name, fault := range map[string]stripesim.Fault{
+		"MakingItWasNeverAnswered": {Kind: stripesim.FaultReset, When: stripesim.After},
+		"MakingItNeverHappened":    {Kind: stripesim.FaultStatus, When: stripesim.Before, Status: 503},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+
+			w := enginetest.NewWorld(t)
+			fault.Match, fault.Dice = stripesim.Match{Method: http.MethodPost, Path: sessions}, stripesim.Dice{Count: 1}
+			w.Sim.Fault(fault)
+			tx := purchase(t, w, nil)
+
+			_, err := w.Engine.PaymentPage(t.Context(), tx, w.Merchant.Customer.StripeCustomerID)
+
+			require.ErrorIs(t, err, jobs.ErrProviderUnavailable)
+			open, found, err := postgres.NewestPayment(t.Context(), w.Pool, tx.ID)
+			require.NoError(t, err)
+			require.True(t, found)
+			require.Equal(t, wallet.PaymentCreated, open.Status)
+			w.Work(jobs.CheckPaymentArgs{PaymentID: open.ID})
+			p := page(t, w, tx)
+			require.Equal(t, open.ID, p.ID)
+			pay(t, p.RedirectURL, "pm_card_visa")
+			w.Await(p.ID, wallet.PaymentSucceeded)
+			w.RequireBooksBalance()
+		})
+	}
+
+	t.Run("StripeRefusesIt", func(t *testing.T) {
+		t.Parallel()
+
+		w := enginetest.NewWorld(t)
+		tx := purchase(t, w, nil)
+
+		_, err := w.Engine.PaymentPage(t.Context(), tx, w.Merchant.Customer.StripeCustomerID+"x")
+		require.NoError(t, err, "the stored customer counts")
+		request := topUpOf(w)
+		request.Paid, request.PaymentMethod.Type = decimal.New(4, -2), string(wallet.MethodManual)
+		small := topUp(t, w, request)[0]
+
+		_, err = w.Engine.PaymentPage(t.Context(), small, w.Merchant.Customer.StripeCustomerID)
+
+		var refused *jobs.PageRefusedError
+		require.ErrorAs(t, err, &refused)
+		require.Contains(t, refused.Reason, "amount_too_small")
+		require.Equal(t, wallet.TransactionFailed, transaction(t, w, small.ID).Status)
+		w.RequireBooksBalance()
+	})
+
+	t.Run("WhileACardIsBeingCharged", func(t *testing.T) {
+		t.Parallel()
+
+		w := enginetest.NewWorld(t)
+		w.Sim.Fault(stripesim.Fault{
+			Match: createIntent, Kind: stripesim.FaultStatus, When: stripesim.Before, Status: 503,
+		})
+		card := w.Card("pm_card_visa")
+		tx := purchase(t, w, &card)
+
+		_, err := w.Engine.PaymentPage(t.Context(), tx, w.Merchant.Customer.StripeCustomerID)
+
+		require.ErrorIs(t, err, jobs.ErrPaymentUnderWay)
+		require.Zero(t, w.Sim.Requests()["POST "+sessions])
+	})
+
+	t.Run("TwoAskAtOnce", func(t *testing.T) {
+		t.Parallel()
+
+		w := enginetest.NewWorld(t)
+		tx := purchase(t, w, nil)
+		pages := make(chan string, 2)
+		for range 2 {
+			go func() {
+				p, err := w.Engine.PaymentPage(t.Context(), tx, w.Merchant.Customer.StripeCustomerID)
+				if err != nil {
+					p.RedirectURL = err.Error()
+				}
+				pages <- p.RedirectURL
+			}()
+		}
+		first := <-pages
+		require.Contains(t, first, "/c/pay/")
+		require.Equal(t, first, <-pages)
+	})
+
+	t.Run("WithoutWhatItTakes", func(t *testing.T) {
+		t.Parallel()
+
+		w := enginetest.NewWorld(t)
+		tx := purchase(t, w, nil)
+		_, err := w.Engine.PaymentPage(t.Context(), tx, "")
+		require.ErrorIs(t, err, jobs.ErrNoProviderCustomer)
+		tx.Mode = wallet.ModeLive
+		_, err = w.Engine.PaymentPage(t.Context(), tx, "cus_1")
+		require.ErrorIs(t, err, jobs.ErrNoProvider)
+	})
+}
