@@ -78,7 +78,7 @@ func (s *Server) makeOnce(ctx context.Context, caller postgres.Caller, r *postgr
 		switch {
 		case err != nil:
 			return nil, err
-		case found && slices.Equal(ids, own):
+		case found && len(own) > 0 && slices.Equal(ids, own):
 			return nil, nil
 		case found:
 			return ids, nil
