@@ -18,13 +18,14 @@ import (
 func newServer(s *service, publicURL string) *http.Server {
 	e := api.NewEcho(s.Log)
 	(&api.Server{
-		DB:        s.pool,
-		FundWait:  s.Settings.FundWait,
-		Log:       s.Log,
-		Now:       s.Now,
-		Payments:  s.engine,
-		PublicURL: publicURL,
-		RateLimit: s.Settings.RateLimitPerMinute,
+		DB:          s.pool,
+		FundWait:    s.Settings.FundWait,
+		Log:         s.Log,
+		Now:         s.Now,
+		Payments:    s.engine,
+		PublicURL:   publicURL,
+		RateLimit:   s.Settings.RateLimitPerMinute,
+		WalletLimit: s.Settings.WalletsPerCustomer,
 	}).Register(e)
 	(&webhooks.Handler{
 		Intake:  s.engine,

@@ -49,6 +49,11 @@ var chapters = []chapter{
 		tell:  tellDecline,
 	},
 	{
+		title: "A top-up in Lago's dialect",
+		intro: "The same wallet and the same books. The answer comes at once, and a job settles what is to be paid.",
+		tell:  tellLago,
+	},
+	{
 		title: "The same request twice",
 		intro: "A client that lost the answer repeats its request under the same Idempotency-Key.",
 		tell:  tellIdempotency,
@@ -81,6 +86,7 @@ var demoLimits = config.Limits{
 	ActionDeadline:     24 * time.Hour,
 	FundWait:           20 * time.Second,
 	RateLimitPerMinute: 1000,
+	WalletsPerCustomer: 6,
 	Workers:            20,
 }
 

@@ -91,6 +91,7 @@ func (l Limits) Check() error {
 		checkDuration("ACTION_DEADLINE", l.ActionDeadline),
 		checkCount("WORKERS", l.Workers),
 		checkCount("RATE_LIMIT_PER_MINUTE", l.RateLimitPerMinute),
+		checkCount("WALLETS_PER_CUSTOMER", l.WalletsPerCustomer),
 	)
 }
 
