@@ -1,7 +1,6 @@
 package worker_test
 
 import (
-	"io"
 	"log/slog"
 	"testing"
 
@@ -28,7 +27,7 @@ func TestTestSettingsNeedAMarkedDatabase(t *testing.T) {
 			}
 
 			err := worker.Run(t.Context(), worker.Options{
-				Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
+				Log: slog.New(slog.DiscardHandler),
 				Settings: config.Settings{
 					Database: config.Database{DatabaseURL: config.Secret(pool.Config().ConnString())},
 					Test:     config.Test{TestBreak: "settle-guard", TestMarker: "ours"},
@@ -47,7 +46,7 @@ func TestTestSettingsNeedAMarkedDatabase(t *testing.T) {
 		require.NoError(t, postgres.PlaceTestMarker(t.Context(), pool, "ours"))
 
 		err := worker.Run(t.Context(), worker.Options{
-			Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
+			Log: slog.New(slog.DiscardHandler),
 			Settings: config.Settings{
 				Database: config.Database{DatabaseURL: config.Secret(pool.Config().ConnString())},
 				Test:     config.Test{TestBreak: "gravity", TestMarker: "ours"},

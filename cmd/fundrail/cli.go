@@ -31,6 +31,8 @@ type cli struct {
 	Worker    workerCmd    `cmd:"" help:"Work on jobs alone."`
 	Stripesim stripesimCmd `cmd:"" set:"log_format=text" help:"Run the simulated Stripe alone."`
 
+	Torture tortureCmd `cmd:"" help:"Prove, under every fault there is, that each charge is credited exactly once."`
+
 	Migrate   migrateCmd   `cmd:"" help:"Bring the database to the schema this program knows, or back."`
 	Audit     auditCmd     `cmd:"" help:"Prove every wallet against the ledger."`
 	Bench     benchCmd     `cmd:"" help:"Measure what a payment costs, against pgbench on the same server."`
@@ -91,7 +93,7 @@ func parse(ctx context.Context, args []string, a *app) (command *kong.Context, d
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
 		kong.Exit(func(int) { panic(leave{}) }),
 		kong.ExplicitGroups([]kong.Group{{Key: "Settings", Title: "Settings, from flags or the environment:"}}),
-		kong.Vars{"version": version()},
+		kong.Vars{"switches": switches(), "version": version()},
 		kong.Writers(a.Stdout, a.Stderr),
 		config.Environment(a.Getenv),
 	)

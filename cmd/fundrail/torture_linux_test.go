@@ -1,0 +1,67 @@
+package main
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// TestKilledTortureLeavesNobody kills a storm's own process in the middle of it.
+// Its services have no other parent, and no reason of their own to end.
+func TestKilledTortureLeavesNobody(t *testing.T) {
+	t.Parallel()
+
+	p := startProcess(t, buildBinary(t), "", "torture", "--duration=60s")
+	family := func() []int { return descendants(t, p.cmd.Process.Pid) }
+	var servers []int
+	require.Eventually(t, func() bool {
+		servers = services(t, family())
+		return len(servers) == 3
+	}, startWithin, lookEvery, "three services should run")
+
+	require.NoError(t, p.cmd.Process.Kill())
+	<-p.exited
+
+	require.Eventually(t, func() bool { return !slices.ContainsFunc(servers, alive) }, stopWithin, lookEvery, "orphans")
+}
+
+// services are those of the processes that run fundrail serve or worker.
+func services(t *testing.T, pids []int) (list []int) {
+	t.Helper()
+	for _, pid := range pids {
+		line, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "cmdline"))
+		if err != nil {
+			continue // it has just ended
+		}
+		args := strings.Split(string(bytes.TrimRight(line, "\x00")), "\x00")
+		if last := args[len(args)-1]; last == "serve" || last == "worker" {
+			list = append(list, pid)
+		}
+	}
+	return list
+}
+
+// descendants are the children of a process, theirs, and so on.
+func descendants(t *testing.T, pid int) (list []int) {
+	t.Helper()
+	tasks, err := filepath.Glob(filepath.Join("/proc", strconv.Itoa(pid), "task", "*", "children"))
+	require.NoError(t, err)
+	for _, task := range tasks {
+		content, err := os.ReadFile(task)
+		if err != nil {
+			continue
+		}
+		for field := range strings.FieldsSeq(string(content)) {
+			child, err := strconv.Atoi(field)
+			require.NoError(t, err)
+			list = append(append(list, child), descendants(t, child)...)
+		}
+	}
+	return list
+}

@@ -1,0 +1,95 @@
+package main
+
+import (
+	"encoding/json"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/fundrail/fundrail/internal/torture"
+)
+
+// stormWithin is how long a short storm may take in all on a busy machine.
+const stormWithin = 3 * time.Minute
+
+// report reads what a storm with --json printed.
+func report(t *testing.T, p *process) torture.Report {
+	t.Helper()
+	line := regexp.MustCompile(`(?m)^\{.*\}$`).FindString(p.output.String())
+	require.NotEmpty(t, line, p.output)
+	var r torture.Report
+	require.NoError(t, json.Unmarshal([]byte(line), &r), line)
+	return r
+}
+
+func TestTorture(t *testing.T) {
+	t.Parallel()
+
+	binary := buildBinary(t)
+
+	t.Run("Holds", func(t *testing.T) {
+		t.Parallel()
+
+		p := startProcess(t, binary, "", "torture", "--duration=6s", "--seed=3", "--json")
+
+		require.NoError(t, p.wait(t, stormWithin), p.output)
+		r := report(t, p)
+		require.Empty(t, r.Findings)
+		require.Positive(t, r.Charged)
+		require.Equal(t, r.Charged, r.Credited)
+		require.Positive(t, r.Answers)
+		require.NotContains(t, p.output.String(), "the logs of the services are in")
+	})
+
+	// A storm in which a safeguard is missing must say so. These are the quickest to
+	// show; `fundrail torture --break` knows more.
+	for broken, check := range map[string]string{
+		"idempotency-key":  "accepted_request_has_its_answer",
+		"new-key-on-retry": "payment_is_charged_once",
+		"open-intent":      "intent_of_a_payment_that_is_over_is_closed",
+		"settle-guard":     "credit_stands_on_a_charge",
+	} {
+		t.Run("Misses"+pascal(broken), func(t *testing.T) {
+			t.Parallel()
+
+			p := startProcess(t, binary, "", "torture", "--duration=8s", "--drain=6s", "--processes=2", "--seed=5", "--json", "--break="+broken)
+
+			require.Error(t, p.wait(t, stormWithin), p.output)
+			var checks []string
+			for _, f := range report(t, p).Findings {
+				checks = append(checks, f.Check)
+			}
+			require.Contains(t, checks, check, p.output)
+		})
+	}
+
+	t.Run("RefusesNonsense", func(t *testing.T) {
+		t.Parallel()
+
+		r := fundrail(t, nil, "torture", "--break=gravity")
+
+		require.Equal(t, exitFailed, r.code)
+		require.Contains(t, r.stderr, `no switch called "gravity"`)
+	})
+}
+
+func TestTorturePrintsATable(t *testing.T) {
+	t.Parallel()
+
+	r := torture.Report{
+		Charged: 3, Credited: 2, Lost: 1, Processes: 1, Seed: 7, Duration: "1m0s", Drain: "4s", DrainLimit: "2m0s",
+		Done:     []torture.Count{{Name: "processes killed (SIGKILL)", Count: 12}},
+		Findings: []torture.Finding{{Check: "charge_is_credited", Detail: "pi_1 took 2500"}},
+	}
+	var text strings.Builder
+
+	require.NoError(t, r.Print(&text))
+
+	require.Regexp(t, `(?m)^  processes killed \(SIGKILL\) +12$`, text.String())
+	require.Regexp(t, `(?m)^  lost +1$`, text.String())
+	require.Contains(t, text.String(), "charge_is_credited: pi_1 took 2500")
+	require.Contains(t, text.String(), "BROKEN: 1 finding. --seed 7 plays it again.")
+}

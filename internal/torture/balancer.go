@@ -1,0 +1,98 @@
+package torture
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"maps"
+	"net"
+	"net/http"
+	"sync/atomic"
+	"time"
+)
+
+// balancer stands before the services as a load balancer does: each request goes
+// to the next one in turn, and on to another if that one cannot be reached. What
+// breaks after that is the client's to deal with, and answered 502.
+type balancer struct {
+	backends []string
+	client   *http.Client
+	next     atomic.Uint64
+	broken   atomic.Int64 // requests whose answer was lost on the way
+	server   *http.Server
+	url      string
+}
+
+func startBalancer(ctx context.Context, backends []string) (*balancer, error) {
+	l, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, err
+	}
+	b := &balancer{
+		backends: backends,
+		client: &http.Client{
+			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+			Transport: &http.Transport{
+				DialContext:         (&net.Dialer{Timeout: time.Second}).DialContext,
+				MaxIdleConnsPerHost: 32,
+			},
+		},
+		url: "http://" + l.Addr().String(),
+	}
+	b.server = &http.Server{Handler: b, ReadHeaderTimeout: 10 * time.Second}
+	go func() { _ = b.server.Serve(l) }() // it ends when it is closed
+	return b, nil
+}
+
+func (b *balancer) close() {
+	_ = b.server.Close()
+	b.client.CloseIdleConnections()
+}
+
+// ServeHTTP implements http.Handler.
+func (b *balancer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		return // the client hung up
+	}
+	// A process that is frozen accepts connections and says nothing.
+	ctx, cancel := context.WithTimeout(r.Context(), 8*time.Second)
+	defer cancel()
+	first := b.next.Add(1)
+	for i := range uint64(len(b.backends)) {
+		res, err := b.forward(ctx, r, b.backends[(first+i)%uint64(len(b.backends))], body)
+		if err == nil {
+			relay(w, res)
+			return
+		}
+		if op, ok := errors.AsType[*net.OpError](err); !ok || op.Op != "dial" {
+			break
+		}
+	}
+	if r.Context().Err() == nil {
+		b.broken.Add(1)
+	}
+	w.WriteHeader(http.StatusBadGateway)
+}
+
+func (b *balancer) forward(ctx context.Context, r *http.Request, backend string, body []byte) (*http.Response, error) {
+	req, err := http.NewRequestWithContext(ctx, r.Method, backend+r.URL.RequestURI(), bytes.NewReader(body))
+	if err != nil {
+		return nil, err
+	}
+	req.Header = r.Header.Clone()
+	return b.client.Do(req)
+}
+
+func relay(w http.ResponseWriter, res *http.Response) {
+	defer res.Body.Close()
+	body, err := io.ReadAll(res.Body)
+	if err != nil {
+		w.WriteHeader(http.StatusBadGateway)
+		return
+	}
+	maps.Copy(w.Header(), res.Header)
+	w.WriteHeader(res.StatusCode)
+	_, _ = w.Write(body) // the client may have gone
+}

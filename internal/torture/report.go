@@ -1,0 +1,179 @@
+package torture
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/fundrail/fundrail/internal/wallet"
+)
+
+// Report is what a storm did and what came of it.
+type Report struct {
+	Seed       uint64 `json:"seed"`
+	Plan       string `json:"plan"` // its digest
+	Break      string `json:"break,omitempty"`
+	Duration   string `json:"duration"`
+	Processes  int    `json:"processes"`
+	Drain      string `json:"drain"`
+	DrainLimit string `json:"drain_limit"`
+	// Done counts what the storm did, Faults what the simulator's rules hit.
+	Done   []Count `json:"done"`
+	Faults []Count `json:"faults"`
+	// Payments counts them by their outcome.
+	Payments []Count `json:"payments"`
+	Charged  int     `json:"charged"`  // succeeded at Stripe
+	Credited int     `json:"credited"` // settlements
+	Lost     int     `json:"lost"`
+	Doubled  int     `json:"doubled"`
+	// Answers is how many accepted requests were asked for once more.
+	Answers  int       `json:"answers"`
+	Findings []Finding `json:"findings"`
+}
+
+// Count is a number and what it is of.
+type Count struct {
+	Name  string `json:"name"`
+	Count int64  `json:"count"`
+}
+
+// Finding is one thing that is not as it must be.
+type Finding struct {
+	Check  string `json:"check"`
+	Detail string `json:"detail"`
+}
+
+// Held tells whether the proof held.
+func (r Report) Held() bool { return len(r.Findings) == 0 }
+
+func (r *Report) find(check, detail string) {
+	r.Findings = append(r.Findings, Finding{check, detail})
+}
+
+func (s *storm) newReport(took time.Duration) Report {
+	r := Report{
+		Seed: s.Seed, Plan: s.plan.Digest(), Break: string(s.Break), Duration: s.Duration.String(), Processes: s.Processes,
+		Drain: took.Round(100 * time.Millisecond).String(), DrainLimit: s.Drain.String(), Findings: []Finding{},
+	}
+	c, d := &s.counts, s.sim.Deliveries()
+	r.Done = []Count{
+		{"processes killed (SIGKILL)", c.killed.Load()},
+		{"processes ended (SIGTERM)", c.termed.Load()},
+		{"of those, killed after 15 s", c.stubborn.Load()},
+		{"processes frozen until their jobs counted as lost", c.frozen.Load()},
+		{"database connections terminated", c.terminated.Load()},
+		{"database server restarts", c.restarts.Load()},
+		{"requests of clients", c.requests.Load()},
+		{"connections broken off by clients", c.hungUp.Load()},
+		{"answers to clients lost between", s.balancer.broken.Load()},
+		{"spells in which Stripe was away", c.outages.Load()},
+		{"spells in which no webhook came", c.silences.Load()},
+		{"webhooks delivered", d.Confirmed},
+		{"webhook attempts refused or lost", d.Failed},
+		{"webhooks dropped", d.Dropped},
+		{"events delivered again later", c.deliveredAgain.Load()},
+		{"events forged with the right secret", c.forged.Load()},
+		{"refunds at Stripe", c.refunded.Load()},
+		{"of those, failed afterwards", c.refundsFailed.Load()},
+		{"disputes and inquiries", c.disputed.Load()},
+		{"of those, won", c.disputesWon.Load()},
+		{"of those, lost", c.disputesLost.Load()},
+		{"idempotency keys forgotten by Stripe", c.keysForgotten.Load()},
+	}
+	for _, name := range slices.Sorted(maps.Keys(s.hits)) {
+		r.Faults = append(r.Faults, Count{name, s.hits[name]})
+	}
+	return r
+}
+
+// count tells how the payments ended.
+func (r *Report) count(b books) {
+	byStatus := map[wallet.PaymentStatus]int64{}
+	waiting := int64(len(b.waiting()))
+	for _, p := range b.payments {
+		byStatus[p.Status]++
+	}
+	for _, status := range wallet.PaymentStatuses {
+		n := byStatus[status]
+		if status == wallet.PaymentProcessing {
+			n -= waiting
+		}
+		if n > 0 {
+			r.Payments = append(r.Payments, Count{string(status), n})
+		}
+	}
+	if waiting > 0 {
+		r.Payments = append(r.Payments, Count{"waiting for a person: Stripe stored a failure and has no intent", waiting})
+	}
+	r.Charged, r.Lost, r.Doubled = len(b.paid), len(b.lost()), len(b.doubled())+len(b.chargedTwice())
+	for _, credits := range b.credits {
+		r.Credited += len(credits)
+	}
+}
+
+// Print writes the report for a person.
+func (r Report) Print(w io.Writer) error {
+	var t strings.Builder
+	section := func(title string, list []Count) {
+		fmt.Fprintf(&t, "\n%s\n", title)
+		for _, c := range list {
+			fmt.Fprintf(&t, "  %-66s %8d\n", c.Name, c.Count)
+		}
+	}
+	section("The storm: "+r.Duration+" on "+plural(r.Processes, "process", "processes"), r.Done)
+	section("What went wrong at Stripe and on the way from it", r.Faults)
+	section("Payments", r.Payments)
+	section("Books", []Count{
+		{"charges at Stripe", int64(r.Charged)},
+		{"credits to wallets", int64(r.Credited)},
+		{"lost", int64(r.Lost)},
+		{"doubled", int64(r.Doubled)},
+		{"accepted requests asked for once more", int64(r.Answers)},
+	})
+	fmt.Fprintf(&t, "\nDrained in %s of %s.\n", r.Drain, r.DrainLimit)
+	const most = 20
+	for i, f := range r.Findings {
+		if i == most {
+			fmt.Fprintf(&t, "  … and %d more\n", len(r.Findings)-most)
+			break
+		}
+		fmt.Fprintf(&t, "  %s: %s\n", f.Check, f.Detail)
+	}
+	fmt.Fprintf(&t, "\n%s\n", r.verdict())
+	_, err := io.WriteString(w, t.String())
+	return err
+}
+
+func (r Report) verdict() string {
+	again := fmt.Sprintf("--seed %d", r.Seed)
+	if r.Held() {
+		return "HELD: each charge is credited once, and each credit stands on one charge. " + again + " plays it again."
+	}
+	return fmt.Sprintf("BROKEN: %s. %s plays it again.", plural(len(r.Findings), "finding", "findings"), again)
+}
+
+func plural(n int, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %s", n, many)
+}
+
+// statusOf reads the word that an answer has for a payment, and its balance.
+func statusOf(a answer) (told struct{ status, balance string }) {
+	var s says
+	if json.Unmarshal(a.body, &s) != nil {
+		return told
+	}
+	told.balance = s.Balance
+	word, ok := s.Status.(string)
+	if !ok {
+		word = "declined"
+	}
+	told.status = word
+	return told
+}

@@ -1,0 +1,371 @@
+package torture
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	mathrand "math/rand/v2"
+	"net"
+	"path/filepath"
+	"strconv"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/fundrail/fundrail/internal/breakpoint"
+	"github.com/fundrail/fundrail/internal/devpg"
+	"github.com/fundrail/fundrail/internal/postgres"
+	"github.com/fundrail/fundrail/internal/stripesim"
+	"github.com/fundrail/fundrail/migrations"
+	"github.com/fundrail/fundrail/webhooks"
+)
+
+const (
+	stripeKey     = "sk_test_torture"
+	webhookSecret = "whsec_torture"
+)
+
+// storm is everything that runs while one is on.
+type storm struct {
+	Options
+	plan Plan
+
+	dog       *watchdog
+	server    *devpg.Server
+	pool      *pgxpool.Pool
+	sim       *stripesim.Server
+	stripe    *stripesim.Running
+	balancer  *balancer
+	merchants []merchant
+	processes []*process
+	clients   *clients
+	counts    counts
+	began     time.Time
+	outages   stack // of Stripe's API
+	silences  stack // of its webhooks
+	tending   sync.WaitGroup
+
+	forgetting     sync.WaitGroup
+	stopForgetting context.CancelFunc
+
+	mu   sync.Mutex
+	hits map[string]int64 // of the simulator's rules
+}
+
+// stack counts overlapping spells of one kind, so that the last to end ends it.
+type stack struct {
+	mu sync.Mutex
+	n  int
+}
+
+func (s *stack) push(begin func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.n++; s.n == 1 {
+		begin()
+	}
+}
+
+func (s *stack) pop(end func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.n--; s.n == 0 {
+		end()
+	}
+}
+
+// start brings everything up, the services last.
+func (s *storm) start(ctx context.Context) (err error) {
+	if s.dog, err = startWatchdog(); err != nil {
+		return err
+	}
+	if s.server, err = devpg.Start(ctx, devpg.Options{Log: s.Log}); err != nil {
+		return err
+	}
+	marker := rand.Text()
+	if err := s.openDatabase(ctx, marker); err != nil {
+		return err
+	}
+	if err := s.openStripe(); err != nil { //nolint:contextcheck // it is closed by stop
+		return err
+	}
+	for n := range merchants {
+		m, err := plant(ctx, s.pool, s.sim, n, s.Now())
+		if err != nil {
+			return fmt.Errorf("plant a merchant: %w", err)
+		}
+		s.merchants = append(s.merchants, m)
+	}
+	if err := s.openServices(ctx, marker); err != nil {
+		return err
+	}
+	s.clients = newClients(s)
+	forgetting, stop := context.WithCancel(context.WithoutCancel(ctx))
+	s.stopForgetting = stop
+	s.forgetting.Go(func() { s.forgetKeys(forgetting) })
+	return nil
+}
+
+func (s *storm) openDatabase(ctx context.Context, marker string) error {
+	cfg, err := pgxpool.ParseConfig(s.server.DatabaseURL())
+	if err != nil {
+		return err
+	}
+	cfg.MaxConns = 4
+	cfg.ConnConfig.RuntimeParams["application_name"] = "torture"
+	if s.pool, err = pgxpool.NewWithConfig(ctx, cfg); err != nil {
+		return err
+	}
+	if err := migrations.Up(ctx, s.pool, s.Log); err != nil {
+		return err
+	}
+	if err := postgres.PlaceTestMarker(ctx, s.pool, marker); err != nil {
+		return err
+	}
+	if s.Break != breakpoint.SettleGuard {
+		return nil
+	}
+	// The schema says once more what the guard says. Both have to go for the guard
+	// to be missed.
+	_, err = s.pool.Exec(ctx, `
+		drop index transfers_settlement;
+		do $$
+		declare c record;
+		begin
+			for c in select conname from pg_constraint where conrelid = 'payment_moves'::regclass and contype = 'c' loop
+				execute format('alter table payment_moves drop constraint %I', c.conname);
+			end loop;
+		end $$`)
+	return err
+}
+
+func (s *storm) openStripe() (err error) {
+	s.sim, err = stripesim.New(stripesim.Config{
+		LockWait:       500 * time.Millisecond,
+		Seed:           s.Seed + 1, // zero would draw one
+		WebhookRetry:   webhookRetry(),
+		WebhookTimeout: 5 * time.Second,
+	})
+	if err != nil {
+		return err
+	}
+	s.stripe, err = s.sim.Listen("127.0.0.1:0")
+	return err
+}
+
+// openServices starts the processes and the balancer before them.
+func (s *storm) openServices(ctx context.Context, marker string) error {
+	var backends []string
+	for i := range s.Processes {
+		p := &process{
+			args: []string{"serve"}, dog: s.dog, program: s.Program,
+			logPath: filepath.Join(s.Dir, fmt.Sprintf("process-%d.log", i)),
+		}
+		if i%3 == 2 {
+			p.args = []string{"worker"}
+		} else {
+			addr, err := freeAddr(ctx)
+			if err != nil {
+				return err
+			}
+			p.url = "http://" + addr
+			backends = append(backends, p.url)
+			p.env = append(p.env, "LISTEN_ADDR="+addr)
+		}
+		s.processes = append(s.processes, p)
+	}
+	var err error
+	if s.balancer, err = startBalancer(ctx, backends); err != nil {
+		return err
+	}
+	s.sim.SetWebhook(s.balancer.url+webhooks.Path, webhookSecret)
+	for _, p := range s.processes {
+		p.env = append(append(append([]string{}, s.Environ...), s.settings(marker)...), p.env...)
+		if err := p.start(); err != nil {
+			return err
+		}
+	}
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	for _, p := range s.processes {
+		if err := p.awaitReady(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// settings are the environment of a service.
+func (s *storm) settings(marker string) []string {
+	return []string{
+		"ACTION_DEADLINE=" + actionDeadline.String(),
+		"DATABASE_URL=" + s.server.DatabaseURL(),
+		"FUNDRAIL_TEST_BREAK=" + string(s.Break),
+		"FUNDRAIL_TEST_CHECK_SCALE=" + strconv.Itoa(checkScale),
+		"FUNDRAIL_TEST_KEY_LIFE=" + keyLife.String(),
+		"FUNDRAIL_TEST_MARKER=" + marker,
+		"FUNDRAIL_TEST_RESCUE_AFTER=" + rescueAfter.String(),
+		"FUND_WAIT=" + fundWait.String(),
+		"LOG_FORMAT=json",
+		"LOG_LEVEL=info",
+		"PUBLIC_URL=" + s.balancer.url,
+		"RATE_LIMIT_PER_MINUTE=1000000",
+		"STRIPE_API_URL=" + s.stripe.URL,
+		"STRIPE_LIVE_SECRET_KEY=",
+		"STRIPE_LIVE_WEBHOOK_SECRETS=",
+		"STRIPE_TEST_SECRET_KEY=" + stripeKey,
+		"STRIPE_TEST_WEBHOOK_SECRETS=" + webhookSecret,
+		"WORKERS=" + strconv.Itoa(workers),
+	}
+}
+
+// freeAddr is an address that nobody listened on a moment ago. It stays below the
+// range that systems take the near ends of connections from, so that it is still
+// free when a process comes back.
+func freeAddr(ctx context.Context) (string, error) {
+	const low, high, tries = 15000, 32000, 50
+	var l net.Listener
+	var err error
+	for range tries {
+		port := low + mathrand.IntN(high-low)
+		l, err = new(net.ListenConfig).Listen(ctx, "tcp4", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
+		if err == nil {
+			return l.Addr().String(), l.Close()
+		}
+	}
+	return "", fmt.Errorf("find a free port: %w", err)
+}
+
+// rage plays the plan, and returns when its time is over or ctx ends.
+func (s *storm) rage(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, s.Duration)
+	defer cancel()
+	s.began = s.Now()
+	s.sim.SetListLag(listLag)
+	for _, f := range apiFaults() {
+		s.mustAdd(s.sim.AddFault(f))
+	}
+	for _, f := range webhookFaults() {
+		s.mustAdd(s.sim.AddWebhookFault(f))
+	}
+	// The playing of an action ends after the storm, when what it did is undone.
+	s.tending.Go(func() {
+		for _, p := range s.plan.Payments {
+			if !s.until(ctx, p.At) {
+				return
+			}
+			s.clients.pay(ctx, p)
+		}
+	})
+	for _, a := range s.plan.Actions {
+		if !s.until(ctx, a.At) {
+			break
+		}
+		s.tending.Go(func() { s.act(ctx, a) })
+	}
+	<-ctx.Done()
+	s.tending.Wait()
+}
+
+// mustAdd is for rules that are our own.
+func (s *storm) mustAdd(_ string, err error) {
+	if err != nil {
+		panic(err)
+	}
+}
+
+// until waits for a moment of the plan, and tells whether it came.
+func (s *storm) until(ctx context.Context, at time.Duration) bool {
+	return pause(ctx, at-s.Now().Sub(s.began))
+}
+
+func pause(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// lift ends everything that makes things go wrong, and brings back whatever is
+// down.
+func (s *storm) lift(ctx context.Context) error {
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	s.say("storm over after %s; faults lifted, draining", s.Now().Sub(s.began).Round(time.Second))
+	s.gatherFaults()
+	s.sim.ClearFaults()
+	s.sim.SetListLag(0)
+	for _, p := range s.processes {
+		p.signal(syscall.SIGCONT)
+		if p.running() {
+			continue
+		}
+		if err := p.start(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// gatherFaults notes what the simulator's rules did, before they are forgotten.
+func (s *storm) gatherFaults() {
+	for _, f := range s.sim.Faults() {
+		s.keepReport(f.Rule.ID, f.Applied)
+	}
+	for _, f := range s.sim.WebhookFaults() {
+		s.keepReport(f.Rule.ID, f.Applied)
+	}
+}
+
+func (s *storm) keepReport(rule string, hits int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.hits == nil {
+		s.hits = map[string]int64{}
+	}
+	s.hits[rule] += hits
+}
+
+// stop takes everything down, the services first. It is safe to call on a storm
+// that did not start whole.
+func (s *storm) stop(ctx context.Context) error {
+	if s.stopForgetting != nil {
+		s.stopForgetting()
+		s.forgetting.Wait()
+	}
+	var problems []error
+	var ended sync.WaitGroup
+	for _, p := range s.processes {
+		ended.Go(func() {
+			p.signal(syscall.SIGCONT)
+			p.end(syscall.SIGTERM)
+		})
+	}
+	ended.Wait()
+	if s.balancer != nil {
+		s.balancer.close()
+	}
+	if s.stripe != nil {
+		ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
+		defer cancel()
+		problems = append(problems, s.stripe.Close(ctx))
+	}
+	if s.pool != nil {
+		s.pool.Close()
+	}
+	if s.server != nil {
+		problems = append(problems, s.server.Stop(ctx))
+	}
+	if s.dog != nil {
+		s.dog.dismiss()
+	}
+	return errors.Join(problems...)
+}
