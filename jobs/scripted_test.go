@@ -1,0 +1,204 @@
+package jobs_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"iter"
+	"time"
+
+	"github.com/fundrail/fundrail/internal/stripeapi"
+	"github.com/fundrail/fundrail/internal/wallet"
+	"github.com/fundrail/fundrail/jobs"
+)
+
+// actor is somebody who works on a payment: a job, a delivery, an operator. It
+// runs until it asks Stripe, and again when its request arrives there and when the
+// answer arrives here; in between it is parked, and others may run.
+type actor struct {
+	name   string
+	resume chan bool // whether Stripe's answer gets through
+	parked chan bool // false once it has ended
+	err    error
+	// leaving tells that Stripe has done what was asked.
+	leaving bool
+}
+
+type actorKey struct{}
+
+// begin starts an actor and returns when it is parked or has ended.
+func begin(name string, work func(ctx context.Context) error) (*actor, bool) {
+	a := &actor{name: name, parked: make(chan bool), resume: make(chan bool)}
+	go func() {
+		a.err = work(context.WithValue(context.Background(), actorKey{}, a))
+		a.parked <- false
+	}()
+	return a, <-a.parked
+}
+
+// step lets a parked actor run on, and tells whether it is parked again.
+func (a *actor) step(answered bool) bool {
+	a.resume <- answered
+	return <-a.parked
+}
+
+// park waits until the actor is let run on.
+func (a *actor) park(leaving bool) bool {
+	a.leaving = leaving
+	a.parked <- true
+	return <-a.resume
+}
+
+// scripted is a Stripe of a few intents. Everything it does happens while one
+// actor runs, so it needs no lock.
+type scripted struct {
+	jobs.Stripe // what is not asked here
+
+	cards   map[wallet.ID]wallet.OutcomeKind // what a charge comes to, by payment
+	intents map[wallet.ID]*scriptedIntent
+	events  []stripeapi.Event
+	hidden  bool // lists show nothing
+	calm    bool // nobody is parked, nothing is lost
+}
+
+type scriptedIntent struct {
+	id        string
+	paymentID wallet.ID
+	amount    int64
+	state     wallet.OutcomeKind
+	charges   int
+}
+
+func newScripted() *scripted {
+	return &scripted{cards: map[wallet.ID]wallet.OutcomeKind{}, intents: map[wallet.ID]*scriptedIntent{}}
+}
+
+// exchange is one call: the request travels, something happens, the answer
+// travels, and may get lost.
+func (s *scripted) exchange(ctx context.Context, effect func() wallet.Outcome) wallet.Outcome {
+	a, _ := ctx.Value(actorKey{}).(*actor)
+	if s.calm || a == nil {
+		return effect()
+	}
+	if !a.park(false) {
+		return wallet.Outcome{Kind: wallet.OutcomeUnavailable, Reason: "refused at the door"}
+	}
+	o := effect()
+	if !a.park(true) {
+		return wallet.Outcome{Kind: wallet.OutcomeUnknown, Reason: "answer lost"}
+	}
+	return o
+}
+
+func (s *scripted) Charge(ctx context.Context, r stripeapi.ChargeRequest) wallet.Outcome {
+	return s.exchange(ctx, func() wallet.Outcome {
+		in, ok := s.intents[r.PaymentID]
+		if !ok { // the key is new
+			in = &scriptedIntent{id: "pi_" + r.PaymentID.String(), paymentID: r.PaymentID, amount: r.Amount, charges: 1}
+			s.intents[r.PaymentID] = in
+			s.move(in, s.cards[r.PaymentID])
+		}
+		return in.outcome()
+	})
+}
+
+func (s *scripted) Retrieve(ctx context.Context, intentID string) wallet.Outcome {
+	return s.exchange(ctx, func() wallet.Outcome { return s.byID(intentID).outcome() })
+}
+
+func (s *scripted) Cancel(ctx context.Context, intentID string, _ stripeapi.CancelReason) wallet.Outcome {
+	return s.exchange(ctx, func() wallet.Outcome {
+		in := s.byID(intentID)
+		if in.state != wallet.OutcomeSucceeded && in.state != wallet.OutcomeCanceled {
+			s.move(in, wallet.OutcomeCanceled)
+		}
+		return in.outcome()
+	})
+}
+
+func (s *scripted) FindIntent(ctx context.Context, _ string, paymentID wallet.ID, _ time.Time) (o wallet.Outcome, found bool, err error) {
+	o = s.exchange(ctx, func() wallet.Outcome {
+		if in, ok := s.intents[paymentID]; ok && !s.hidden {
+			found = true
+			return in.outcome()
+		}
+		return wallet.Outcome{}
+	})
+	if o.Kind == wallet.OutcomeUnknown || o.Kind == wallet.OutcomeUnavailable {
+		return wallet.Outcome{}, false, fmt.Errorf("list intents: %s", o.Reason)
+	}
+	return o, found, nil
+}
+
+func (s *scripted) ListEvents(context.Context, stripeapi.EventQuery) iter.Seq2[stripeapi.Event, error] {
+	return func(yield func(stripeapi.Event, error) bool) {
+		if s.hidden {
+			return
+		}
+		for _, e := range s.events {
+			if !yield(e, nil) {
+				return
+			}
+		}
+	}
+}
+
+func (s *scripted) byID(id string) *scriptedIntent {
+	for _, in := range s.intents {
+		if in.id == id {
+			return in
+		}
+	}
+	return &scriptedIntent{state: wallet.OutcomeMissing}
+}
+
+// answer is what the cardholder does with a challenge.
+func (s *scripted) answer(id wallet.ID, passed bool) {
+	if passed {
+		s.move(s.intents[id], wallet.OutcomeSucceeded)
+		return
+	}
+	s.move(s.intents[id], wallet.OutcomeDeclined)
+}
+
+// move changes an intent, and makes the event that tells of it.
+func (s *scripted) move(in *scriptedIntent, to wallet.OutcomeKind) {
+	in.state = to
+	types := map[wallet.OutcomeKind]string{
+		wallet.OutcomeCanceled: "canceled", wallet.OutcomeDeclined: "payment_failed", wallet.OutcomeProcessing: "processing",
+		wallet.OutcomeRequiresAction: "requires_action", wallet.OutcomeSucceeded: "succeeded",
+	}
+	e := stripeapi.Event{
+		CreatedAt: time.Now(), ID: fmt.Sprintf("evt_%s_%d", in.paymentID, len(s.events)), Type: "payment_intent." + types[to],
+	}
+	raw, err := json.Marshal(map[string]any{
+		"id": e.ID, "object": "event", "type": e.Type, "created": e.CreatedAt.Unix(),
+		"data": map[string]any{"object": map[string]any{
+			"id": in.id, "object": "payment_intent", "metadata": map[string]string{"payment_id": in.paymentID.String()},
+		}},
+	})
+	if err != nil {
+		panic(err) // there is nothing in it that cannot be written
+	}
+	e.Raw = raw
+	s.events = append(s.events, e)
+}
+
+// outcome is what Stripe says of the intent.
+func (in *scriptedIntent) outcome() wallet.Outcome {
+	o := wallet.Outcome{Kind: in.state, IntentID: in.id, PaymentID: in.paymentID}
+	switch in.state {
+	case wallet.OutcomeSucceeded:
+		o.AmountReceived, o.Currency, o.ChargeID = in.amount, wallet.USD, "ch_"+in.id
+	case wallet.OutcomeRequiresAction:
+		o.RedirectURL = "https://hooks.stripe.com/" + in.id
+	case wallet.OutcomeDeclined:
+		o.Failure = wallet.Failure{Code: "card_declined", Message: "Your card was declined."}
+	case wallet.OutcomeCanceled:
+		o.Failure = wallet.Failure{Code: wallet.FailureCanceled, Message: "The payment was canceled."}
+	case wallet.OutcomeMissing:
+		return wallet.Outcome{Kind: wallet.OutcomeMissing, Reason: "no such intent"}
+	default:
+	}
+	return o
+}
