@@ -19,6 +19,7 @@ type benchCmd struct {
 	Plain      bool          `help:"Measure the plain River program alone: one transaction per step, River's defaults."`
 	Preload    int64         `default:"300000" help:"Payments to store before it is measured what a history costs."`
 	Processes  int           `default:"1" help:"How many processes serve."`
+	Quick      bool          `help:"Measure nothing but settled payments against TPC-B."`
 	Workers    int           `default:"1000" help:"Charges that each process has under way at once."`
 }
 
@@ -38,6 +39,7 @@ func (c *benchCmd) Run(ctx context.Context, a *app) error {
 		Processes:  c.Processes,
 		ProfileDir: c.CPUProfile,
 		Progress:   func(line string) { _, _ = fmt.Fprintln(a.Stderr, line) },
+		Quick:      c.Quick,
 		Workers:    c.Workers,
 	})
 	if err != nil {

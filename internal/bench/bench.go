@@ -45,6 +45,8 @@ type Options struct {
 	ProfileDir string
 	// Progress is told what is going on, in lines for a person.
 	Progress func(line string)
+	// Quick measures nothing but settled payments against TPC-B.
+	Quick bool
 	// Workers is the service's setting of that name.
 	Workers int
 }
@@ -146,6 +148,7 @@ func (b *bench) startServer(ctx context.Context) error {
 		// Only a running server tells where its binaries are.
 		settings := maps.Clone(serverSettings)
 		settings["shared_preload_libraries"] = statementsLibrary
+		settings["pg_stat_statements.track_planning"] = "on"
 		if err := stop(); err != nil {
 			return err
 		}

@@ -94,6 +94,9 @@ func (b *bench) roundSteps(r *Report) []step {
 		b.say("TPC-B, %d clients: %.0f/s", pgbenchClients, base().TPCB)
 		return err
 	}}}
+	if b.Quick {
+		return append(steps, b.settledStep(r, loadMany64, 4, b.main, b.main.many, crowd))
+	}
 	if !b.OnlyPlain {
 		steps = append(steps,
 			b.settledStep(r, loadMany64, 4, b.main, b.main.many, crowd),
@@ -154,7 +157,7 @@ func (b *bench) sayRun(name string, r Run) {
 
 // onceSteps are about how long a payment takes, and about rest.
 func (b *bench) onceSteps(r *Report) []step {
-	if b.OnlyPlain {
+	if b.OnlyPlain || b.Quick {
 		return nil
 	}
 	latency := func(name string, weight float64, l func() load) step {

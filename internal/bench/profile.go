@@ -91,28 +91,30 @@ func fetch(ctx context.Context, address, to string) error {
 // writeStatements lists what PostgreSQL did, per settled payment.
 func (b *bench) writeStatements(ctx context.Context, t *target, r Run) error {
 	rows, err := t.pool.Query(ctx, `
-		select calls, rows, total_exec_time * 1000, wal_bytes::bigint, regexp_replace(query, '\s+', ' ', 'g')
+		select calls, rows, plans, total_plan_time * 1000, total_exec_time * 1000, wal_bytes::bigint, regexp_replace(query, '\s+', ' ', 'g')
 		from pg_stat_statements
 		where dbid = (select oid from pg_database where datname = current_database())
-		order by total_exec_time desc limit 40`)
+		order by total_plan_time + total_exec_time desc limit 40`)
 	if err != nil {
 		return err
 	}
 	defer rows.Close()
 	var out strings.Builder
-	fmt.Fprintf(&out, "%d payments settled\n%10s %10s %12s %10s  %s\n", r.Settled, "calls", "rows", "us/payment", "WAL B/p", "statement")
+	fmt.Fprintf(&out, "%d payments settled\n%8s %8s %8s %10s %10s %8s  %s\n", r.Settled,
+		"calls", "rows", "plans", "plan us/p", "exec us/p", "WAL B/p", "statement")
 	for rows.Next() {
 		var (
-			calls, count, wal int64
-			us                float64
-			query             string
+			calls, count, plans, wal int64
+			planning, us             float64
+			query                    string
 		)
-		if err := rows.Scan(&calls, &count, &us, &wal, &query); err != nil {
+		if err := rows.Scan(&calls, &count, &plans, &planning, &us, &wal, &query); err != nil {
 			return err
 		}
 		const width = 160
-		fmt.Fprintf(&out, "%10d %10d %12.1f %10.0f  %.*s\n", calls, count, over(us, float64(r.Settled)),
-			over(float64(wal), float64(r.Settled)), width, query)
+		n := float64(r.Settled)
+		fmt.Fprintf(&out, "%8d %8d %8d %10.1f %10.1f %8.0f  %.*s\n", calls, count, plans, over(planning, n), over(us, n),
+			over(float64(wal), n), width, query)
 	}
 	if err := rows.Err(); err != nil {
 		return err

@@ -49,7 +49,7 @@ func (b *bench) prepare(ctx context.Context) error {
 		return err
 	}
 	b.say("starting Fundrail, the plain River program, and their simulators")
-	if b.Preload > 0 && !b.OnlyPlain {
+	if !b.OnlyPlain && !b.Quick {
 		b.say("storing %d payments", b.Preload)
 	}
 	targets, within := errgroup.WithContext(ctx)
@@ -82,14 +82,18 @@ func (b *bench) prepare(ctx context.Context) error {
 
 // targetOptions say what is measured, and where it is kept.
 func (b *bench) targetOptions() map[**target]targetOptions {
+	serve := []string{"serve"}
+	main := targetOptions{name: "bench_main", command: serve, processes: b.Processes}
+	if b.Quick {
+		return map[**target]targetOptions{&b.main: main}
+	}
 	all := map[**target]targetOptions{
 		&b.plain: {name: "bench_plain_river", command: []string{"bench-plain"}, prepare: plain.Prepare},
 	}
 	if b.OnlyPlain {
 		return all
 	}
-	serve := []string{"serve"}
-	all[&b.main] = targetOptions{name: "bench_main", command: serve, processes: b.Processes}
+	all[&b.main] = main
 	all[&b.full] = targetOptions{
 		name: "bench_full", command: serve, processes: b.Processes,
 		prepare: func(ctx context.Context, pool *pgxpool.Pool) error {
