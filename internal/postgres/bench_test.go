@@ -1,0 +1,116 @@
+package postgres_test
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/stretchr/testify/require"
+
+	"github.com/fundrail/fundrail/internal/postgres"
+	"github.com/fundrail/fundrail/internal/testdb"
+	"github.com/fundrail/fundrail/internal/testfactory"
+	"github.com/fundrail/fundrail/internal/wallet"
+)
+
+// group is how many members the steps of the money's way take at once under load.
+// Times and allocations of the benchmarks here are those of a whole group.
+const group = 32
+
+// newGroup makes payments of as many merchants, each with an idempotency key.
+func newGroup(merchants []testfactory.Merchant) []postgres.NewPayment {
+	list := make([]postgres.NewPayment, len(merchants))
+	for i, m := range merchants {
+		id := wallet.NewID()
+		list[i] = testfactory.NewPayment(testfactory.PaymentOpts{
+			ID: id, Merchant: m,
+			Idempotency: &postgres.IdempotencyRecord{Operation: "POST /v1/wallet/fund", Key: id.String(), WaitUntil: now},
+		})
+	}
+	return list
+}
+
+func newMerchants(b *testing.B, db testfactory.DB) []testfactory.Merchant {
+	b.Helper()
+
+	list := make([]testfactory.Merchant, group)
+	for i := range list {
+		list[i] = testfactory.NewMerchant(b, db, testfactory.MerchantOpts{})
+	}
+	return list
+}
+
+func acceptGroup(b *testing.B, pool testfactory.DB, list []postgres.NewPayment) {
+	b.Helper()
+
+	err := pgx.BeginFunc(b.Context(), pool, func(tx pgx.Tx) error {
+		_, err := postgres.AcceptPayments(b.Context(), tx, list)
+		return err
+	})
+	require.NoError(b, err)
+}
+
+func BenchmarkAcceptPayments(b *testing.B) {
+	pool := testdb.New(b)
+	merchants := newMerchants(b, pool)
+	b.ReportAllocs()
+	for b.Loop() {
+		acceptGroup(b, pool, newGroup(merchants))
+	}
+}
+
+func BenchmarkApplyOutcomes(b *testing.B) {
+	pool := testdb.New(b)
+	merchants := newMerchants(b, pool)
+	b.ReportAllocs()
+	for b.Loop() {
+		b.StopTimer()
+		list := newGroup(merchants)
+		acceptGroup(b, pool, list)
+		settlements := make([]postgres.Settlement, len(list))
+		for i, p := range list {
+			settlements[i] = settlement(p.ID, wallet.Outcome{
+				Kind: wallet.OutcomeSucceeded, IntentID: "pi_" + p.ID.String(), ChargeID: "ch_" + p.ID.String(),
+				AmountReceived: p.Amount, Currency: p.Currency,
+			})
+		}
+		b.StartTimer()
+		_, err := postgres.ApplyOutcomes(b.Context(), pool, settlements)
+		require.NoError(b, err)
+	}
+}
+
+// BenchmarkStoreEvents stores events of payments that have succeeded, which is
+// what most events are about.
+func BenchmarkStoreEvents(b *testing.B) {
+	pool := testdb.New(b)
+	list := make([]wallet.Payment, group)
+	for i, m := range newMerchants(b, pool) {
+		list[i] = testfactory.Payment(b, pool, testfactory.PaymentOpts{Merchant: m, Status: wallet.PaymentSucceeded})
+	}
+	body := make([]byte, 2500)
+	for i := range body {
+		body[i] = '0' + byte(i*i%43)
+	}
+	needless := make([]bool, group)
+	round := 0
+	b.ReportAllocs()
+	for b.Loop() {
+		round++
+		events := make([]postgres.Event, group)
+		for i, p := range list {
+			needless[i] = true
+			events[i] = postgres.Event{
+				ID: fmt.Sprintf("evt_%d_%d", round, i), Mode: p.Mode, Type: "payment_intent.succeeded", APIVersion: "2023-10-16",
+				ObjectID: p.StripePaymentIntentID, StripePaymentIntentID: p.StripePaymentIntentID, PaymentID: p.ID,
+				Status: postgres.EventPending, Source: "webhook", Body: body, CreatedAt: now, ReceivedAt: now,
+			}
+		}
+		err := pgx.BeginFunc(b.Context(), pool, func(tx pgx.Tx) error {
+			_, err := postgres.StoreEvents(b.Context(), tx, events, needless, time.Minute)
+			return err
+		})
+		require.NoError(b, err)
+	}
+}
