@@ -176,7 +176,7 @@ func chargeRequest(c postgres.Charge) stripeapi.ChargeRequest {
 // from it: an intent whose payment has failed is canceled, so that it cannot
 // succeed later. An error asks River for another attempt.
 func (e *Engine) conclude(ctx context.Context, p wallet.Payment, o wallet.Outcome, cause wallet.Cause) error {
-	if o.PaymentID != (wallet.ID{}) && o.PaymentID != p.ID {
+	if !namesPayment(o, p.ID) {
 		e.Log.ErrorContext(ctx, "intent names another payment",
 			slog.String("payment_id", p.ID.String()), slog.String("payment_intent_id", o.IntentID))
 		return nil
@@ -232,6 +232,12 @@ func (e *Engine) conclude(ctx context.Context, p wallet.Payment, o wallet.Outcom
 	default:
 		return nil
 	}
+}
+
+// namesPayment tells whether an intent may be that of a payment: it names it in its
+// metadata, or names none.
+func namesPayment(o wallet.Outcome, id wallet.ID) bool {
+	return o.PaymentID == (wallet.ID{}) || o.PaymentID == id
 }
 
 // closeIntent cancels the intent of a payment that has failed or was given up. A

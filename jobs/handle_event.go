@@ -62,19 +62,43 @@ func (e *Engine) handleEvent(ctx context.Context, event postgres.Event) (postgre
 	if slices.Contains(moneyBackTypes, event.Type) {
 		return e.handleMoneyBack(ctx, event)
 	}
+	x, err := e.examine(ctx, event)
+	if err != nil || x.outcome == nil {
+		return x.status, x.note, err
+	}
+	err = e.conclude(ctx, *x.payment, *x.outcome, wallet.Cause{Kind: wallet.CauseEvent, ID: event.ID})
+	return x.status, x.note, err
+}
+
+// examination is what an event turns out to be about.
+type examination struct {
+	// status and note are what the event is finished with.
+	status postgres.EventStatus
+	note   string
+	// payment is nil when there is none of ours.
+	payment *wallet.Payment
+	// outcome is what Stripe says of the payment, nil when the event asks for nothing.
+	outcome *wallet.Outcome
+}
+
+// examine finds the payment that an event is about, and asks Stripe how it stands
+// if that can be news. It changes nothing.
+func (e *Engine) examine(ctx context.Context, event postgres.Event) (examination, error) {
 	p, err := postgres.FindPayment(ctx, e.Pool, event.Mode, event.StripePaymentIntentID, event.PaymentID)
 	if wallet.HasCode(err, wallet.CodePaymentNotFound) {
-		return postgres.EventIgnored, "no payment of ours", nil
+		return examination{status: postgres.EventIgnored, note: "no payment of ours"}, nil
 	}
 	if err != nil {
-		return "", "", err
+		return examination{}, err
 	}
+	x := examination{status: postgres.EventHandled, payment: &p}
 	if !canChange(event.Type, p.Status) {
-		return postgres.EventHandled, "the payment was " + string(p.Status) + " already", nil
+		x.note = "the payment was " + string(p.Status) + " already"
+		return x, nil
 	}
 	stripe, err := e.stripe(p.Mode)
 	if err != nil {
-		return "", "", err
+		return x, err
 	}
 	o := stripe.Retrieve(ctx, event.StripePaymentIntentID)
 	breakpoint.Reach(breakpoint.EventAnswered)
@@ -84,18 +108,18 @@ func (e *Engine) handleEvent(ctx context.Context, event postgres.Event) (postgre
 			AmountReceived: p.Amount, Currency: p.Currency,
 		}
 	}
-	if o.Kind == wallet.OutcomeMissing {
+	switch {
+	case o.Kind == wallet.OutcomeMissing:
 		// Stripe does not know the intent, whatever the event says.
-		return postgres.EventIgnored, "stripe does not confirm it: " + o.Reason, nil
+		x.status, x.note = postgres.EventIgnored, "stripe does not confirm it: "+o.Reason
+	case p.StripePaymentIntentID == "" && o.PaymentID != p.ID && o.Kind != wallet.OutcomeUnavailable && o.Kind != wallet.OutcomeUnknown:
+		x.status, x.note = postgres.EventIgnored, "the intent does not name the payment"
+	case o.Kind == wallet.OutcomeUnknown:
+		return x, &UnknownOutcomeError{Reason: o.Reason} // of the look, not of the charge
+	default:
+		x.note, x.outcome = "stripe says "+string(o.Kind), &o
 	}
-	if p.StripePaymentIntentID == "" && o.PaymentID != p.ID && o.Kind != wallet.OutcomeUnavailable && o.Kind != wallet.OutcomeUnknown {
-		return postgres.EventIgnored, "the intent does not name the payment", nil
-	}
-	if o.Kind == wallet.OutcomeUnknown {
-		return "", "", &UnknownOutcomeError{Reason: o.Reason} // of the look, not of the charge
-	}
-	err = e.conclude(ctx, p, o, wallet.Cause{Kind: wallet.CauseEvent, ID: event.ID})
-	return postgres.EventHandled, "stripe says " + string(o.Kind), err
+	return x, nil
 }
 
 // canChange tells whether an event of a type can be news for a payment that

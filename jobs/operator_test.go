@@ -1,0 +1,109 @@
+package jobs_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/stretchr/testify/require"
+
+	"github.com/fundrail/fundrail/internal/enginetest"
+	"github.com/fundrail/fundrail/internal/postgres"
+	"github.com/fundrail/fundrail/internal/wallet"
+)
+
+// TestReplay has an event come before its time, so that it is finished when it
+// could move something.
+func TestReplay(t *testing.T) {
+	t.Parallel()
+
+	// lost gives a payment that waits for its challenge while Stripe has the money,
+	// and the event that nobody has handled well.
+	lost := func(t *testing.T) (*enginetest.World, wallet.ID, string) {
+		t.Helper()
+		w := enginetest.NewWorld(t)
+		id := w.Fund(w.Card("pm_card_authenticationRequired"))
+		p := w.Await(id, wallet.PaymentRequiresAction)
+		w.Sim.DrainAll()
+		var eventID string
+		require.NoError(t, w.Pool.QueryRow(t.Context(), `
+			select id from stripe_events where type = 'payment_intent.requires_action'`).Scan(&eventID))
+		require.Eventually(t, func() bool { // none may bring the news below
+			var pending int
+			err := w.Pool.QueryRow(t.Context(), `select count(*) from stripe_events where status = 'pending'`).Scan(&pending)
+			return err == nil && pending == 0
+		}, 10*time.Second, 5*time.Millisecond)
+		w.Sim.SetWebhook("", enginetest.WebhookSecret) // nobody hears of what follows
+		w.Sim.Challenge(p.StripePaymentIntentID, true)
+		return w, id, eventID
+	}
+
+	t.Run("PreviewTellsAndChangesNothing", func(t *testing.T) {
+		t.Parallel()
+
+		w, id, eventID := lost(t)
+
+		preview, err := w.Engine.PreviewEvent(t.Context(), eventID)
+
+		require.NoError(t, err)
+		require.Equal(t, postgres.EventHandled, preview.Status)
+		require.Equal(t, "stripe says succeeded", preview.Note)
+		require.Equal(t, wallet.PaymentRequiresAction, preview.Payment.Status)
+		require.Equal(t, wallet.PaymentSucceeded, preview.After.Status)
+		require.EqualValues(t, 0, preview.BalanceBefore)
+		require.EqualValues(t, 2500, preview.BalanceAfter)
+		require.Equal(t, wallet.PaymentRequiresAction, w.Payment(id).Status)
+		require.EqualValues(t, 0, w.Balance())
+	})
+
+	t.Run("ReplayDoesWhatThePreviewTold", func(t *testing.T) {
+		t.Parallel()
+
+		w, id, eventID := lost(t)
+		var jobID int64
+		require.NoError(t, pgx.BeginFunc(t.Context(), w.Pool, func(tx pgx.Tx) (err error) {
+			jobID, err = w.Engine.ReplayEventTx(t.Context(), tx, eventID)
+			return err
+		}))
+
+		w.AwaitJob(jobID)
+
+		require.Equal(t, wallet.PaymentSucceeded, w.Payment(id).Status)
+		require.EqualValues(t, 2500, w.Balance())
+		preview, err := w.Engine.PreviewEvent(t.Context(), eventID)
+		require.NoError(t, err)
+		require.Nil(t, preview.After, "the second time there is nothing to do")
+		require.Equal(t, "the payment was succeeded already", preview.Note)
+		w.RequireBooksBalance()
+	})
+
+	t.Run("CheckAsksStripeAtOnce", func(t *testing.T) {
+		t.Parallel()
+
+		w, id, _ := lost(t)
+		var jobID int64
+		require.NoError(t, pgx.BeginFunc(t.Context(), w.Pool, func(tx pgx.Tx) (err error) {
+			jobID, err = w.Engine.CheckPaymentTx(t.Context(), tx, id)
+			return err
+		}))
+
+		w.AwaitJob(jobID)
+
+		require.Equal(t, wallet.PaymentSucceeded, w.Payment(id).Status)
+	})
+
+	t.Run("UnknownEventIsNotFound", func(t *testing.T) {
+		t.Parallel()
+
+		b := enginetest.New(t, enginetest.Options{})
+
+		_, err := b.Engine.PreviewEvent(t.Context(), "evt_none")
+
+		require.True(t, wallet.HasCode(err, wallet.CodeNotFound))
+		err = pgx.BeginFunc(t.Context(), b.Pool, func(tx pgx.Tx) error {
+			_, err := b.Engine.ReplayEventTx(t.Context(), tx, "evt_none")
+			return err
+		})
+		require.True(t, wallet.HasCode(err, wallet.CodeNotFound))
+	})
+}
