@@ -25,24 +25,35 @@ func (e *Engine) Workers() *river.Workers {
 	return workers
 }
 
-// PeriodicJobs are the jobs that come by themselves.
-func (e *Engine) PeriodicJobs() []*river.PeriodicJob {
-	list := []*river.PeriodicJob{
-		periodic(max(e.scaled(EnqueueChecksEvery), time.Second), EnqueueChecksArgs{}),
-		periodic(DeleteIdempotencyKeysEvery, DeleteIdempotencyKeysArgs{}),
-		periodic(ExpireWalletsEvery, ExpireWalletsArgs{}),
-		periodic(NumberInvoicesEvery, NumberInvoicesArgs{}),
+// Periodic is a job that comes by itself.
+type Periodic struct {
+	Args  river.JobArgs
+	Every time.Duration
+}
+
+// Periodics lists the jobs that come by themselves. They run on QueuePeriodic.
+func (e *Engine) Periodics() []Periodic {
+	list := []Periodic{
+		{Args: EnqueueChecksArgs{}, Every: max(e.scaled(EnqueueChecksEvery), time.Second)},
+		{Args: DeleteIdempotencyKeysArgs{}, Every: DeleteIdempotencyKeysEvery},
+		{Args: ExpireWalletsArgs{}, Every: ExpireWalletsEvery},
+		{Args: NumberInvoicesArgs{}, Every: NumberInvoicesEvery},
 	}
 	for _, mode := range wallet.Modes {
 		list = append(list,
-			periodic(lookWhetherDue, ReconcileArgs{Mode: mode}),
-			periodic(max(e.scaled(SweepEventsEvery), 10*time.Second), SweepEventsArgs{Mode: mode}))
+			Periodic{Args: ReconcileArgs{Mode: mode}, Every: lookWhetherDue},
+			Periodic{Args: SweepEventsArgs{Mode: mode}, Every: max(e.scaled(SweepEventsEvery), 10*time.Second)})
 	}
 	return list
 }
 
-func periodic(every time.Duration, args river.JobArgs) *river.PeriodicJob {
-	return river.NewPeriodicJob(river.PeriodicInterval(every),
-		func() (river.JobArgs, *river.InsertOpts) { return args, nil },
-		&river.PeriodicJobOpts{RunOnStart: true})
+// PeriodicJobs are the jobs that come by themselves, as River takes them.
+func (e *Engine) PeriodicJobs() []*river.PeriodicJob {
+	var list []*river.PeriodicJob
+	for _, p := range e.Periodics() {
+		list = append(list, river.NewPeriodicJob(river.PeriodicInterval(p.Every),
+			func() (river.JobArgs, *river.InsertOpts) { return p.Args, nil },
+			&river.PeriodicJobOpts{RunOnStart: true}))
+	}
+	return list
 }
