@@ -1,0 +1,126 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/fundrail/fundrail/internal/wallet"
+)
+
+// Attention is what a person should look at.
+type Attention struct {
+	// Uncredited are events that tell of money for a payment that has not been
+	// settled, though they have been here for a while.
+	Uncredited []UncreditedRow
+	// Unknown are payments that wait for Stripe for longer than a charge takes.
+	Unknown []PaymentRow
+	// Lapsing are challenges whose deadline is near or over.
+	Lapsing []PaymentRow
+	// Events are those that nobody has handled for a while.
+	Events        []EventRow
+	Discrepancies []DiscrepancyRow
+	Discarded     []JobRow
+}
+
+// Len is how many things there are.
+func (a Attention) Len() int {
+	return len(a.Uncredited) + len(a.Unknown) + len(a.Lapsing) + len(a.Events) + len(a.Discrepancies) + len(a.Discarded)
+}
+
+// UncreditedRow is an event that tells of a charge, and the payment that has not
+// been credited.
+type UncreditedRow struct {
+	EventID    string
+	ReceivedAt time.Time
+	DueAt      time.Time
+	PaymentID  wallet.ID
+	Status     wallet.PaymentStatus
+	Amount     int64
+	Currency   wallet.Currency
+}
+
+// AttentionAges say from which age on something is worth a look.
+type AttentionAges struct {
+	Unknown   time.Duration // since the payment was accepted
+	Events    time.Duration // since the event came
+	Lapsing   time.Duration // until the challenge's deadline
+	Discarded time.Duration // until when a discarded job is forgotten
+}
+
+// GetAttention gives up to limit things of each sort, the oldest first.
+func GetAttention(ctx context.Context, db DB, mode wallet.Mode, ages AttentionAges, now time.Time, limit int) (Attention, error) {
+	var (
+		a Attention
+		b pgx.Batch
+	)
+	b.Queue(`
+		select e.id, e.received_at, e.due_at, p.id, p.status, p.amount, p.currency
+		from stripe_events e
+		join payments p on p.id = e.payment_id and p.mode = e.mode
+		where e.status = 'pending' and e.mode = $1 and e.type = 'payment_intent.succeeded' and e.received_at < $2
+			and p.status <> 'succeeded'
+		order by e.due_at limit $3`, mode, now.Add(-ages.Events), limit)
+	b.Queue(`
+		select `+paymentRowColumns+`
+		from (
+			select s.* from unnest(array['created', 'processing']) as u (status) cross join lateral (
+				select * from payments p
+				where p.mode = $1 and p.status = u.status and p.id < $2 and p.created_at < $3
+				order by p.id limit $4
+			) s
+		) p`+paymentRowJoins+`
+		order by p.id limit $4`, mode, wallet.FirstID(now.Add(-ages.Unknown)), now.Add(-ages.Unknown), limit)
+	b.Queue(`
+		select `+paymentRowColumns+`
+		from (
+			select * from payments
+			where mode = $1 and status = 'requires_action' and action_deadline_at < $2
+			order by action_deadline_at limit $3
+		) p`+paymentRowJoins+`
+		order by p.action_deadline_at`, mode, now.Add(ages.Lapsing), limit)
+	b.Queue(`
+		select `+eventRowColumns+`
+		from stripe_events e
+		where e.status = 'pending' and e.mode = $1 and e.received_at < $2
+		order by e.due_at limit $3`, mode, now.Add(-ages.Events), limit)
+	b.Queue(`
+		select `+discrepancyColumns+`
+		from payment_discrepancies d join payments p on p.id = d.payment_id
+		where d.resolved_at is null and p.mode = $1
+		order by d.found_at limit $2`, mode, limit)
+	if err := a.read(db.SendBatch(ctx, &b)); err != nil {
+		return a, fmt.Errorf("look for what needs attention: %w", err)
+	}
+	discarded, err := ListJobs(ctx, db, JobFilter{Mode: mode, State: "discarded", Limit: limit})
+	if err != nil {
+		return a, err
+	}
+	for _, j := range discarded.Rows {
+		if j.FinalizedAt != nil && now.Sub(*j.FinalizedAt) < ages.Discarded {
+			a.Discarded = append(a.Discarded, j)
+		}
+	}
+	return a, nil
+}
+
+func (a *Attention) read(results pgx.BatchResults) (err error) {
+	defer func() { err = errors.Join(err, results.Close()) }()
+	if a.Uncredited, err = collect[UncreditedRow](results); err != nil {
+		return err
+	}
+	if a.Unknown, err = collect[PaymentRow](results); err != nil {
+		return err
+	}
+	if a.Lapsing, err = collect[PaymentRow](results); err != nil {
+		return err
+	}
+	if a.Events, err = collect[EventRow](results); err != nil {
+		return err
+	}
+	a.Discrepancies, err = collect[DiscrepancyRow](results)
+	return err
+}

@@ -1,0 +1,184 @@
+package postgres
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/fundrail/fundrail/internal/wallet"
+)
+
+// EventRow is a stored Stripe event in a list, without its body.
+type EventRow struct {
+	ID         string
+	Type       string
+	Status     EventStatus
+	Source     string
+	Deliveries int
+	ObjectID   string
+	IntentID   string
+	PaymentID  *wallet.ID
+	CreatedAt  time.Time
+	ReceivedAt time.Time
+	DueAt      time.Time // when somebody looks at it again, if it is pending
+	HandledAt  *time.Time
+	HandledBy  string
+	Note       string
+}
+
+const eventRowColumns = `e.id, e.type, e.status, e.source, e.deliveries, coalesce(e.object_id, ''),
+	coalesce(e.stripe_payment_intent_id, ''), e.payment_id, e.created_at, e.received_at, e.due_at, e.handled_at,
+	coalesce(e.handled_by, ''), coalesce(e.note, '')`
+
+// EventRowFilter says which events are wanted. Empty fields let everything
+// through, save for the mode.
+type EventRowFilter struct {
+	Mode   wallet.Mode
+	Status EventStatus
+	Type   string
+	Cursor string // where the page begins, as the page before it says
+	Limit  int
+}
+
+// ListEventRows gives the events that pass the filter: the newest first, but
+// pending ones in the order in which they came.
+func ListEventRows(ctx context.Context, db DB, f EventRowFilter) (Page[EventRow], error) {
+	column, direction, bound := "received_at", "desc", "<"
+	afterAt, afterID := farFuture, ""
+	if f.Status == EventPending {
+		column, direction, bound, afterAt = "due_at", "", ">", time.Time{}
+	}
+	if f.Cursor != "" {
+		var err error
+		if afterAt, afterID, err = parseTimeCursor(f.Cursor); err != nil {
+			return Page[EventRow]{}, err
+		}
+	}
+	// The index has the newest first, but equal times in the order of the ids.
+	after := `(e.` + column + ` ` + bound + ` @after_at or e.` + column + ` = @after_at and e.id > @after_id)`
+	order := ` order by e.` + column + ` ` + direction + `, e.id`
+	window := f.Limit + 1
+	if f.Type != "" || f.Status != "" {
+		window = ListWindow
+	}
+	args := pgx.NamedArgs{
+		"mode": f.Mode, "status": string(f.Status), "type": f.Type, "after_at": afterAt, "after_id": afterID,
+		"window": window, "limit": f.Limit + 1,
+	}
+	seen := `select id, type, status, ` + column + ` from stripe_events e
+		where e.mode = @mode and (@status <> 'pending' or e.status = 'pending')
+			and e.` + column + ` ` + bound + `= @after_at and ` + after + order + ` limit @window`
+	if f.Status == EventPending {
+		// The index of pending events has no mode; there are few of them.
+		seen = `select id, type, status, due_at from stripe_events e
+			where e.status = 'pending' and e.mode = @mode and @status = 'pending' and ` + after + order + ` limit @window`
+	}
+	var b pgx.Batch
+	b.Queue(`
+		with seen as (`+seen+`)
+		select `+eventRowColumns+`
+		from (
+			select * from seen e
+			where (@type = '' or type = @type) and (@status = '' or status = @status) `+order+` limit @limit
+		) page
+		join stripe_events e on e.id = page.id`+order, args)
+	b.Queue(`select count(*), coalesce(`+lastOf(direction)+`(`+column+`), 'epoch'),
+		coalesce((array_agg(id order by `+column+` `+opposite(direction)+`, id desc))[1], '') from (`+seen+`) s`, args)
+	results := db.SendBatch(ctx, &b)
+	defer func() { _ = results.Close() }() // what matters has been read
+	rows, _ := results.Query()
+	list, err := pgx.CollectRows(rows, pgx.RowToStructByPos[EventRow])
+	if err != nil {
+		return Page[EventRow]{}, fmt.Errorf("list events: %w", err)
+	}
+	var (
+		count  int
+		lastAt time.Time
+		lastID string
+	)
+	if err := results.QueryRow().Scan(&count, &lastAt, &lastID); err != nil {
+		return Page[EventRow]{}, fmt.Errorf("list events: %w", err)
+	}
+	return paged(list, f.Limit, count >= ListWindow, func(e EventRow) string {
+		if f.Status == EventPending {
+			return timeCursor(e.DueAt, e.ID)
+		}
+		return timeCursor(e.ReceivedAt, e.ID)
+	}, func() string { return timeCursor(lastAt, lastID) }), nil
+}
+
+func lastOf(direction string) string {
+	if direction == "desc" {
+		return "min"
+	}
+	return "max"
+}
+
+func opposite(direction string) string {
+	if direction == "desc" {
+		return ""
+	}
+	return "desc"
+}
+
+// EventTypeRow is when an event of a type last came.
+type EventTypeRow struct {
+	Type   string
+	LastAt time.Time
+	N      int64 // among the newest ones looked at
+}
+
+// ListEventTypes gives the types among the newest 2,000 events of a mode, by name.
+func ListEventTypes(ctx context.Context, db DB, mode wallet.Mode) ([]EventTypeRow, error) {
+	const newest = 2000
+	rows, _ := db.Query(ctx, `
+		select type, max(received_at), count(*)
+		from (select type, received_at from stripe_events where mode = $1 order by received_at desc, id limit $2) e
+		group by type
+		order by type`, mode, newest)
+	list, err := pgx.CollectRows(rows, pgx.RowToStructByPos[EventTypeRow])
+	if err != nil {
+		return nil, fmt.Errorf("list event types: %w", err)
+	}
+	return nonNil(list), nil
+}
+
+// EventLag is how fresh the events of a mode are.
+type EventLag struct {
+	// P50 and P95 are between Stripe's creation of an event and its arrival, over the
+	// newest 500 webhooks. Stripe's clock has seconds.
+	P50, P95 time.Duration
+	LastAt   *time.Time // when the newest one came
+	// Pending is how many wait to be handled, at most 10,000, and OldestAt since when
+	// the oldest of them does.
+	Pending  int64
+	OldestAt *time.Time
+}
+
+// GetEventLag measures how fresh the events of a mode are.
+func GetEventLag(ctx context.Context, db DB, mode wallet.Mode) (EventLag, error) {
+	const newest = 500
+	var (
+		l        EventLag
+		p50, p95 int64
+	)
+	err := db.QueryRow(ctx, `
+		with recent as (
+			select greatest(extract(epoch from received_at - created_at) * 1000, 0) as lag, received_at
+			from (select * from stripe_events where mode = $1 order by received_at desc, id limit $2) e
+			where source = 'webhook'
+		), pending as (
+			select received_at from stripe_events where status = 'pending' and mode = $1 limit $3
+		)
+		select coalesce(percentile_disc(0.5) within group (order by lag), 0)::bigint,
+			coalesce(percentile_disc(0.95) within group (order by lag), 0)::bigint, max(received_at),
+			(select count(*) from pending), (select min(received_at) from pending)
+		from recent`, mode, newest, countCap).Scan(&p50, &p95, &l.LastAt, &l.Pending, &l.OldestAt)
+	if err != nil {
+		return l, fmt.Errorf("measure event lag: %w", err)
+	}
+	l.P50, l.P95 = time.Duration(p50)*time.Millisecond, time.Duration(p95)*time.Millisecond
+	return l, nil
+}

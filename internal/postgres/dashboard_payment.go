@@ -1,0 +1,160 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/fundrail/fundrail/internal/wallet"
+)
+
+// PaymentStory is a payment and everything that is known of its life.
+type PaymentStory struct {
+	Payment       wallet.Payment
+	Row           PaymentRow
+	SucceededAt   *time.Time
+	FailedAt      *time.Time
+	CanceledAt    *time.Time
+	StripeMethod  string // Stripe's id of the card
+	ExpiryMonth   int
+	ExpiryYear    int
+	Requests      []RequestRow
+	Moves         []MoveRow
+	Jobs          []JobRow
+	Events        []EventRow
+	Transfers     []TransferRow
+	Discrepancies []DiscrepancyRow
+	Actions       []OperatorAction
+}
+
+// RequestRow is the idempotency record that a request left.
+type RequestRow struct {
+	Operation string
+	Key       string
+	WaitUntil time.Time
+	CreatedAt time.Time
+}
+
+// MoveRow is one move of a payment.
+type MoveRow struct {
+	From      wallet.PaymentStatus
+	To        wallet.PaymentStatus
+	CauseKind wallet.CauseKind
+	CauseID   string
+	At        time.Time
+}
+
+// TransferRow is a transfer with the kinds of its accounts.
+type TransferRow struct {
+	ID         int64
+	Kind       string
+	Amount     int64
+	Currency   wallet.Currency
+	DebitKind  string
+	CreditKind string
+	CreatedAt  time.Time
+}
+
+// DiscrepancyRow is something that Stripe says of a payment and our books do not.
+type DiscrepancyRow struct {
+	ID               int64
+	PaymentID        wallet.ID
+	Kind             string
+	IntentID         string
+	ExpectedAmount   int64
+	ExpectedCurrency wallet.Currency
+	ReceivedAmount   int64
+	ReceivedCurrency wallet.Currency
+	CauseKind        wallet.CauseKind
+	CauseID          string
+	FoundAt          time.Time
+	ResolvedAt       *time.Time
+}
+
+const discrepancyColumns = `d.id, d.payment_id, d.kind, d.stripe_payment_intent_id, d.expected_amount, d.expected_currency,
+	d.received_amount, d.received_currency, d.cause_kind, d.cause_id, d.found_at, d.resolved_at`
+
+// storyLimit is how many rows of each sort a payment's page shows, at most.
+const storyLimit = 200
+
+// GetPaymentStory finds a payment with everything that is known of its life. An
+// unknown one, or one of the other mode, is CodePaymentNotFound.
+func GetPaymentStory(ctx context.Context, db DB, mode wallet.Mode, id wallet.ID) (PaymentStory, error) {
+	var s PaymentStory
+	p, err := GetPayment(ctx, db, id)
+	if err == nil && p.Mode != mode {
+		err = &wallet.Error{Code: wallet.CodePaymentNotFound, Message: "Payment not found."}
+	}
+	if err != nil {
+		return s, err
+	}
+	s.Payment = p
+	var b pgx.Batch
+	b.Queue(`select `+paymentRowColumns+`, p.succeeded_at, p.failed_at, p.canceled_at, coalesce(m.stripe_payment_method_id, ''),
+			coalesce(m.expiry_month, 0), coalesce(m.expiry_year, 0)
+		from payments p`+paymentRowJoins+` where p.id = $1`, id)
+	b.Queue(`select operation, key, wait_until, created_at from idempotency_keys where payment_id = $1 order by created_at`, id)
+	b.Queue(`select from_status, to_status, cause_kind, cause_id, moved_at
+		from payment_moves where payment_id = $1 order by id limit $2`, id, storyLimit)
+	b.Queue(`select `+eventRowColumns+` from stripe_events e
+		where e.payment_id = $1 order by e.received_at, e.id limit $2`, id, storyLimit)
+	b.Queue(`select t.id, t.kind, t.amount, t.currency, d.kind, c.kind, t.created_at
+		from transfers t
+		join accounts d on d.id = t.debit_account
+		join accounts c on c.id = t.credit_account
+		where t.wallet_transaction_id = $1 and (t.payment_id is null or t.payment_id = $2)
+		union
+		select t.id, t.kind, t.amount, t.currency, d.kind, c.kind, t.created_at
+		from transfers t
+		join accounts d on d.id = t.debit_account
+		join accounts c on c.id = t.credit_account
+		where t.payment_id = $2 and t.kind = 'settlement'
+		order by 1`, p.WalletTransactionID, id)
+	b.Queue(`select `+discrepancyColumns+` from payment_discrepancies d where d.payment_id = $1 order by d.id`, id)
+	b.Queue(`select `+operatorActionColumns+` from operator_actions
+		where subject_kind = 'payment' and subject_id = $1 order by id limit $2`, id.String(), storyLimit)
+	if err := s.read(db.SendBatch(ctx, &b)); err != nil {
+		return s, fmt.Errorf("read the story of payment %s: %w", id, err)
+	}
+	s.Jobs, err = s.jobs(ctx, db)
+	if err != nil {
+		return s, err
+	}
+	return s, nil
+}
+
+func (s *PaymentStory) read(results pgx.BatchResults) (err error) {
+	defer func() { err = errors.Join(err, results.Close()) }()
+	if err := results.QueryRow().Scan(&s.Row.ID, &s.Row.Status, &s.Row.Amount, &s.Row.Currency, &s.Row.OrganizationName,
+		&s.Row.CustomerID, &s.Row.ExternalID, &s.Row.Email, &s.Row.WalletID, &s.Row.Brand, &s.Row.Last4, &s.Row.FailureCode,
+		&s.Row.IntentID, &s.Row.CreatedAt, &s.Row.UpdatedAt, &s.Row.ActionDeadlineAt, &s.Row.NextCheckAt,
+		&s.SucceededAt, &s.FailedAt, &s.CanceledAt, &s.StripeMethod, &s.ExpiryMonth, &s.ExpiryYear); err != nil {
+		return err
+	}
+	if s.Requests, err = collect[RequestRow](results); err != nil {
+		return err
+	}
+	if s.Moves, err = collect[MoveRow](results); err != nil {
+		return err
+	}
+	if s.Events, err = collect[EventRow](results); err != nil {
+		return err
+	}
+	if s.Transfers, err = collect[TransferRow](results); err != nil {
+		return err
+	}
+	if s.Discrepancies, err = collect[DiscrepancyRow](results); err != nil {
+		return err
+	}
+	s.Actions, err = collect[OperatorAction](results)
+	return err
+}
+
+// collect reads the next result of a batch.
+func collect[T any](results pgx.BatchResults) ([]T, error) {
+	rows, _ := results.Query()
+	return pgx.CollectRows(rows, pgx.RowToStructByPos[T])
+}

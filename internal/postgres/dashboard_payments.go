@@ -1,0 +1,187 @@
+package postgres
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/fundrail/fundrail/internal/wallet"
+)
+
+// ListWindow is how many rows a page of a filtered list looks at, at most. Filters
+// that no index serves cost that much and no more: the page then says how far it
+// looked, and the next one goes on from there.
+const ListWindow = 5000
+
+// Page is a part of a list, and where the next part begins.
+type Page[T any] struct {
+	Rows []T
+	// Next is the cursor of the next page, empty at the end of the list.
+	Next string
+	// Partial tells that the page ended because it had looked at ListWindow rows,
+	// not because it was full. It may be empty and yet not the last one.
+	Partial bool
+}
+
+// PaymentRow is a payment in a list, with what a person knows it by.
+type PaymentRow struct {
+	ID               wallet.ID
+	Status           wallet.PaymentStatus
+	Amount           int64
+	Currency         wallet.Currency
+	OrganizationName string
+	CustomerID       wallet.ID
+	ExternalID       string
+	Email            string
+	WalletID         wallet.ID
+	Brand            string
+	Last4            string
+	FailureCode      string // the issuer's reason if there is one, else Stripe's code
+	IntentID         string
+	CreatedAt        time.Time
+	UpdatedAt        time.Time
+	ActionDeadlineAt *time.Time
+	NextCheckAt      *time.Time
+}
+
+const paymentRowColumns = `p.id, p.status, p.amount, p.currency, o.name, c.id, c.external_id, coalesce(c.email, ''), p.wallet_id,
+	coalesce(m.brand, ''), coalesce(m.last4, ''), coalesce(p.failure_decline_code, p.failure_code, ''),
+	coalesce(p.stripe_payment_intent_id, ''), p.created_at, p.updated_at, p.action_deadline_at, p.next_check_at`
+
+const paymentRowJoins = `
+	join organizations o on o.id = p.organization_id
+	join wallets w on w.id = p.wallet_id
+	join customers c on c.id = w.customer_id
+	left join payment_methods m on m.id = p.payment_method_id`
+
+// PaymentFilter says which payments are wanted. Empty fields let everything
+// through, save for the mode.
+type PaymentFilter struct {
+	Mode        wallet.Mode
+	Statuses    []wallet.PaymentStatus
+	CustomerID  wallet.ID
+	WalletID    wallet.ID
+	Amount      int64 // minor units
+	FailureCode string
+	From, Until time.Time // when it was accepted; Until itself is left out
+	// Before is the id that the page ends in front of, zero for the newest page.
+	Before wallet.ID
+	Limit  int
+}
+
+// narrow tells whether rows have to be looked at that are not wanted.
+func (f PaymentFilter) narrow() bool {
+	return f.Amount != 0 || f.FailureCode != "" || f.owned() && len(f.Statuses) > 0
+}
+
+// owned tells whether the payments are those of one wallet or customer.
+func (f PaymentFilter) owned() bool {
+	return f.CustomerID != (wallet.ID{}) || f.WalletID != (wallet.ID{})
+}
+
+// paymentsOfMode and paymentsOfOwner read the newest payments of each status, or of
+// each wallet, and no more of them than the window.
+const (
+	paymentsOfMode = `
+		select p.id, p.amount, p.failure_code, p.failure_decline_code, p.status
+		from unnest(@statuses::text[]) as s (status)
+		cross join lateral (
+			select * from payments p
+			where p.mode = @mode and p.status = s.status and p.id >= @from and p.id < @before
+			order by p.id desc
+			limit @window
+		) p`
+	paymentsOfOwner = `
+		select p.id, p.amount, p.failure_code, p.failure_decline_code, p.status
+		from (select id from wallets where mode = @mode and id = @wallet
+			union select id from wallets where mode = @mode and customer_id = @customer) w
+		cross join lateral (
+			select * from payments p
+			where p.wallet_id = w.id and p.id >= @from and p.id < @before
+			order by p.id desc
+			limit @window
+		) p`
+)
+
+// ListPaymentRows gives the payments that pass the filter, the newest first.
+func ListPaymentRows(ctx context.Context, db DB, f PaymentFilter) (Page[PaymentRow], error) {
+	var page Page[PaymentRow]
+	source, statuses, window := paymentsOfMode, f.Statuses, f.Limit+1
+	if f.owned() {
+		source = paymentsOfOwner
+	}
+	if len(statuses) == 0 {
+		statuses = wallet.PaymentStatuses
+	}
+	if f.narrow() {
+		window = ListWindow
+	}
+	args := pgx.NamedArgs{
+		"mode": f.Mode, "statuses": statuses, "wallet": f.WalletID, "customer": f.CustomerID, "amount": f.Amount,
+		"failure": f.FailureCode, "from": wallet.FirstID(f.From), "before": paymentsEnd(f), "window": window, "limit": f.Limit + 1,
+	}
+	seen := `with seen as materialized (select * from (` + source + `) s order by s.id desc limit @window)`
+	var b pgx.Batch
+	b.Queue(seen+`
+		select `+paymentRowColumns+`
+		from (
+			select id from seen
+			where (@amount = 0 or amount = @amount)
+				and (@failure = '' or coalesce(failure_decline_code, failure_code) = @failure)
+				and status = any (@statuses)
+			order by id desc
+			limit @limit
+		) page
+		join payments p on p.id = page.id`+paymentRowJoins+`
+		order by p.id desc`, args)
+	b.Queue(seen+`select count(*), (array_agg(id order by id))[1] from seen`, args)
+	results := db.SendBatch(ctx, &b)
+	defer func() { _ = results.Close() }() // what matters has been read
+	rows, _ := results.Query()
+	list, err := pgx.CollectRows(rows, pgx.RowToStructByPos[PaymentRow])
+	if err != nil {
+		return page, fmt.Errorf("list payments: %w", err)
+	}
+	var (
+		count int
+		last  *wallet.ID
+	)
+	if err := results.QueryRow().Scan(&count, &last); err != nil {
+		return page, fmt.Errorf("list payments: %w", err)
+	}
+	return paged(list, f.Limit, count >= ListWindow && f.narrow(),
+		func(p PaymentRow) string { return p.ID.String() },
+		func() string { return last.String() }), nil
+}
+
+func paymentsEnd(f PaymentFilter) wallet.ID {
+	switch {
+	case f.Before != (wallet.ID{}):
+		return f.Before
+	case !f.Until.IsZero():
+		return wallet.FirstID(f.Until)
+	}
+	const last = 0xff
+	var id wallet.ID
+	for i := range id {
+		id[i] = last
+	}
+	return id
+}
+
+// paged cuts a list that was asked for one row more than the page has. Without
+// that row the list is at its end, unless the window was used up: then the next
+// page goes on after the last row that was looked at.
+func paged[T any](list []T, limit int, usedUp bool, cursor func(T) string, last func() string) Page[T] {
+	switch {
+	case len(list) > limit:
+		list = list[:limit]
+		return Page[T]{Rows: list, Next: cursor(list[limit-1])}
+	case usedUp:
+		return Page[T]{Rows: nonNil(list), Next: last(), Partial: true}
+	default:
+		return Page[T]{Rows: nonNil(list)}
+	}
+}

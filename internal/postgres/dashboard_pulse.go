@@ -1,0 +1,166 @@
+package postgres
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/fundrail/fundrail/internal/wallet"
+)
+
+// Pulse is how the payments of a mode went that were accepted in a period.
+type Pulse struct {
+	From, Until time.Time
+	Buckets     []PulseBucket
+	// ByStatus counts the payments by where they stand now.
+	ByStatus map[wallet.PaymentStatus]int64
+	// Settled is the money that came in, by currency, the largest number of payments
+	// first.
+	Settled  []CurrencySum
+	Declines []CodeCount // the most frequent first
+	// SettleP50 and SettleP95 are from acceptance to settlement.
+	SettleP50, SettleP95 time.Duration
+}
+
+// Accepted is how many payments there were.
+func (p Pulse) Accepted() int64 {
+	var n int64
+	for _, count := range p.ByStatus {
+		n += count
+	}
+	return n
+}
+
+// PulseBucket is a part of the period.
+type PulseBucket struct {
+	From, Until           time.Time
+	Settled, Failed, Open int64
+}
+
+// CurrencySum is money in one currency.
+type CurrencySum struct {
+	Currency wallet.Currency
+	N        int64
+	Amount   int64
+}
+
+// CodeCount is how often a payment failed for a reason.
+type CodeCount struct {
+	Code string
+	N    int64
+}
+
+// GetPulse measures a period in equal parts. It reads each payment of the period
+// once.
+func GetPulse(ctx context.Context, db DB, mode wallet.Mode, from, until time.Time, parts int) (Pulse, error) {
+	p := Pulse{From: from, Until: until, ByStatus: make(map[wallet.PaymentStatus]int64)}
+	width := until.Sub(from) / time.Duration(parts)
+	for i := range parts {
+		at := from.Add(time.Duration(i) * width)
+		p.Buckets = append(p.Buckets, PulseBucket{From: at, Until: at.Add(width)})
+	}
+	rows, _ := db.Query(ctx, `
+		with p as materialized (
+			select status, amount, currency, amount_received, created_at, succeeded_at,
+				coalesce(failure_decline_code, failure_code) as code
+			from payments
+			where id >= @first and id < @end and mode = @mode
+		)
+		select 'bucket', status, least(floor(extract(epoch from created_at - @from) * 1000 / @width), @parts - 1)::bigint, count(*)
+		from p where created_at >= @from group by 2, 3
+		union all
+		select 'settled', currency, sum(amount_received)::bigint, count(*) from p where status = 'succeeded' group by 2
+		union all
+		select 'decline', coalesce(code, 'unknown'), 0, count(*) from p where status in ('canceled', 'failed') group by 2
+		union all
+		select 'settle', q.share::text, (percentile_disc(q.share) within group (
+			order by extract(epoch from succeeded_at - created_at) * 1000))::bigint, count(*)
+		from p cross join (values (0.5), (0.95)) as q (share)
+		where status = 'succeeded' group by q.share`,
+		pgx.NamedArgs{
+			"mode": mode, "from": from, "first": wallet.FirstID(from), "end": wallet.FirstID(until),
+			"width": max(width.Milliseconds(), 1), "parts": parts,
+		})
+	var (
+		section, key string
+		value, n     int64
+	)
+	_, err := pgx.ForEachRow(rows, []any{&section, &key, &value, &n}, func() error {
+		p.add(section, key, value, n)
+		return nil
+	})
+	if err != nil {
+		return p, fmt.Errorf("measure payments: %w", err)
+	}
+	slices.SortFunc(p.Settled, func(a, b CurrencySum) int { return int(b.N - a.N) })
+	slices.SortFunc(p.Declines, func(a, b CodeCount) int { return int(b.N - a.N) })
+	return p, nil
+}
+
+func (p *Pulse) add(section, key string, value, n int64) {
+	status := wallet.PaymentStatus(key)
+	switch section {
+	case "bucket":
+		p.ByStatus[status] += n
+		b := &p.Buckets[max(value, 0)]
+		switch {
+		case status == wallet.PaymentSucceeded:
+			b.Settled += n
+		case status.Open():
+			b.Open += n
+		default:
+			b.Failed += n
+		}
+	case "settled":
+		p.Settled = append(p.Settled, CurrencySum{Currency: wallet.Currency(key), N: n, Amount: value})
+	case "decline":
+		p.Declines = append(p.Declines, CodeCount{Code: key, N: n})
+	case "settle":
+		took := time.Duration(value) * time.Millisecond
+		if key == "0.5" {
+			p.SettleP50 = took
+		} else {
+			p.SettleP95 = took
+		}
+	}
+}
+
+// InFlight is the open payments of one state and currency.
+type InFlight struct {
+	Status   wallet.PaymentStatus
+	Currency wallet.Currency
+	N        int64
+	Amount   int64
+	OldestAt time.Time
+}
+
+// ListInFlight sums up the open payments of a mode, in the order of their lives.
+func ListInFlight(ctx context.Context, db DB, mode wallet.Mode) ([]InFlight, error) {
+	rows, _ := db.Query(ctx, `
+		select status, currency, count(*), sum(amount)::bigint, min(created_at)
+		from payments
+		where next_check_at is not null and mode = $1
+		group by status, currency
+		order by array_position(array['created', 'processing', 'requires_action'], status), count(*) desc`, mode)
+	list, err := pgx.CollectRows(rows, pgx.RowToStructByPos[InFlight])
+	if err != nil {
+		return nil, fmt.Errorf("sum up open payments: %w", err)
+	}
+	return nonNil(list), nil
+}
+
+// ModeInUse tells which mode somebody who has not chosen one wants to see: live as
+// soon as there is a live API key.
+func ModeInUse(ctx context.Context, db DB) (wallet.Mode, error) {
+	var live bool
+	if err := db.QueryRow(ctx, `select exists (select from api_keys where mode = 'live')`).Scan(&live); err != nil {
+		return "", fmt.Errorf("look for live keys: %w", err)
+	}
+	if live {
+		return wallet.ModeLive, nil
+	}
+	return wallet.ModeTest, nil
+}

@@ -1,0 +1,197 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/fundrail/fundrail/internal/wallet"
+)
+
+// countCap is where counting stops. Beyond it a number is what Postgres estimates.
+const countCap = 10_000
+
+// Count is how many rows there are. It is exact unless Estimated.
+type Count struct {
+	N         int64
+	Estimated bool
+}
+
+// CountJobs counts the jobs of each state, in both modes: a job's row does not say
+// its mode. Large numbers are estimates.
+func CountJobs(ctx context.Context, db DB) (map[string]Count, error) {
+	rows, _ := db.Query(ctx, `
+		with shares as (
+			select unnest(most_common_vals::text::text[]) as state, unnest(most_common_freqs) as share
+			from pg_stats
+			where schemaname = current_schema() and tablename = 'river_job' and attname = 'state'
+		)
+		select s.state, c.n, coalesce(sh.share * t.reltuples, 0)::bigint
+		from unnest($1::text[]) as s (state)
+		cross join (select reltuples from pg_class where oid = 'river_job'::regclass) t
+		cross join lateral (
+			select count(*) as n
+			from (select from river_job where state = s.state::river_job_state limit $2 + 1) j
+		) c
+		left join shares sh on sh.state = s.state`, JobStates, countCap)
+	counts := make(map[string]Count, len(JobStates))
+	var (
+		state       string
+		n, estimate int64
+	)
+	_, err := pgx.ForEachRow(rows, []any{&state, &n, &estimate}, func() error {
+		if n > countCap {
+			counts[state] = Count{N: max(n, estimate), Estimated: true}
+			return nil
+		}
+		counts[state] = Count{N: n}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("count jobs: %w", err)
+	}
+	return counts, nil
+}
+
+// QueueRow is a queue as it stands now.
+type QueueRow struct {
+	Name      string
+	Available int64 // at most QueueCountCap
+	Running   int64
+	Retryable int64
+	Scheduled int64
+	// OldestAt is since when the oldest available job could have been started.
+	OldestAt  *time.Time
+	PausedAt  *time.Time
+	UpdatedAt *time.Time // when a worker process last said that it works the queue
+	// PausedBy is the operator who paused it in the dashboard, and why; empty when
+	// nobody did.
+	PausedBy    string
+	PauseReason string
+}
+
+// QueueCountCap is the number at which the jobs of a queue are not counted any
+// further.
+const QueueCountCap = countCap
+
+// ListQueues gives all queues that a worker has ever announced, by name.
+func ListQueues(ctx context.Context, db DB) ([]QueueRow, error) {
+	rows, _ := db.Query(ctx, `
+		with counts as (
+			select q.name, s.state, c.n
+			from river_queue q
+			cross join unnest(array['available', 'running', 'retryable', 'scheduled']) as s (state)
+			cross join lateral (
+				select count(*) as n
+				from (select from river_job j where j.state = s.state::river_job_state and j.queue = q.name limit $1) j
+			) c
+		)
+		select q.name,
+			(select n from counts c where c.name = q.name and c.state = 'available'),
+			(select n from counts c where c.name = q.name and c.state = 'running'),
+			(select n from counts c where c.name = q.name and c.state = 'retryable'),
+			(select n from counts c where c.name = q.name and c.state = 'scheduled'),
+			(select min(o.scheduled_at) from generate_series(1, 4) as p (priority) cross join lateral (
+				select scheduled_at from river_job j
+				where j.state = 'available' and j.queue = q.name and j.priority = p.priority
+				order by scheduled_at limit 1) o),
+			q.paused_at, q.updated_at, coalesce(a.actor, ''), coalesce(a.reason, '')
+		from river_queue q
+		left join lateral (
+			select actor, reason from operator_actions
+			where subject_kind = 'queue' and subject_id = q.name and action = 'queue.pause' and q.paused_at is not null
+			order by id desc limit 1
+		) a on true
+		order by q.name`, QueueCountCap)
+	list, err := pgx.CollectRows(rows, pgx.RowToStructByPos[QueueRow])
+	if err != nil {
+		return nil, fmt.Errorf("list queues: %w", err)
+	}
+	return nonNil(list), nil
+}
+
+// Worker is a process that works jobs.
+type Worker struct {
+	ID     string
+	SeenAt time.Time // when it last took a job
+	Leader bool
+}
+
+// ListWorkers gives the processes that took one of the newest jobs.
+func ListWorkers(ctx context.Context, db DB) ([]Worker, error) {
+	const newest = 500
+	rows, _ := db.Query(ctx, `
+		with recent as (
+			(select attempted_by, attempted_at from river_job
+			where state = 'completed' and finalized_at is not null
+			order by finalized_at desc limit $1)
+			union all
+			(select attempted_by, attempted_at from river_job where state = 'running' limit $1)
+		)
+		select w.id, max(w.at), coalesce(bool_or(l.leader_id is not null), false)
+		from (
+			select attempted_by[array_upper(attempted_by, 1)] as id, attempted_at as at from recent
+			where attempted_by is not null and attempted_at is not null
+		) w
+		left join river_leader l on l.leader_id = w.id
+		group by w.id
+		order by max(w.at) desc`, newest)
+	list, err := pgx.CollectRows(rows, pgx.RowToStructByPos[Worker])
+	if err != nil {
+		return nil, fmt.Errorf("list workers: %w", err)
+	}
+	return nonNil(list), nil
+}
+
+// PeriodicRun is the last run of a kind of job.
+type PeriodicRun struct {
+	Kind  string
+	JobID int64
+	State string
+	At    time.Time
+	Took  time.Duration
+	Runs  int64 // among the newest ones looked at
+}
+
+// ListPeriodicRuns gives the last run of each kind of job on a queue, by kind. It
+// looks at the newest thousand that were completed or discarded.
+func ListPeriodicRuns(ctx context.Context, db DB, queue string) ([]PeriodicRun, error) {
+	const newest = 1000
+	rows, _ := db.Query(ctx, `
+		with recent as (
+			select j.* from unnest(array['completed', 'discarded', 'running']) as s (state)
+			cross join generate_series(1, 4) as p (priority)
+			cross join lateral (
+				select id, kind, state::text as state, attempted_at, finalized_at from river_job j
+				where j.state = s.state::river_job_state and j.queue = $1 and j.priority = p.priority
+				order by j.scheduled_at desc limit $2
+			) j
+		)
+		select distinct on (kind) kind, id, state, coalesce(attempted_at, finalized_at, 'epoch'),
+			coalesce(greatest(extract(epoch from finalized_at - attempted_at) * 1000, 0), 0)::bigint * 1000000,
+			count(*) over (partition by kind)
+		from recent
+		order by kind, id desc`, queue, newest)
+	list, err := pgx.CollectRows(rows, pgx.RowToStructByPos[PeriodicRun])
+	if err != nil {
+		return nil, fmt.Errorf("list periodic jobs: %w", err)
+	}
+	return nonNil(list), nil
+}
+
+// QueuePausedAt tells since when a queue is paused, nil when it is not. It locks the
+// queue's row until the transaction ends. An unknown queue is CodeNotFound.
+func QueuePausedAt(ctx context.Context, tx pgx.Tx, name string) (*time.Time, error) {
+	var at *time.Time
+	err := tx.QueryRow(ctx, `select paused_at from river_queue where name = $1 for update`, name).Scan(&at)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return nil, &wallet.Error{Code: wallet.CodeNotFound, Message: "No such queue."}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("find queue %s: %w", name, err)
+	}
+	return at, nil
+}

@@ -1,0 +1,412 @@
+package postgres
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"math/rand/v2"
+	"strconv"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/shopspring/decimal"
+
+	"github.com/fundrail/fundrail/internal/wallet"
+)
+
+// Fill is a database full of made-up rows, to measure with. Each row follows from
+// its number, so that any can be made without the others, and the books add up.
+type Fill struct {
+	Payments int
+	Jobs     int
+	// Until is when the newest row was made, and Over the time before it in which all
+	// were.
+	Until time.Time
+	Over  time.Duration
+	// Progress is told of each table when its rows are in.
+	Progress func(table string, rows int)
+}
+
+// paymentsPerWallet is how many payments go into each wallet, and liveEvery the
+// distance between wallets of live mode; the others are of test mode.
+const (
+	paymentsPerWallet = 20
+	liveEvery         = 10
+)
+
+// fillPart keeps the ids of what belongs together apart.
+type fillPart uint16
+
+const (
+	partOrganization fillPart = iota
+	partCustomer
+	partCard
+	partWallet
+	partTransaction
+	partPayment
+	partAccount
+)
+
+// filler makes the rows of one Fill.
+type filler struct {
+	Fill
+	salt     uint32
+	wallets  int
+	firstJob int64
+	start    time.Time
+}
+
+// Run copies the rows into the database, table by table.
+func (f Fill) Run(ctx context.Context, pool *pgxpool.Pool) error {
+	x := &filler{
+		Fill: f, salt: rand.Uint32(), //nolint:gosec // it only has to differ from one time to the next
+		wallets: max(f.Payments/paymentsPerWallet, liveEvery), start: f.Until.Add(-f.Over).Truncate(time.Millisecond),
+	}
+	err := pool.QueryRow(ctx, `
+		select nextval('river_job_id_seq') from setval('river_job_id_seq', (select last_value + $1 from river_job_id_seq))`,
+		f.Jobs).Scan(&x.firstJob)
+	if err != nil {
+		return fmt.Errorf("reserve ids of jobs: %w", err)
+	}
+	x.firstJob -= int64(f.Jobs) + 1
+	for _, t := range x.tables() {
+		n := 0
+		source := pgx.CopyFromFunc(func() ([]any, error) {
+			for n < t.rows {
+				row := t.row(n)
+				n++
+				if row != nil {
+					return row, nil
+				}
+			}
+			return nil, nil
+		})
+		copied, err := pool.CopyFrom(ctx, pgx.Identifier{t.name}, t.columns, source)
+		if err != nil {
+			return fmt.Errorf("fill %s: %w", t.name, err)
+		}
+		f.Progress(t.name, int(copied))
+	}
+	// The planner must know what has come.
+	if _, err := pool.Exec(ctx, `vacuum analyze`); err != nil {
+		return fmt.Errorf("analyze: %w", err)
+	}
+	return nil
+}
+
+type fillTable struct {
+	name    string
+	columns []string
+	rows    int
+	// row makes a row, nil for one that there is not.
+	row func(i int) []any
+}
+
+func (x *filler) tables() []fillTable {
+	balances := make([]int64, x.wallets)
+	for i := range x.Payments {
+		if p := x.payment(i); p.status == wallet.PaymentSucceeded {
+			balances[p.wallet] += p.amount
+		}
+	}
+	running := make([]int64, x.wallets)
+	return []fillTable{
+		{"organizations", []string{"id", "name", "primary_email", "created_at"}, 1, func(int) []any {
+			return []any{x.id(partOrganization, 0, x.start), "Filled Inc.", "billing@filled.example", x.start}
+		}},
+		{"accounts", []string{"id", "organization_id", "mode", "currency", "kind", "created_at"}, 2 * len(organizationAccounts), func(i int) []any {
+			mode := wallet.Modes[i%2]
+			return []any{x.account(organizationAccounts[i/2], mode), x.organization(), mode, wallet.USD, organizationAccounts[i/2], x.start}
+		}},
+		{
+			"customers",
+			[]string{"id", "organization_id", "mode", "external_id", "email", "name", "stripe_customer_id", "created_at", "updated_at"},
+			x.wallets, func(i int) []any {
+				at, n := x.madeAt(i), strconv.Itoa(i)
+				return []any{
+					x.id(partCustomer, i, at), x.organization(), x.mode(i), "customer-" + n, "person" + n + "@mail.example",
+					"Person " + n, x.stripe("cus_", i), at, at,
+				}
+			},
+		},
+		{
+			"payment_methods",
+			[]string{"id", "organization_id", "mode", "customer_id", "stripe_payment_method_id", "brand", "last4", "expiry_month", "expiry_year", "is_default", "created_at"},
+			x.wallets, func(i int) []any {
+				at := x.madeAt(i)
+				return []any{
+					x.card(i), x.organization(), x.mode(i), x.id(partCustomer, i, at), x.stripe("pm_", i), "visa",
+					fmt.Sprintf("%04d", i*7919%10000), 1 + i%12, 2030 + i%8, true, at,
+				}
+			},
+		},
+		{"accounts", []string{"id", "organization_id", "mode", "currency", "kind", "created_at"}, x.wallets, func(i int) []any {
+			return []any{x.walletID(i), x.organization(), x.mode(i), wallet.USD, "wallet", x.madeAt(i)}
+		}},
+		{
+			"wallets",
+			[]string{"id", "organization_id", "mode", "customer_id", "currency", "rate_amount", "code", "balance", "credits_balance", "created_at", "updated_at"},
+			x.wallets, func(i int) []any {
+				at := x.madeAt(i)
+				return []any{
+					x.walletID(i), x.organization(), x.mode(i), x.id(partCustomer, i, at), wallet.USD, decimal.NewFromInt(1), "default",
+					balances[i], decimal.New(balances[i], -2), at, at,
+				}
+			},
+		},
+		{
+			"wallet_transactions",
+			[]string{"id", "organization_id", "mode", "wallet_id", "transaction_type", "transaction_status", "status", "amount", "credit_amount", "remaining_amount", "created_at", "settled_at", "failed_at"},
+			x.Payments, x.transactionRow,
+		},
+		{
+			"payments",
+			[]string{"id", "organization_id", "mode", "wallet_id", "wallet_transaction_id", "payment_method_id", "amount", "currency", "status", "stripe_payment_intent_id", "stripe_charge_id", "amount_received", "balance_after", "redirect_url", "return_url", "failure_code", "failure_decline_code", "failure_message", "action_deadline_at", "next_check_at", "created_at", "updated_at", "canceled_at", "failed_at", "succeeded_at"},
+			x.Payments, func(i int) []any { return x.paymentRow(i, running) },
+		},
+		{"payment_moves", []string{"payment_id", "from_status", "to_status", "cause_kind", "cause_id", "moved_at"}, x.Payments, x.moveRow},
+		{
+			"transfers",
+			[]string{"debit_account", "credit_account", "amount", "currency", "kind", "payment_id", "wallet_transaction_id", "created_at"},
+			x.Payments, x.transferRow,
+		},
+		{
+			"stripe_events",
+			[]string{"id", "mode", "type", "api_version", "object_id", "stripe_payment_intent_id", "payment_id", "status", "source", "body", "created_at", "received_at", "due_at", "handled_at", "handled_by", "note"},
+			x.Payments, x.eventRow,
+		},
+		{
+			"river_job",
+			[]string{"id", "state", "attempt", "max_attempts", "attempted_at", "created_at", "finalized_at", "scheduled_at", "args", "attempted_by", "errors", "kind", "queue"},
+			x.Jobs, x.jobRow,
+		},
+	}
+}
+
+// id makes a UUID of version 7 out of a number.
+func (x *filler) id(part fillPart, i int, at time.Time) wallet.ID {
+	id := wallet.FirstID(at)
+	binary.BigEndian.PutUint16(id[8:], uint16(part)|0x8000)
+	binary.BigEndian.PutUint32(id[10:], x.salt)
+	id[6] |= byte(i>>16) & 0x0f            //nolint:gosec // its lowest bits
+	id[7] = byte(i >> 8)                   //nolint:gosec // its lowest bits
+	id[14], id[15] = byte(x.salt), byte(i) //nolint:gosec // their lowest bits
+	return id
+}
+
+func (x *filler) organization() wallet.ID { return x.id(partOrganization, 0, x.start) }
+
+func (x *filler) account(kind string, mode wallet.Mode) wallet.ID {
+	for i, k := range organizationAccounts {
+		if k == kind && mode == wallet.ModeLive {
+			return x.id(partAccount, 2*i, x.start)
+		} else if k == kind {
+			return x.id(partAccount, 2*i+1, x.start)
+		}
+	}
+	return wallet.ID{}
+}
+
+// madeAt is when a wallet and what belongs to it was made: all before the first
+// payment, a millisecond apart.
+func (x *filler) madeAt(i int) time.Time {
+	return x.start.Add(-time.Duration(x.wallets-i) * time.Millisecond)
+}
+
+func (x *filler) mode(i int) wallet.Mode {
+	if i%liveEvery == 0 {
+		return wallet.ModeLive
+	}
+	return wallet.ModeTest
+}
+
+func (x *filler) card(i int) wallet.ID     { return x.id(partCard, i, x.madeAt(i)) }
+func (x *filler) walletID(i int) wallet.ID { return x.id(partWallet, i, x.madeAt(i)) }
+
+func (x *filler) stripe(prefix string, i int) string {
+	return fmt.Sprintf("%sF%08x%010d", prefix, x.salt, i)
+}
+
+// madePayment is what follows from a payment's number.
+type madePayment struct {
+	id, transaction wallet.ID
+	wallet          int
+	status          wallet.PaymentStatus
+	amount          int64
+	at, done        time.Time
+	failure         [3]string // code, decline code, message
+}
+
+// madeFailures are the reasons for which made-up payments fail.
+var madeFailures = [][3]string{
+	{"card_declined", "insufficient_funds", "Your card has insufficient funds."},
+	{"card_declined", "generic_decline", "Your card was declined."},
+	{"card_declined", "do_not_honor", "Your card was declined."},
+	{"expired_card", "", "Your card has expired."},
+	{"payment_intent_authentication_failure", "", "The payment could not be authenticated."},
+	{"processing_error", "", "An error occurred while processing your card."},
+}
+
+func (x *filler) payment(i int) madePayment {
+	step := x.Over / time.Duration(x.Payments)
+	at := x.start.Add(time.Duration(i) * step).Truncate(time.Millisecond)
+	mixed := uint32(i) * 2654435761 //nolint:gosec // spreads the bits
+	p := madePayment{
+		id: x.id(partPayment, i, at), transaction: x.id(partTransaction, i, at), at: at,
+		wallet: int(mixed>>8) % x.wallets, amount: 10_00 + int64(mixed>>4)%490*100,
+		done: at.Add(time.Duration(300+mixed>>5%1800) * time.Millisecond),
+	}
+	const perMille, failed, canceled = 1000, 60, 66
+	switch share := int(mixed>>3) % perMille; {
+	case x.Payments-i <= 12:
+		p.status = []wallet.PaymentStatus{wallet.PaymentProcessing, wallet.PaymentRequiresAction, wallet.PaymentCreated}[i%3]
+	case share < failed:
+		p.status, p.failure = wallet.PaymentFailed, madeFailures[share*share/failed%len(madeFailures)]
+	case share < canceled:
+		p.status, p.failure = wallet.PaymentCanceled, [3]string{wallet.FailureCanceled, "", "The payment was canceled."}
+	default:
+		p.status = wallet.PaymentSucceeded
+	}
+	return p
+}
+
+func (x *filler) transactionRow(i int) []any {
+	p := x.payment(i)
+	status := wallet.TransactionPending
+	var remaining, settledAt, failedAt any
+	switch {
+	case p.status == wallet.PaymentSucceeded:
+		status, remaining, settledAt = wallet.TransactionSettled, p.amount, p.done
+	case !p.status.Open():
+		status, failedAt = wallet.TransactionFailed, p.done
+	}
+	return []any{
+		p.transaction, x.organization(), x.mode(p.wallet), x.walletID(p.wallet), "inbound", "purchased", status, p.amount,
+		decimal.New(p.amount, -2), remaining, p.at, settledAt, failedAt,
+	}
+}
+
+func (x *filler) paymentRow(i int, running []int64) []any {
+	p := x.payment(i)
+	var intent, charge, received, balance, redirect, deadline, check, canceledAt, failedAt, succeededAt any
+	var failure [3]any
+	for k, text := range p.failure {
+		if text != "" {
+			failure[k] = text
+		}
+	}
+	intent = x.stripe("pi_", i)
+	switch p.status {
+	case wallet.PaymentSucceeded:
+		running[p.wallet] += p.amount
+		charge, received, balance, succeededAt = x.stripe("ch_", i), p.amount, running[p.wallet], p.done
+	case wallet.PaymentFailed:
+		failedAt = p.done
+	case wallet.PaymentCanceled:
+		canceledAt = p.done
+	case wallet.PaymentRequiresAction:
+		redirect, deadline = "https://hooks.stripe.com/3d_secure_2/"+x.stripe("pi_", i), p.at.Add(24*time.Hour)
+	case wallet.PaymentCreated, wallet.PaymentProcessing:
+		intent = nil
+	}
+	if p.status.Open() {
+		check = x.Until.Add(time.Hour)
+	}
+	return []any{
+		p.id, x.organization(), x.mode(p.wallet), x.walletID(p.wallet), p.transaction, x.card(p.wallet), p.amount, wallet.USD,
+		p.status, intent, charge, received, balance, redirect,
+		"https://filled.example/return", failure[0], failure[1], failure[2], deadline, check, p.at, p.done,
+		canceledAt, failedAt, succeededAt,
+	}
+}
+
+func (x *filler) moveRow(i int) []any {
+	p := x.payment(i)
+	if p.status == wallet.PaymentCreated {
+		return nil
+	}
+	cause := "1"
+	if x.Jobs > 0 {
+		cause = strconv.FormatInt(x.firstJob+int64((i*x.Jobs+x.Payments-1)/x.Payments), 10)
+	}
+	return []any{p.id, wallet.PaymentCreated, p.status, wallet.CauseJob, cause, p.done}
+}
+
+func (x *filler) transferRow(i int) []any {
+	p := x.payment(i)
+	if p.status != wallet.PaymentSucceeded {
+		return nil
+	}
+	return []any{
+		x.account("stripe_clearing", x.mode(p.wallet)), x.walletID(p.wallet), p.amount, wallet.USD, "settlement", p.id,
+		p.transaction, p.done,
+	}
+}
+
+func (x *filler) eventRow(i int) []any {
+	p := x.payment(i)
+	name := map[wallet.PaymentStatus]string{
+		wallet.PaymentSucceeded: "payment_intent.succeeded", wallet.PaymentFailed: "payment_intent.payment_failed",
+		wallet.PaymentCanceled: "payment_intent.canceled", wallet.PaymentRequiresAction: "payment_intent.requires_action",
+	}[p.status]
+	if name == "" {
+		return nil
+	}
+	intent := x.stripe("pi_", i)
+	body := fmt.Sprintf(`{"id":%q,"object":"event","type":%q,"data":{"object":{"id":%q,"object":"payment_intent","amount":%d,"currency":"usd","receipt_email":"person%d@mail.example"}}}`,
+		x.stripe("evt_", i), name, intent, p.amount, p.wallet)
+	received := p.done.Add(400 * time.Millisecond)
+	return []any{
+		x.stripe("evt_", i), x.mode(p.wallet), name, "2023-10-16", intent, intent, p.id, EventHandled, "webhook", []byte(body),
+		p.done.Truncate(time.Second), received, received, received, nil, "the payment was settled before",
+	}
+}
+
+// jobRow makes a job of a payment: most charge it, some handle its event or check
+// it. A few wait, and one in a thousand was given up.
+func (x *filler) jobRow(k int) []any {
+	i := k
+	if x.Payments > 0 {
+		i = int(int64(k) * int64(x.Payments) / int64(x.Jobs))
+	}
+	p := madePayment{at: x.Until, done: x.Until}
+	if x.Payments > 0 {
+		p = x.payment(i)
+	}
+	kind, queue, args := "charge_payments", "charge", `{"payment_ids":["`+p.id.String()+`"]}`
+	switch k % 3 {
+	case 1:
+		kind, queue, args = "handle_event", "settle", `{"event_id":"`+x.stripe("evt_", i)+`"}`
+	case 2:
+		kind, queue, args = "check_payment", "check", `{"payment_id":"`+p.id.String()+`"}`
+	}
+	const rare = 1000
+	state, attempt := "completed", 1
+	var finalized, attempted, errs any = p.done, p.at, nil
+	switch {
+	case k%rare == 7:
+		state, attempt = "discarded", 12
+		errs = []string{fmt.Sprintf(`{"at":%q,"attempt":12,"error":"unknown outcome: read tcp: i/o timeout","trace":""}`, p.done.Format(time.RFC3339Nano))}
+	case x.Jobs-k <= 400 && k%6 == 2:
+		state, attempt, finalized, attempted = "scheduled", 0, nil, nil
+		p.at = x.Until.Add(time.Duration(k%3600) * time.Second)
+	case x.Jobs-k <= 400 && k%9 == 0:
+		state, attempt, finalized = "retryable", 3, nil
+		errs = []string{`{"at":"2026-01-01T00:00:00Z","attempt":3,"error":"stripe is unavailable: 503","trace":""}`}
+	}
+	var by any
+	if attempt > 0 {
+		by = []string{"filled@127.0.0.1"}
+	}
+	return []any{
+		x.firstJob + int64(k), state, attempt, 12, attempted, minTime(p.at, x.Until), finalized, p.at, args, by, errs, kind, queue,
+	}
+}
+
+func minTime(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return a
+	}
+	return b
+}

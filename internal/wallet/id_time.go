@@ -1,0 +1,19 @@
+package wallet
+
+import (
+	"encoding/binary"
+	"time"
+)
+
+// FirstID is the smallest id that can have been made at a time, to the
+// millisecond. All ids made before it are smaller, so a range of time is a range
+// of ids.
+func FirstID(at time.Time) ID {
+	const version, variant = 0x70, 0x80
+	var stamp [8]byte
+	binary.BigEndian.PutUint64(stamp[:], uint64(max(at.UnixMilli(), 0)))
+	var id ID
+	copy(id[:6], stamp[2:])
+	id[6], id[8] = version, variant
+	return id
+}
