@@ -1,0 +1,188 @@
+package dashboard
+
+import (
+	"strconv"
+	"time"
+
+	"github.com/fundrail/fundrail/internal/postgres"
+)
+
+// attentionAges are from when on something is worth a look. What is younger is the
+// machine's usual business.
+var attentionAges = postgres.AttentionAges{
+	Unknown:   2 * time.Minute,
+	Events:    time.Minute,
+	Lapsing:   2 * time.Hour,
+	Discarded: 7 * 24 * time.Hour,
+}
+
+// attentionLimit is how many things of a sort are listed.
+const attentionLimit = 50
+
+// concern is something that a person should look at.
+type concern struct {
+	Since  time.Time
+	Title  string
+	Link   string
+	Text   string
+	Amount string
+	// Next is what the machine does by itself, and NextAt when; Action is what the
+	// person is proposed.
+	Next   string
+	NextAt *time.Time
+	Action string
+}
+
+// concerns are those of one sort.
+type concerns struct {
+	Title string
+	Tone  string
+	// Text says what it means.
+	Text string
+	List []concern
+	// All is the address of the whole list, empty when there is none.
+	All string
+}
+
+func (d *Dashboard) findAttention(r *request) (postgres.Attention, error) {
+	return postgres.GetAttention(r.ctx(), d.Pool, r.mode, attentionAges, r.now, attentionLimit)
+}
+
+type attentionPage struct {
+	Groups []concerns
+	N      int
+}
+
+// attention answers GET /admin/{mode}/attention.
+func (d *Dashboard) attention(r *request) error {
+	a, err := d.findAttention(r)
+	if err != nil {
+		return err
+	}
+	page := attentionPage{N: a.Len()}
+	for _, g := range []concerns{
+		r.uncredited(a), r.discrepancies(a), r.unknown(a), r.lapsing(a), r.unhandled(a), r.discarded(a),
+	} {
+		if len(g.List) > 0 {
+			page.Groups = append(page.Groups, g)
+		}
+	}
+	if r.wantsCSV() {
+		return r.writeAttentionCSV(page)
+	}
+	return r.view("Attention", "attention", page).live("attention", "").ok("attention")
+}
+
+func (r *request) writeAttentionCSV(page attentionPage) error {
+	type row struct {
+		group string
+		concern
+	}
+	var list []row
+	for _, g := range page.Groups {
+		for _, c := range g.List {
+			list = append(list, row{g.Title, c})
+		}
+	}
+	header := []string{"concern", "subject", "since", "amount", "what", "next_step", "next_step_at", "proposed_action"}
+	return writeCSV(r, "attention", header, func(string) (postgres.Page[row], error) {
+		return postgres.Page[row]{Rows: list}, nil
+	}, func(c row) []string {
+		return []string{c.group, c.Title, csvTime(c.Since), c.Amount, c.Text, c.Next, csvTime(c.NextAt), c.Action}
+	})
+}
+
+func (r *request) uncredited(a postgres.Attention) concerns {
+	g := concerns{
+		Title: "Charged but not credited", Tone: "bad",
+		Text: "Stripe tells of money, and its event has not been handled.",
+	}
+	for _, u := range a.Uncredited {
+		g.List = append(g.List, concern{
+			Since: u.ReceivedAt, Title: short(r.spell(u.PaymentID)), Link: r.path("/payments/" + u.PaymentID.String()),
+			Text: "Payment is " + label(u.Status) + "; event " + u.EventID, Amount: money(u.Amount, u.Currency),
+			Next: "Its job is queued again", NextAt: &u.DueAt, Action: "Look at the event's job; replay the event",
+		})
+	}
+	return g
+}
+
+func (r *request) discrepancies(a postgres.Attention) concerns {
+	g := concerns{
+		Title: "Stripe and the books differ", Tone: "bad",
+		Text: "The amount, the currency or the number of charges is not what was asked for.",
+	}
+	for _, x := range a.Discrepancies {
+		g.List = append(g.List, concern{
+			Since: x.FoundAt, Title: short(r.spell(x.PaymentID)), Link: r.path("/payments/" + x.PaymentID.String()),
+			Text: label(x.Kind) + ": expected " + money(x.ExpectedAmount, x.ExpectedCurrency), Amount: money(x.ReceivedAmount, x.ReceivedCurrency),
+			Next: "Nothing happens by itself", Action: "Compare with Stripe; refund there what was taken twice",
+		})
+	}
+	return g
+}
+
+func (r *request) unknown(a postgres.Attention) concerns {
+	g := concerns{
+		Title: "Outcome unknown", Tone: "warn", All: r.path("/payments?status=open"),
+		Text: "The charge may or may not have happened. Nothing is charged twice while it is open.",
+	}
+	for _, p := range a.Unknown {
+		g.List = append(g.List, concern{
+			Since: p.CreatedAt, Title: short(r.spell(p.ID)), Link: r.path("/payments/" + p.ID.String()),
+			Text: label(p.Status), Amount: money(p.Amount, p.Currency),
+			Next: "Stripe is asked again", NextAt: p.NextCheckAt, Action: "Check now",
+		})
+	}
+	return g
+}
+
+func (r *request) lapsing(a postgres.Attention) concerns {
+	g := concerns{
+		Title: "Challenge about to lapse", Tone: "warn", All: r.path("/payments?status=requires_action"),
+		Text: "The cardholder has not confirmed at the bank yet.",
+	}
+	for _, p := range a.Lapsing {
+		g.List = append(g.List, concern{
+			Since: p.CreatedAt, Title: short(r.spell(p.ID)), Link: r.path("/payments/" + p.ID.String()),
+			Text: r.private(p.ExternalID), Amount: money(p.Amount, p.Currency),
+			Next: "Canceled unless it is passed", NextAt: p.ActionDeadlineAt, Action: "Remind the cardholder",
+		})
+	}
+	return g
+}
+
+func (r *request) unhandled(a postgres.Attention) concerns {
+	g := concerns{
+		Title: "Events not handled", Tone: "warn", All: r.path("/events?status=pending"),
+		Text: "Stripe told us something, and no job has looked at it yet.",
+	}
+	for _, e := range a.Events {
+		g.List = append(g.List, concern{
+			Since: e.ReceivedAt, Title: e.ID, Link: r.path("/events/" + e.ID), Text: e.Type,
+			Next: "Its job is queued again after 5 minutes", Action: "Look at its job; is the settle queue paused?",
+		})
+	}
+	return g
+}
+
+func (r *request) discarded(a postgres.Attention) concerns {
+	g := concerns{
+		Title: "Jobs given up", Tone: "bad", All: r.path("/jobs?state=discarded"),
+		Text: "All attempts failed. Open payments are still checked, whatever became of their jobs.",
+	}
+	for _, j := range a.Discarded {
+		c := concern{
+			Title: label(j.Kind) + " " + strconv.FormatInt(j.ID, 10), Link: r.path("/jobs/" + strconv.FormatInt(j.ID, 10)),
+			Next: "Nothing happens by itself", Action: "Read the error, mend its cause, retry",
+		}
+		if j.FinalizedAt != nil {
+			c.Since = *j.FinalizedAt
+		}
+		if failures := j.Failures(); len(failures) > 0 {
+			c.Text = failures[len(failures)-1].Error
+		}
+		g.List = append(g.List, c)
+	}
+	return g
+}

@@ -1,0 +1,199 @@
+package dashboard
+
+import (
+	"context"
+	"encoding/json"
+	"strconv"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/fundrail/fundrail/internal/postgres"
+	"github.com/fundrail/fundrail/internal/wallet"
+	"github.com/fundrail/fundrail/jobs"
+)
+
+type eventsPage struct {
+	Page     postgres.Page[postgres.EventRow]
+	Statuses []postgres.EventStatus
+	Types    []postgres.EventTypeRow
+}
+
+// listEvents answers GET /admin/{mode}/events.
+func (d *Dashboard) listEvents(r *request) error {
+	f := postgres.EventRowFilter{
+		Mode: r.mode, Status: postgres.EventStatus(r.QueryParam("status")), Type: r.QueryParam("type"),
+		Cursor: r.QueryParam("cursor"), Limit: pageSize,
+	}
+	if r.wantsCSV() {
+		return d.writeEventsCSV(r, f)
+	}
+	page := eventsPage{Statuses: []postgres.EventStatus{postgres.EventPending, postgres.EventHandled, postgres.EventIgnored}}
+	var err error
+	if page.Page, err = postgres.ListEventRows(r.ctx(), d.Pool, f); err != nil {
+		return err
+	}
+	if page.Types, err = postgres.ListEventTypes(r.ctx(), d.Pool, r.mode); err != nil {
+		return err
+	}
+	v := r.view("Events", "events", page)
+	if v.FirstPage() {
+		v.live("events", "")
+	}
+	return v.ok("events")
+}
+
+func (d *Dashboard) writeEventsCSV(r *request, f postgres.EventRowFilter) error {
+	f.Limit = csvPage
+	header := []string{
+		"id", "type", "status", "source", "deliveries", "object", "payment_intent", "payment", "created_at", "received_at",
+		"handled_at", "handled_by", "note",
+	}
+	return writeCSV(r, "events", header, func(cursor string) (postgres.Page[postgres.EventRow], error) {
+		f.Cursor = cursor
+		return postgres.ListEventRows(r.ctx(), d.Pool, f)
+	}, func(e postgres.EventRow) []string {
+		return []string{
+			e.ID, e.Type, string(e.Status), e.Source, strconv.Itoa(e.Deliveries), e.ObjectID, e.IntentID, optional(e.PaymentID),
+			csvTime(e.CreatedAt), csvTime(e.ReceivedAt), csvTime(e.HandledAt), e.HandledBy, e.Note,
+		}
+	})
+}
+
+// event finds a stored event of this mode.
+func (d *Dashboard) event(r *request) (postgres.Event, error) {
+	e, err := postgres.GetEvent(r.ctx(), d.Pool, r.Param("id"))
+	if err == nil && e.Mode != r.mode {
+		err = &wallet.Error{Code: wallet.CodeNotFound, Message: "Event not found."}
+	}
+	return e, err
+}
+
+type eventPage struct {
+	Event     postgres.Event
+	Body      string
+	Masked    bool
+	Jobs      []postgres.JobRow
+	Actions   []postgres.OperatorAction
+	StripeURL string
+}
+
+// PaymentID is the payment that the event is about, nil when there is none.
+func (p eventPage) PaymentID() *wallet.ID {
+	if p.Event.PaymentID == (wallet.ID{}) {
+		return nil
+	}
+	return &p.Event.PaymentID
+}
+
+// showEvent answers GET /admin/{mode}/events/{id}.
+func (d *Dashboard) showEvent(r *request) error {
+	e, err := d.event(r)
+	if err != nil {
+		return err
+	}
+	page := eventPage{Event: e, StripeURL: r.stripeURL("events", e.ID)}
+	page.Body, page.Masked = r.eventBody(e.Body)
+	ids, err := postgres.FindEventJobs(r.ctx(), d.Pool, r.mode, e.ID)
+	if err != nil {
+		return err
+	}
+	list, err := postgres.ListJobs(r.ctx(), d.Pool, postgres.JobFilter{Mode: r.mode, IDs: ids, Limit: pageSize})
+	if err != nil {
+		return err
+	}
+	page.Jobs = list.Rows
+	page.Actions, err = postgres.ListOperatorActions(r.ctx(), d.Pool, postgres.OperatorActionFilter{
+		Mode: r.mode, SubjectKind: "event", SubjectID: e.ID, Limit: pageSize,
+	})
+	if err != nil {
+		return err
+	}
+	v := r.view("Event", "events", page)
+	if e.Status == postgres.EventPending {
+		v.live("event "+e.ID, version(e))
+	}
+	return v.ok("event")
+}
+
+// eventBody is the body as this user may see it. The second result tells whether
+// something was masked.
+func (r *request) eventBody(body []byte) (string, bool) {
+	if r.user.Role.Includes(postgres.RoleSupport) {
+		return pretty(body), false
+	}
+	var v any
+	if json.Unmarshal(body, &v) != nil {
+		return "The body is not JSON, and so is not shown.", true
+	}
+	return pretty(maskFields(v)), true
+}
+
+// personal are the fields of Stripe's objects that tell who somebody is.
+var personal = map[string]bool{
+	"address": true, "client_secret": true, "customer_email": true, "customer_name": true, "description": true,
+	"email": true, "fingerprint": true, "ip": true, "last4": true, "metadata": true, "name": true, "phone": true,
+	"receipt_email": true, "receipt_url": true, "shipping": true, "url": true,
+}
+
+// maskFields replaces what is personal in a decoded JSON value.
+func maskFields(v any) any {
+	switch t := v.(type) {
+	case map[string]any:
+		for k, inner := range t {
+			if personal[k] && inner != nil {
+				t[k] = "•••"
+				continue
+			}
+			t[k] = maskFields(inner)
+		}
+	case []any:
+		for i, inner := range t {
+			t[i] = maskFields(inner)
+		}
+	}
+	return v
+}
+
+type replayPage struct {
+	Event   postgres.Event
+	Preview jobs.EventPreview
+	// Problem says why it cannot be told what would change.
+	Problem string
+}
+
+// previewReplay answers GET /admin/{mode}/events/{id}/replay: it shows what handling
+// the event again would change, by letting the machine do it and taking it back.
+func (d *Dashboard) previewReplay(r *request) error {
+	e, err := d.event(r)
+	if err != nil {
+		return err
+	}
+	page := replayPage{Event: e}
+	if page.Preview, err = d.Machine.PreviewEvent(r.ctx(), e.ID); err != nil {
+		page.Problem = err.Error()
+	}
+	return r.view("Replay event", "events", page).ok("replay")
+}
+
+// replayEvent answers POST /admin/{mode}/events/{id}/replay.
+func (d *Dashboard) replayEvent(r *request) error {
+	e, err := d.event(r)
+	if err != nil {
+		return err
+	}
+	err = r.act("event.replay", "event", e.ID, func(ctx context.Context, tx pgx.Tx) (change, error) {
+		before, err := postgres.GetEvent(ctx, tx, e.ID)
+		if err != nil {
+			return change{}, err
+		}
+		jobID, err := d.Machine.ReplayEventTx(ctx, tx, e.ID)
+		return change{
+			before: map[string]any{"status": before.Status, "handled_at": before.HandledAt, "note": before.Note},
+			after:  map[string]any{"status": postgres.EventPending, "job_id": jobID},
+		}, err
+	})
+	if err != nil {
+		return err
+	}
+	return r.done(r.path("/events/"+e.ID), "replay")
+}

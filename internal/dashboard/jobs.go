@@ -1,0 +1,425 @@
+package dashboard
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"github.com/fundrail/fundrail/internal/postgres"
+	"github.com/fundrail/fundrail/internal/wallet"
+)
+
+type jobsPage struct {
+	Page   postgres.Page[postgres.JobRow]
+	States []string
+	Counts map[string]postgres.Count
+	Queues []postgres.QueueRow
+	Kinds  []string
+	Filter postgres.JobFilter
+}
+
+// Narrow tells whether anything but the state is filtered by.
+func (p jobsPage) Narrow() bool {
+	f := p.Filter
+	return f.Kind != "" || f.Queue != "" || f.Priority != 0 || f.IDs != nil || f.Text != ""
+}
+
+func (r *request) jobFilter() (postgres.JobFilter, error) {
+	f := postgres.JobFilter{
+		Mode: r.mode, State: r.QueryParam("state"), Kind: r.QueryParam("kind"), Queue: r.QueryParam("queue"),
+		Text: r.QueryParam("text"), Cursor: r.QueryParam("cursor"), Limit: pageSize,
+	}
+	if f.State != "" && !slices.Contains(postgres.JobStates, f.State) {
+		return f, errNotFound
+	}
+	if p := r.QueryParam("priority"); p != "" {
+		n, err := strconv.Atoi(p)
+		if err != nil {
+			return f, errNotFound
+		}
+		f.Priority = n
+	}
+	return f, r.findTag(&f)
+}
+
+// findTag narrows a filter to the jobs of the payment or event that was asked for.
+func (r *request) findTag(f *postgres.JobFilter) error {
+	tag := strings.TrimSpace(r.QueryParam("tag"))
+	if tag == "" {
+		return nil
+	}
+	var err error
+	if id, malformed := wallet.ParseID(wallet.PrefixPayment, r.mode, tag); malformed == nil {
+		f.IDs, err = postgres.FindPaymentJobs(r.ctx(), r.dashboard.Pool, r.mode, id)
+		return err
+	}
+	f.IDs, err = postgres.FindEventJobs(r.ctx(), r.dashboard.Pool, r.mode, tag)
+	return err
+}
+
+// listJobs answers GET /admin/{mode}/jobs.
+func (d *Dashboard) listJobs(r *request) error {
+	f, err := r.jobFilter()
+	if err != nil {
+		return err
+	}
+	if r.wantsCSV() {
+		return d.writeJobsCSV(r, f)
+	}
+	page := jobsPage{States: postgres.JobStates, Filter: f, Kinds: d.kinds()}
+	if page.Page, err = postgres.ListJobs(r.ctx(), d.Pool, f); err != nil {
+		return err
+	}
+	if page.Counts, err = postgres.CountJobs(r.ctx(), d.Pool); err != nil {
+		return err
+	}
+	if page.Queues, err = postgres.ListQueues(r.ctx(), d.Pool); err != nil {
+		return err
+	}
+	for _, j := range page.Page.Rows {
+		if !slices.Contains(page.Kinds, j.Kind) {
+			page.Kinds = append(page.Kinds, j.Kind)
+		}
+	}
+	slices.Sort(page.Kinds)
+	v := r.view("Jobs", "jobs", page)
+	if v.FirstPage() {
+		v.live("jobs", "")
+	}
+	return v.ok("jobs")
+}
+
+// kinds are the kinds of job that are proposed as filters. Others can be asked for
+// in the address.
+func (d *Dashboard) kinds() []string {
+	kinds := []string{"charge_payments", "check_payment", "handle_event"}
+	for _, p := range d.Periodic {
+		if !slices.Contains(kinds, p.Kind) {
+			kinds = append(kinds, p.Kind)
+		}
+	}
+	return kinds
+}
+
+func (d *Dashboard) writeJobsCSV(r *request, f postgres.JobFilter) error {
+	f.Limit = csvPage
+	header := []string{
+		"id", "state", "kind", "queue", "priority", "attempt", "max_attempts", "payment", "event", "args", "last_error",
+		"created_at", "scheduled_at", "attempted_at", "finalized_at",
+	}
+	return writeCSV(r, "jobs", header, func(cursor string) (postgres.Page[postgres.JobRow], error) {
+		f.Cursor = cursor
+		return postgres.ListJobs(r.ctx(), d.Pool, f)
+	}, func(j postgres.JobRow) []string {
+		lastError := ""
+		if failures := j.Failures(); len(failures) > 0 {
+			lastError = failures[len(failures)-1].Error
+		}
+		return []string{
+			strconv.FormatInt(j.ID, 10), j.State, j.Kind, j.Queue, strconv.Itoa(j.Priority), strconv.Itoa(j.Attempt),
+			strconv.Itoa(j.MaxAttempts), joined(j.PaymentIDs), j.EventID, string(j.Args), lastError,
+			csvTime(j.CreatedAt), csvTime(j.ScheduledAt), csvTime(j.AttemptedAt), csvTime(j.FinalizedAt),
+		}
+	})
+}
+
+type jobPage struct {
+	Job      postgres.JobRow
+	Failures []postgres.JobError // the newest first
+	Actions  []postgres.OperatorAction
+}
+
+// CanRetry, CanCancel and CanSnooze tell which writes make sense for the job.
+func (p jobPage) CanRetry() bool  { return p.Job.State != "running" && p.Job.State != "available" }
+func (p jobPage) CanCancel() bool { return p.Job.FinalizedAt == nil }
+func (p jobPage) CanDelete() bool { return p.Job.State != "running" }
+func (p jobPage) CanSnooze() bool {
+	return p.Job.State == "available" || p.Job.State == "retryable" || p.Job.State == "scheduled"
+}
+
+// Waited is how long the job was due before its last attempt began, and Took how
+// long that attempt was; zero when that is not known.
+func (p jobPage) Waited() time.Duration {
+	if p.Job.AttemptedAt == nil {
+		return 0
+	}
+	return max(p.Job.AttemptedAt.Sub(p.Job.ScheduledAt), 0)
+}
+
+// Took is how long the last attempt was, zero when it is not over.
+func (p jobPage) Took() time.Duration {
+	if p.Job.AttemptedAt == nil || p.Job.FinalizedAt == nil {
+		return 0
+	}
+	return max(p.Job.FinalizedAt.Sub(*p.Job.AttemptedAt), 0)
+}
+
+func (r *request) jobID() (int64, error) {
+	id, err := strconv.ParseInt(r.Param("id"), 10, 64)
+	if err != nil {
+		return 0, errNotFound
+	}
+	return id, nil
+}
+
+// showJob answers GET /admin/{mode}/jobs/{id}.
+func (d *Dashboard) showJob(r *request) error {
+	id, err := r.jobID()
+	if err != nil {
+		return err
+	}
+	var page jobPage
+	if page.Job, err = postgres.GetJob(r.ctx(), d.Pool, r.mode, id); err != nil {
+		return err
+	}
+	page.Failures = page.Job.Failures()
+	slices.Reverse(page.Failures)
+	page.Actions, err = postgres.ListOperatorActions(r.ctx(), d.Pool, postgres.OperatorActionFilter{
+		Mode: r.mode, SubjectKind: "job", SubjectID: strconv.FormatInt(id, 10), Limit: pageSize,
+	})
+	if err != nil {
+		return err
+	}
+	v := r.view("Job", "jobs", page)
+	if page.Job.FinalizedAt == nil {
+		v.live("job "+strconv.FormatInt(id, 10), version(page.Job))
+	}
+	return v.ok("job")
+}
+
+// retryJob answers POST /admin/{mode}/jobs/{id}/retry.
+func (d *Dashboard) retryJob(r *request) error {
+	return r.steerJob("retry", func(ctx context.Context, tx pgx.Tx, id int64) error {
+		_, err := d.River.JobRetryTx(ctx, tx, id)
+		return err
+	})
+}
+
+// cancelJob answers POST /admin/{mode}/jobs/{id}/cancel.
+func (d *Dashboard) cancelJob(r *request) error {
+	return r.steerJob("cancel", func(ctx context.Context, tx pgx.Tx, id int64) error {
+		_, err := d.River.JobCancelTx(ctx, tx, id)
+		return err
+	})
+}
+
+// deleteJob answers POST /admin/{mode}/jobs/{id}/delete.
+func (d *Dashboard) deleteJob(r *request) error {
+	return r.steerJob("delete", func(ctx context.Context, tx pgx.Tx, id int64) error {
+		_, err := d.River.JobDeleteTx(ctx, tx, id)
+		return err
+	})
+}
+
+// snoozes are the lengths of time for which a job can be put off.
+var snoozes = map[string]time.Duration{
+	"5m": 5 * time.Minute, "1h": time.Hour, "24h": 24 * time.Hour,
+}
+
+// snoozeJob answers POST /admin/{mode}/jobs/{id}/snooze.
+func (d *Dashboard) snoozeJob(r *request) error {
+	wait, ok := snoozes[r.Request().PostForm.Get("for")]
+	if !ok {
+		return refuse(http.StatusUnprocessableEntity, "For how long?", "A job can be put off by 5 minutes, an hour or a day.")
+	}
+	return r.steerJob("snooze", func(ctx context.Context, tx pgx.Tx, id int64) error {
+		done, err := postgres.SnoozeJob(ctx, tx, id, r.now.Add(wait))
+		if err == nil && !done {
+			err = refuse(http.StatusConflict, "Too late", "The job runs already, or has ended.")
+		}
+		return err
+	})
+}
+
+// jobState is what the audit row of a job says before and after.
+type jobState struct {
+	State       string      `json:"state"`
+	Kind        string      `json:"kind"`
+	Attempt     int         `json:"attempt"`
+	ScheduledAt time.Time   `json:"scheduled_at"`
+	PaymentIDs  []wallet.ID `json:"payment_ids,omitempty"`
+	EventID     string      `json:"event_id,omitempty"`
+}
+
+func stateOf(j postgres.JobRow) jobState {
+	return jobState{
+		State: j.State, Kind: j.Kind, Attempt: j.Attempt, ScheduledAt: j.ScheduledAt,
+		PaymentIDs: j.PaymentIDs, EventID: j.EventID,
+	}
+}
+
+// steerJob does one write to one job, of this mode or of none.
+func (r *request) steerJob(action string, do func(ctx context.Context, tx pgx.Tx, id int64) error) error {
+	id, err := r.jobID()
+	if err != nil {
+		return err
+	}
+	err = r.act("job."+action, "job", strconv.FormatInt(id, 10), func(ctx context.Context, tx pgx.Tx) (change, error) {
+		before, err := postgres.GetJob(ctx, tx, r.mode, id)
+		if err != nil {
+			return change{}, err
+		}
+		if err := do(ctx, tx, id); err != nil {
+			return change{}, riverError(err)
+		}
+		ch := change{before: stateOf(before)}
+		after, err := postgres.GetJob(ctx, tx, r.mode, id)
+		switch {
+		case wallet.HasCode(err, wallet.CodeNotFound):
+			return ch, nil // it was deleted
+		case err != nil:
+			return ch, err
+		}
+		ch.after = stateOf(after)
+		return ch, nil
+	})
+	if err != nil {
+		return err
+	}
+	if action == "delete" {
+		return r.done(r.path("/jobs"), action)
+	}
+	return r.done(r.path("/jobs/"+strconv.FormatInt(id, 10)), action)
+}
+
+type queuesPage struct {
+	Queues   []postgres.QueueRow
+	Workers  []postgres.Worker
+	Periodic []periodicRow
+}
+
+type periodicRow struct {
+	Periodic
+	Last *postgres.PeriodicRun
+	// NextAt is when the job should come again, zero when it has never come.
+	NextAt time.Time
+	// Late tells that it is overdue by more than it should be.
+	Late bool
+}
+
+// listQueues answers GET /admin/{mode}/queues.
+func (d *Dashboard) listQueues(r *request) error {
+	var (
+		page queuesPage
+		err  error
+	)
+	if page.Queues, err = postgres.ListQueues(r.ctx(), d.Pool); err != nil {
+		return err
+	}
+	if r.wantsCSV() {
+		return r.writeQueuesCSV(page.Queues)
+	}
+	if page.Workers, err = postgres.ListWorkers(r.ctx(), d.Pool); err != nil {
+		return err
+	}
+	if page.Periodic, err = d.periodicRows(r); err != nil {
+		return err
+	}
+	return r.view("Queues", "queues", page).live("queues", "").ok("queues")
+}
+
+func (d *Dashboard) periodicRows(r *request) ([]periodicRow, error) {
+	if len(d.Periodic) == 0 {
+		return nil, nil
+	}
+	runs, err := postgres.ListPeriodicRuns(r.ctx(), d.Pool, d.PeriodicQueue)
+	if err != nil {
+		return nil, err
+	}
+	rows := make([]periodicRow, len(d.Periodic))
+	for i, p := range d.Periodic {
+		rows[i].Periodic = p
+		if n := slices.IndexFunc(runs, func(run postgres.PeriodicRun) bool { return run.Kind == p.Kind }); n >= 0 {
+			rows[i].Last = &runs[n]
+			rows[i].NextAt = runs[n].At.Add(p.Every)
+			rows[i].Late = r.now.Sub(rows[i].NextAt) > p.Every+time.Minute
+		}
+	}
+	return rows, nil
+}
+
+func (r *request) writeQueuesCSV(list []postgres.QueueRow) error {
+	header := []string{"queue", "available", "running", "retryable", "scheduled", "oldest_at", "paused_at", "paused_by", "reason"}
+	return writeCSV(r, "queues", header, func(string) (postgres.Page[postgres.QueueRow], error) {
+		return postgres.Page[postgres.QueueRow]{Rows: list}, nil
+	}, func(q postgres.QueueRow) []string {
+		return []string{
+			q.Name, strconv.FormatInt(q.Available, 10), strconv.FormatInt(q.Running, 10), strconv.FormatInt(q.Retryable, 10),
+			strconv.FormatInt(q.Scheduled, 10), csvTime(q.OldestAt), csvTime(q.PausedAt), q.PausedBy, q.PauseReason,
+		}
+	})
+}
+
+// pauseQueue answers POST /admin/{mode}/queues/{name}/pause. Queues serve both
+// modes; the audit row stands in the one from which it was done.
+func (d *Dashboard) pauseQueue(r *request) error {
+	return d.steerQueue(r, "pause", func(ctx context.Context, tx pgx.Tx, name string) error {
+		return d.River.QueuePauseTx(ctx, tx, name, nil)
+	})
+}
+
+// resumeQueue answers POST /admin/{mode}/queues/{name}/resume.
+func (d *Dashboard) resumeQueue(r *request) error {
+	return d.steerQueue(r, "resume", func(ctx context.Context, tx pgx.Tx, name string) error {
+		return d.River.QueueResumeTx(ctx, tx, name, nil)
+	})
+}
+
+func (d *Dashboard) steerQueue(r *request, action string, do func(ctx context.Context, tx pgx.Tx, name string) error) error {
+	name, err := url.PathUnescape(r.Param("name"))
+	if err != nil || name == "*" { // which River takes for all of them
+		return errNotFound
+	}
+	notice := action
+	err = r.act("queue."+action, "queue", name, func(ctx context.Context, tx pgx.Tx) (change, error) {
+		before, err := postgres.QueuePausedAt(ctx, tx, name)
+		if err != nil {
+			return change{}, err
+		}
+		if err := do(ctx, tx, name); err != nil {
+			return change{}, riverError(err)
+		}
+		after, err := postgres.QueuePausedAt(ctx, tx, name)
+		return change{before: map[string]any{"paused_at": before}, after: map[string]any{"paused_at": after}}, err
+	})
+	if err != nil {
+		return err
+	}
+	return r.done(r.path("/queues"), notice)
+}
+
+// ids reads the jobs that a form names.
+func (r *request) ids(values []string) ([]int64, error) {
+	var list []int64
+	for _, text := range values {
+		id, err := strconv.ParseInt(text, 10, 64)
+		if err != nil {
+			return nil, errNotFound
+		}
+		list = append(list, id)
+	}
+	return list, nil
+}
+
+// joined writes ids with spaces between them.
+func joined(ids []wallet.ID) string {
+	texts := make([]string, len(ids))
+	for i, id := range ids {
+		texts[i] = id.String()
+	}
+	return strings.Join(texts, " ")
+}
+
+// isUUID tells whether a text is an id in our own spelling.
+func isUUID(text string) (wallet.ID, bool) {
+	id, err := uuid.Parse(text)
+	const length = 36
+	return id, err == nil && len(text) == length
+}

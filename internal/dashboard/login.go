@@ -1,0 +1,174 @@
+package dashboard
+
+import (
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/fundrail/fundrail/internal/postgres"
+	"github.com/fundrail/fundrail/internal/wallet"
+)
+
+// How many logins may fail before an account and an address have to wait, twice as
+// long each time. An address may stand for an office full of people.
+const (
+	freeFailuresOfAccount = 5
+	freeFailuresOfAddress = 20
+)
+
+// loginCookie holds the token of the login form. There is no session yet that
+// could, and none is stored for somebody who only looks at the form.
+const loginCookie = "fundrail_login"
+
+type loginPage struct {
+	Email, Next, Token, Problem string
+}
+
+func (d *Dashboard) showLogin(c echo.Context) error {
+	if r, err := d.identify(c); err == nil && r != nil {
+		return c.Redirect(http.StatusSeeOther, "/admin")
+	}
+	return d.writeLogin(c, http.StatusOK, loginPage{Next: c.QueryParam("next")})
+}
+
+func (d *Dashboard) writeLogin(c echo.Context, status int, p loginPage) error {
+	p.Token = rand.Text()
+	c.SetCookie(&http.Cookie{ //nolint:gosec // secure wherever browsers come over https
+		Name: loginCookie, Value: p.Token, Path: "/admin/login", HttpOnly: true, Secure: d.secure(),
+		SameSite: http.SameSiteStrictMode,
+	})
+	v := &view{Title: "Log in", Data: p, request: &request{Context: c, dashboard: d, now: d.Now()}}
+	return v.render(status, "login")
+}
+
+// login answers POST /admin/login. It takes as long for an account that does not
+// exist as for one that does, and says the same.
+func (d *Dashboard) login(c echo.Context) error {
+	token := ""
+	if cookie, err := c.Cookie(loginCookie); err == nil {
+		token = cookie.Value
+	}
+	if err := d.checkOrigin(c, token); err != nil {
+		return err
+	}
+	ctx, err := d.loadSession(c)
+	if err != nil {
+		return err
+	}
+	form := c.Request().PostForm
+	page := loginPage{Email: strings.TrimSpace(form.Get("email")), Next: form.Get("next")}
+	subjects := []string{accountSubject(page.Email), addressSubject(c)}
+	until, err := postgres.LoginBlockedUntil(ctx, d.Pool, subjects, d.Now())
+	if err != nil {
+		return err
+	}
+	if !until.IsZero() {
+		wait := until.Sub(d.Now()).Truncate(time.Second) + time.Second
+		c.Response().Header().Set(echo.HeaderRetryAfter, seconds(wait))
+		page.Problem = "Too many attempts. Try again in " + duration(wait) + "."
+		return d.writeLogin(c, http.StatusTooManyRequests, page)
+	}
+	u, ok, err := d.authenticate(c, page.Email, form.Get("password"))
+	if err != nil {
+		return err
+	}
+	if !ok {
+		if err := postgres.NoteLoginFailure(ctx, d.Pool, subjects,
+			[]int32{freeFailuresOfAccount, freeFailuresOfAddress}, d.Now()); err != nil {
+			return err
+		}
+		d.Log.WarnContext(ctx, "dashboard login refused", slog.String("address", clientAddress(c)))
+		page.Problem = "E-mail or password is wrong."
+		return d.writeLogin(c, http.StatusUnauthorized, page)
+	}
+	if err := postgres.ForgetLoginFailures(ctx, d.Pool, subjects[:1]); err != nil {
+		return err
+	}
+	if err := d.beginSession(c, u); err != nil {
+		return err
+	}
+	d.Log.InfoContext(ctx, "dashboard login",
+		slog.String("user_id", u.ID.String()), slog.String("role", string(u.Role)), slog.String("address", clientAddress(c)))
+	return c.Redirect(http.StatusSeeOther, ownPath(page.Next))
+}
+
+// nobody is hashed against where there is no account, so that it takes as long.
+var nobody = sync.OnceValues(func() (string, error) { return HashPassword(rand.Text()) })
+
+func (d *Dashboard) authenticate(c echo.Context, email, password string) (postgres.User, bool, error) {
+	ctx := c.Request().Context()
+	u, err := postgres.FindUser(ctx, d.Pool, email)
+	known := err == nil && u.DisabledAt == nil
+	if err != nil && !wallet.HasCode(err, wallet.CodeNotFound) {
+		return u, false, err
+	}
+	hash := u.PasswordHash
+	if !known {
+		if hash, err = nobody(); err != nil {
+			return u, false, err
+		}
+	}
+	if len(password) > maxPasswordLength {
+		return u, false, nil
+	}
+	select {
+	case d.hashing <- struct{}{}:
+		defer func() { <-d.hashing }()
+	case <-ctx.Done():
+		return u, false, ctx.Err()
+	}
+	right, err := CheckPassword(hash, password)
+	return u, known && right, err
+}
+
+func accountSubject(email string) string {
+	sum := sha256.Sum256([]byte(strings.ToLower(email)))
+	return "account " + hex.EncodeToString(sum[:])
+}
+
+// addressSubject names the network a login comes from: one address of IPv4, or the
+// 64 bits of IPv6 that a household has.
+func addressSubject(c echo.Context) string {
+	const household = 64
+	addr, err := netip.ParseAddr(clientAddress(c))
+	if err != nil {
+		return "address unknown"
+	}
+	addr = addr.Unmap()
+	if addr.Is6() {
+		if p, err := addr.Prefix(household); err == nil {
+			return "address " + p.String()
+		}
+	}
+	return "address " + addr.String()
+}
+
+// clientAddress is where a request comes from. What a proxy says counts only where
+// the server has been told which proxies to believe.
+func clientAddress(c echo.Context) string {
+	if c.Echo().IPExtractor != nil {
+		return c.RealIP()
+	}
+	host, _, err := net.SplitHostPort(c.Request().RemoteAddr)
+	if err != nil {
+		return ""
+	}
+	return host
+}
+
+// ownPath keeps a redirect on the dashboard.
+func ownPath(next string) string {
+	if next == "/admin" || strings.HasPrefix(next, "/admin/") && !strings.ContainsAny(next, "\\\r\n") && !strings.Contains(next, "..") {
+		return next
+	}
+	return "/admin"
+}

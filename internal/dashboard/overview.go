@@ -1,0 +1,208 @@
+package dashboard
+
+import (
+	"context"
+	"html/template"
+	"net/url"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/fundrail/fundrail/internal/postgres"
+	"github.com/fundrail/fundrail/internal/wallet"
+	"github.com/fundrail/fundrail/migrations"
+)
+
+// period is a length of time that the overview can look at, in whole parts.
+type period struct {
+	Name  string
+	Title string
+	// Says is how a sentence names it.
+	Says  string
+	part  time.Duration
+	parts int
+}
+
+// periods are proposed in this order; the first one is shown unless another is
+// asked for.
+var periods = []period{
+	{"today", "Today", "today", time.Hour, 24},
+	{"1h", "Last hour", "in the last hour", 2 * time.Minute, 30},
+	{"24h", "Last 24 hours", "in the last 24 hours", time.Hour, 24},
+	{"7d", "Last 7 days", "in the last 7 days", 6 * time.Hour, 28},
+}
+
+// until is where a period ends: with the part that has begun, and today's with the
+// day.
+func (p period) until(now time.Time) time.Time {
+	if p.Name == "today" {
+		return now.UTC().Truncate(24*time.Hour).AddDate(0, 0, 1)
+	}
+	return now.UTC().Truncate(p.part).Add(p.part)
+}
+
+func (p period) from(now time.Time) time.Time {
+	return p.until(now).Add(-time.Duration(p.parts) * p.part)
+}
+
+type overviewPage struct {
+	Periods []period
+	Period  period
+	Pulse   postgres.Pulse
+	// FromText is the beginning of the period, as a filter takes it.
+	FromText string
+	InFlight []postgres.InFlight
+	// Challenges are those that began or ended in the period.
+	Challenges postgres.Challenges
+	Lag        postgres.EventLag
+	Types      []postgres.EventTypeRow
+	Queues     []postgres.QueueRow
+	Workers    []postgres.Worker
+	Counts     map[string]postgres.Count
+	Attention  int
+	Schema     int64
+	Chart      template.HTML
+}
+
+// SuccessRate is how many of the payments that have an outcome succeeded, in per
+// cent with one decimal; empty when there are none.
+func (p overviewPage) SuccessRate() string {
+	settled := p.Pulse.ByStatus[wallet.PaymentSucceeded]
+	return percent(settled, settled+p.Pulse.ByStatus[wallet.PaymentFailed]+p.Pulse.ByStatus[wallet.PaymentCanceled])
+}
+
+// Settled, Declined and Canceled count payments of the period.
+func (p overviewPage) Settled() int64  { return p.Pulse.ByStatus[wallet.PaymentSucceeded] }
+func (p overviewPage) Declined() int64 { return p.Pulse.ByStatus[wallet.PaymentFailed] }
+func (p overviewPage) Canceled() int64 { return p.Pulse.ByStatus[wallet.PaymentCanceled] }
+
+// Share is a part of the declines in per cent.
+func (p overviewPage) Share(n int64) string {
+	return percent(n, p.Declined()+p.Canceled())
+}
+
+// Paused counts the queues that somebody paused.
+func (p overviewPage) Paused() int {
+	n := 0
+	for _, q := range p.Queues {
+		if q.PausedAt != nil {
+			n++
+		}
+	}
+	return n
+}
+
+// Alive counts the workers that took a job lately. A periodic job runs four times a
+// minute, so some worker always has.
+func (p overviewPage) Alive(now time.Time) int {
+	const lately = 2 * time.Minute
+	n := 0
+	for _, w := range p.Workers {
+		if now.Sub(w.SeenAt) < lately {
+			n++
+		}
+	}
+	return n
+}
+
+// percent writes a part of a whole in per cent, rounded to a tenth.
+func percent(part, whole int64) string {
+	if whole == 0 {
+		return ""
+	}
+	const thousand = 1000
+	tenths := (part*thousand*2 + whole) / (whole * 2)
+	return strconv.FormatInt(tenths/10, 10) + "." + strconv.FormatInt(tenths%10, 10) + " %"
+}
+
+// overview answers GET /admin/{mode}.
+func (d *Dashboard) overview(r *request) error {
+	page := overviewPage{Periods: periods, Period: periods[0], Schema: migrations.Latest()}
+	for _, p := range periods {
+		if p.Name == r.QueryParam("period") {
+			page.Period = p
+		}
+	}
+	var err error
+	if page.Pulse, err = d.pulses.get(r.ctx(), d, r.mode, page.Period, r.now); err != nil {
+		return err
+	}
+	page.FromText = page.Pulse.From.UTC().Format(time.RFC3339)
+	if page.InFlight, err = postgres.ListInFlight(r.ctx(), d.Pool, r.mode); err != nil {
+		return err
+	}
+	if page.Challenges, err = postgres.ChallengeCounts(r.ctx(), d.Pool, r.mode, page.Pulse.From); err != nil {
+		return err
+	}
+	if page.Lag, err = postgres.GetEventLag(r.ctx(), d.Pool, r.mode); err != nil {
+		return err
+	}
+	if page.Types, err = postgres.ListEventTypes(r.ctx(), d.Pool, r.mode); err != nil {
+		return err
+	}
+	if page.Queues, err = postgres.ListQueues(r.ctx(), d.Pool); err != nil {
+		return err
+	}
+	if page.Workers, err = postgres.ListWorkers(r.ctx(), d.Pool); err != nil {
+		return err
+	}
+	if page.Counts, err = postgres.CountJobs(r.ctx(), d.Pool); err != nil {
+		return err
+	}
+	a, err := d.findAttention(r)
+	if err != nil {
+		return err
+	}
+	page.Attention = a.Len()
+	page.Chart = pulseChart(page.Pulse, r.now, func(from, until time.Time) string {
+		q := url.Values{"from": {from.UTC().Format(time.RFC3339)}, "until": {until.UTC().Format(time.RFC3339)}}
+		return withQuery(r.path("/payments"), q)
+	})
+	return r.view("Overview", "overview", page).live("overview", "").ok("overview")
+}
+
+// pulseCache keeps the figures of a period for a few seconds: they read every
+// payment of it, and many people look at the same ones.
+type pulseCache struct {
+	mu      sync.Mutex
+	entries map[string]*pulseEntry
+}
+
+type pulseEntry struct {
+	mu    sync.Mutex
+	at    time.Time
+	pulse postgres.Pulse
+}
+
+// pulseLife is how old figures may be. Longer periods change more slowly.
+func (p period) pulseLife() time.Duration {
+	if p.Name == "7d" {
+		return time.Minute
+	}
+	return 5 * time.Second
+}
+
+func (c *pulseCache) get(ctx context.Context, d *Dashboard, mode wallet.Mode, p period, now time.Time) (postgres.Pulse, error) {
+	key := string(mode) + p.Name
+	c.mu.Lock()
+	if c.entries == nil {
+		c.entries = make(map[string]*pulseEntry)
+	}
+	e := c.entries[key]
+	if e == nil {
+		e = &pulseEntry{}
+		c.entries[key] = e
+	}
+	c.mu.Unlock()
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if !e.at.IsZero() && now.Sub(e.at) < p.pulseLife() {
+		return e.pulse, nil
+	}
+	pulse, err := postgres.GetPulse(ctx, d.Pool, mode, p.from(now), p.until(now), p.parts)
+	if err != nil {
+		return pulse, err
+	}
+	e.at, e.pulse = now, pulse
+	return pulse, nil
+}

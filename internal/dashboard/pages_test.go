@@ -1,0 +1,231 @@
+package dashboard_test
+
+import (
+	"bufio"
+	"html"
+	"net/http"
+	"net/url"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/fundrail/fundrail/internal/postgres"
+	"github.com/fundrail/fundrail/internal/testfactory"
+	"github.com/fundrail/fundrail/internal/wallet"
+)
+
+func TestSearch(t *testing.T) {
+	t.Parallel()
+
+	b := setup(t)
+	p := b.payment(t, time.Hour, testfactory.PaymentOpts{
+		Status: wallet.PaymentSucceeded, Amount: 123_45,
+		Idempotency: &postgres.IdempotencyRecord{Operation: "POST /v1/wallet/fund", Key: "order-4711", WaitUntil: b.now},
+	})
+	b.event(t, "evt_found", wallet.ModeTest, p, postgres.EventHandled, b.now)
+	job := strconv.FormatInt(b.job(t, "completed", "charge_payments", `{"payment_ids":["`+p.ID.String()+`"]}`, b.now), 10)
+	c := b.as(t, postgres.RoleSupport)
+	payment, customer := "/admin/test/payments/"+p.ID.String(), "/admin/test/customers/"+b.merchant.Customer.ID.String()
+
+	for query, want := range map[string]string{
+		p.ID.String(): payment,
+		wallet.Spell(wallet.PrefixPayment, wallet.ModeTest, p.ID): payment,
+		" " + p.StripePaymentIntentID + " ":                       payment,
+		p.StripeChargeID:                                          payment,
+		p.WalletTransactionID.String():                            payment,
+		"order-4711":                                              payment,
+		"123.45 2026-03-14":                                       payment,
+		"123.45 today":                                            payment,
+		"123.45":                                                  payment,
+		b.merchant.PaymentMethod.Last4:                            payment,
+		b.merchant.Wallet.ID.String():                             "/admin/test/wallets/" + b.merchant.Wallet.ID.String(),
+		wallet.Spell(wallet.PrefixWallet, wallet.ModeTest, b.merchant.Wallet.ID): "/admin/test/wallets/" + b.merchant.Wallet.ID.String(),
+		b.merchant.Customer.ID.String():                                          customer,
+		b.merchant.Customer.ExternalID:                                           customer,
+		b.merchant.Customer.Email:                                                customer,
+		b.merchant.Customer.StripeCustomerID:                                     customer,
+		"evt_found":                                                              "/admin/test/events/evt_found",
+		job:                                                                      "/admin/test/jobs/" + job,
+	} {
+		r := c.get("/admin/test/search?q=" + url.QueryEscape(query))
+		require.Equal(t, want, r.header.Get("Location"), "%s: %s", query, r.body)
+	}
+	for _, query := range []string{"pi_none", "123.45 2026-03-13", "123.45 yesterday", "99.99", "%", "' or true --", "9999999999999999999999"} {
+		r := c.get("/admin/test/search?q=" + url.QueryEscape(query))
+		require.Equal(t, http.StatusOK, r.status, query)
+		require.Contains(t, r.body, "Nothing found", query)
+	}
+	for _, query := range []string{p.ID.String(), p.StripePaymentIntentID, wallet.Spell(wallet.PrefixPayment, wallet.ModeTest, p.ID)} {
+		r := c.get("/admin/live/search?q=" + query)
+		require.Contains(t, r.body, "This belongs to test mode.", query)
+		require.NotContains(t, r.body, "123.45")
+	}
+	require.Equal(t, http.StatusUnprocessableEntity, c.get("/admin/test/search?q="+strings.Repeat("x", 300)).status)
+}
+
+func TestTimeline(t *testing.T) {
+	t.Parallel()
+
+	b := setup(t)
+	p := b.payment(t, 30*time.Minute, testfactory.PaymentOpts{
+		Status: wallet.PaymentRequiresAction, IntentID: "pi_story",
+		Idempotency: &postgres.IdempotencyRecord{Operation: "POST /v1/wallet/fund", Key: "order-1", WaitUntil: b.now.Add(-29 * time.Minute)},
+	})
+	b.event(t, "evt_story", wallet.ModeTest, p, postgres.EventHandled, p.CreatedAt.Add(10*time.Minute))
+	job := strconv.FormatInt(b.job(t, "completed", "charge_payments", `{"payment_ids":["`+p.ID.String()+`"]}`, p.CreatedAt), 10)
+	testfactory.Move(t, b.pool, p.ID, wallet.Outcome{
+		Kind: wallet.OutcomeSucceeded, IntentID: "pi_story", ChargeID: "ch_story", AmountReceived: p.Amount, Currency: wallet.USD,
+	}, p.CreatedAt.Add(10*time.Minute+time.Second))
+	c := b.as(t, postgres.RoleSupport)
+
+	body := c.get("/admin/test/payments/" + p.ID.String()).body
+
+	_, timeline, found := strings.Cut(body, `<ol class="timeline">`)
+	require.True(t, found)
+	at := -1
+	for _, want := range []string{
+		"Request accepted", "order-1", "/admin/test/jobs/" + job, "3-D Secure challenge",
+		"10 min in which nothing happened", "payment_intent.succeeded", "signature verified", "Stripe took 25.00 USD", "ch_story",
+		"Settlement booked", "25.00 USD from Stripe clearing to Wallet", "Balance after",
+	} {
+		next := strings.Index(timeline, want)
+		require.Greater(t, next, at, "%q comes next", want)
+		at = next
+	}
+	require.NotContains(t, timeline, "Challenge lapses", "what is over is not ahead")
+}
+
+func TestTimelineOfWhatIsOpenLooksAhead(t *testing.T) {
+	t.Parallel()
+
+	b := setup(t)
+	p := b.payment(t, 10*time.Second, testfactory.PaymentOpts{Status: wallet.PaymentRequiresAction})
+	body := b.as(t, postgres.RoleSupport).get("/admin/test/payments/" + p.ID.String()).body
+	require.Contains(t, body, "Next check")
+	require.Contains(t, body, "Challenge lapses")
+	require.Contains(t, body, "in 23 h")
+	require.Contains(t, body, `data-stream="/admin/test/stream?of=payment&#43;`+p.ID.String()+`&amp;seen=`)
+}
+
+func TestOverview(t *testing.T) {
+	t.Parallel()
+
+	b := setup(t)
+	b.payment(t, time.Hour, testfactory.PaymentOpts{Status: wallet.PaymentSucceeded, Amount: 1000_00})
+	b.payment(t, 2*time.Hour, testfactory.PaymentOpts{Status: wallet.PaymentSucceeded, Amount: 234_50})
+	b.payment(t, time.Hour, testfactory.PaymentOpts{Status: wallet.PaymentFailed})
+	b.payment(t, time.Hour, testfactory.PaymentOpts{Status: wallet.PaymentRequiresAction, Amount: 70_00})
+	b.payment(t, 20*time.Hour, testfactory.PaymentOpts{Status: wallet.PaymentFailed})
+	c := b.as(t, postgres.RoleViewer)
+
+	body := c.get("/admin/test?period=today").body
+
+	require.Contains(t, body, "1,234.50 USD")
+	require.Contains(t, body, "2 of 4 payments")
+	require.Contains(t, body, "66.7 %")
+	require.Contains(t, body, "Insufficient funds")
+	require.Contains(t, body, "70.00 USD")
+	require.Contains(t, body, "14 Mar 08:00 to 09:00 UTC: 1 settled, 1 failed, 1 open", "each column says its numbers")
+	require.Contains(t, body, `href="/admin/test/payments?from=2026-03-14T08%3A00%3A00Z&amp;until=2026-03-14T09%3A00%3A00Z"`, "and leads to its payments")
+	require.Contains(t, c.get("/admin/test?period=24h").body, "50.0 %", "yesterday's decline counts")
+	require.Contains(t, c.get("/admin/live").body, "0 of 0 payments")
+}
+
+func TestAttention(t *testing.T) {
+	t.Parallel()
+
+	b := setup(t)
+	c := b.as(t, postgres.RoleSupport)
+	require.Contains(t, c.get("/admin/test/attention").body, "All is well")
+	unknown := b.payment(t, time.Hour, testfactory.PaymentOpts{Status: wallet.PaymentProcessing})
+	b.payment(t, time.Minute, testfactory.PaymentOpts{Status: wallet.PaymentProcessing}) // too young to worry
+	lapsing := b.payment(t, 23*time.Hour, testfactory.PaymentOpts{Status: wallet.PaymentRequiresAction})
+	b.event(t, "evt_waiting", wallet.ModeTest, unknown, postgres.EventPending, b.now.Add(-time.Hour))
+	job := b.job(t, "discarded", "enqueue_checks", `{}`, b.now.Add(-time.Hour))
+	b.job(t, "discarded", "enqueue_checks", `{}`, b.now.Add(-30*24*time.Hour)) // forgotten
+	settled := b.payment(t, time.Hour, testfactory.PaymentOpts{Status: wallet.PaymentSucceeded})
+	_, err := b.pool.Exec(t.Context(), `
+		insert into payment_discrepancies (payment_id, kind, stripe_payment_intent_id, expected_amount, expected_currency,
+			received_amount, received_currency, cause_kind, cause_id, found_at)
+		values ($1, 'amount_mismatch', 'pi_x', 2500, 'USD', 2400, 'USD', 'event', 'evt_x', $2)`, settled.ID, b.now)
+	require.NoError(t, err)
+
+	body := c.get("/admin/test/attention").body
+
+	for _, want := range []string{
+		"Charged but not credited", "Stripe and the books differ", "Outcome unknown", "Challenge about to lapse", "Events not handled", "Jobs given up",
+		"/payments/" + lapsing.ID.String(), "/events/evt_waiting", "/jobs/" + strconv.FormatInt(job, 10), "24.00 USD", "i/o timeout",
+	} {
+		require.Contains(t, body, want)
+	}
+	require.Contains(t, c.get("/admin/test").body, "<strong>6</strong> things need attention")
+	require.Len(t, c.sheet("/admin/test/attention?format=csv"), 6)
+	require.Contains(t, c.get("/admin/live/attention").body, "Jobs given up", "a job of neither mode concerns both")
+	require.NotContains(t, c.get("/admin/live/attention").body, "Outcome unknown")
+}
+
+func TestStreamTellsOfAMove(t *testing.T) {
+	t.Parallel()
+
+	b := setup(t)
+	p := b.payment(t, time.Minute, testfactory.PaymentOpts{Status: wallet.PaymentRequiresAction, IntentID: "pi_live"})
+	c := b.as(t, postgres.RoleViewer)
+	stream := regexp.MustCompile(`data-stream="([^"]+)"`).FindStringSubmatch(c.get("/admin/test/payments/" + p.ID.String()).body)
+	require.NotNil(t, stream)
+	// What changes between the page and the stream is told of as well.
+	testfactory.Move(t, b.pool, p.ID, wallet.Outcome{
+		Kind: wallet.OutcomeSucceeded, IntentID: "pi_live", ChargeID: "ch_1", AmountReceived: p.Amount, Currency: wallet.USD,
+	}, b.now)
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, b.url+html.UnescapeString(stream[1]), nil)
+	require.NoError(t, err)
+	res, err := c.http.Do(req)
+	require.NoError(t, err)
+	defer res.Body.Close()
+	require.Equal(t, "text/event-stream", res.Header.Get("Content-Type"))
+	lines := bufio.NewScanner(res.Body)
+	next := func() string {
+		for lines.Scan() {
+			if lines.Text() != "" {
+				return lines.Text()
+			}
+		}
+		require.NoError(t, lines.Err())
+		return "the end"
+	}
+	require.Equal(t, "retry: 3000", next())
+	require.Equal(t, "event: change", next())
+	require.Regexp(t, `^data: [0-9a-f]{16}$`, next())
+
+	b.event(t, "evt_stream", wallet.ModeTest, p, postgres.EventPending, b.now)
+
+	require.Equal(t, "event: change", next())
+}
+
+func TestStreamIsForThoseWhoHaveLoggedIn(t *testing.T) {
+	t.Parallel()
+
+	b := setup(t)
+	r := b.client(t).send(http.MethodGet, "/admin/test/stream?of=jobs", nil, http.Header{"Accept": {"text/event-stream"}})
+	require.Equal(t, http.StatusNoContent, r.status)
+	c := b.as(t, postgres.RoleViewer)
+	for _, of := range []string{"", "nonsense", "payment x", "job x"} {
+		require.Equal(t, http.StatusNotFound, c.get("/admin/test/stream?of="+url.QueryEscape(of)).status, of)
+	}
+}
+
+func TestHomeLeadsToTheModeInUse(t *testing.T) {
+	t.Parallel()
+
+	b := setup(t)
+	c := b.as(t, postgres.RoleViewer)
+	require.Equal(t, "/admin/test", c.get("/admin").header.Get("Location"))
+	testfactory.APIKey(t, b.pool, testfactory.APIKeyOpts{Mode: wallet.ModeLive})
+	require.Equal(t, "/admin/live", c.get("/admin").header.Get("Location"))
+	c.get("/admin/test/payments")
+	require.Equal(t, "/admin/test", c.get("/admin").header.Get("Location"), "the last one that was looked at")
+	require.Equal(t, http.StatusNotFound, c.get("/admin/both/payments").status)
+}

@@ -1,0 +1,200 @@
+package dashboard
+
+import (
+	"context"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"github.com/fundrail/fundrail/internal/postgres"
+	"github.com/fundrail/fundrail/internal/wallet"
+)
+
+type paymentsPage struct {
+	Page     postgres.Page[postgres.PaymentRow]
+	Statuses []wallet.PaymentStatus
+	Customer *postgres.CustomerRow // whose payments alone are listed, nil for everybody's
+	Wallet   *postgres.WalletRow
+}
+
+// listPayments answers GET /admin/{mode}/payments.
+func (d *Dashboard) listPayments(r *request) error {
+	f, err := r.paymentFilter()
+	if err != nil {
+		return err
+	}
+	if r.wantsCSV() {
+		return d.writePaymentsCSV(r, f)
+	}
+	page := paymentsPage{Statuses: wallet.PaymentStatuses}
+	if f.CustomerID != (wallet.ID{}) {
+		c, err := postgres.GetCustomerRow(r.ctx(), d.Pool, r.mode, f.CustomerID)
+		if err != nil {
+			return err
+		}
+		page.Customer = &c
+	}
+	if f.WalletID != (wallet.ID{}) {
+		w, err := postgres.GetWalletRow(r.ctx(), d.Pool, r.mode, f.WalletID)
+		if err != nil {
+			return err
+		}
+		page.Wallet = &w
+	}
+	if page.Page, err = postgres.ListPaymentRows(r.ctx(), d.Pool, f); err != nil {
+		return err
+	}
+	v := r.view("Payments", "payments", page)
+	if v.FirstPage() {
+		v.live("payments", "")
+	}
+	return v.ok("payments")
+}
+
+// openStatuses stand for "open" in the filter.
+var openStatuses = slices.DeleteFunc(slices.Clone(wallet.PaymentStatuses), func(s wallet.PaymentStatus) bool { return !s.Open() })
+
+func (r *request) paymentFilter() (postgres.PaymentFilter, error) {
+	f := postgres.PaymentFilter{Mode: r.mode, FailureCode: r.QueryParam("failure"), Limit: pageSize}
+	switch status := wallet.PaymentStatus(r.QueryParam("status")); {
+	case status == "":
+	case status == "open":
+		f.Statuses = openStatuses
+	case slices.Contains(wallet.PaymentStatuses, status):
+		f.Statuses = []wallet.PaymentStatus{status}
+	default:
+		return f, errNotFound
+	}
+	for field, id := range map[string]*wallet.ID{"customer": &f.CustomerID, "wallet": &f.WalletID, "cursor": &f.Before} {
+		text := r.QueryParam(field)
+		if text == "" {
+			continue
+		}
+		var err error
+		if *id, err = uuid.Parse(text); err != nil {
+			return f, errNotFound
+		}
+	}
+	var err error
+	if f.From, err = parseMoment(r.QueryParam("from"), false); err != nil {
+		return f, err
+	}
+	f.Until, err = parseMoment(r.QueryParam("until"), true)
+	return f, err
+}
+
+// parseMoment reads a day, or a time in UTC; none for an empty text. A day at the
+// end of a period is part of it.
+func parseMoment(text string, end bool) (time.Time, error) {
+	if text == "" {
+		return time.Time{}, nil
+	}
+	if t, err := time.Parse(time.DateOnly, text); err == nil {
+		if end {
+			t = t.AddDate(0, 0, 1)
+		}
+		return t, nil
+	}
+	t, err := time.Parse(time.RFC3339, text)
+	if err != nil {
+		return t, refuse(http.StatusUnprocessableEntity, "Not a day", "A day is written as in 2026-03-14.")
+	}
+	return t, nil
+}
+
+func (d *Dashboard) writePaymentsCSV(r *request, f postgres.PaymentFilter) error {
+	f.Limit = csvPage
+	header := []string{
+		"id", "uuid", "status", "amount", "currency", "organization", "customer", "email", "card", "failure_code",
+		"payment_intent", "wallet", "created_at", "updated_at",
+	}
+	return writeCSV(r, "payments", header, func(cursor string) (postgres.Page[postgres.PaymentRow], error) {
+		if cursor != "" {
+			f.Before = uuid.MustParse(cursor) // the list has just made it
+		}
+		return postgres.ListPaymentRows(r.ctx(), d.Pool, f)
+	}, func(p postgres.PaymentRow) []string {
+		return []string{
+			wallet.Spell(wallet.PrefixPayment, r.mode, p.ID), p.ID.String(), string(p.Status),
+			wallet.FormatMinor(p.Amount, p.Currency), string(p.Currency), p.OrganizationName, r.private(p.ExternalID),
+			r.private(p.Email), strings.TrimSpace(p.Brand + " " + r.private(p.Last4)), p.FailureCode, p.IntentID,
+			wallet.Spell(wallet.PrefixWallet, r.mode, p.WalletID), csvTime(p.CreatedAt), csvTime(p.UpdatedAt),
+		}
+	})
+}
+
+// paymentID reads a payment's id in either spelling.
+func (r *request) paymentID() (wallet.ID, error) {
+	id, err := wallet.ParseID(wallet.PrefixPayment, r.mode, r.Param("id"))
+	if err != nil {
+		return id, &wallet.Error{Code: wallet.CodePaymentNotFound, Message: "No payment of this mode has this id."}
+	}
+	return id, nil
+}
+
+type paymentPage struct {
+	Story     postgres.PaymentStory
+	Timeline  []moment
+	StripeURL string
+}
+
+// showPayment answers GET /admin/{mode}/payments/{id}.
+func (d *Dashboard) showPayment(r *request) error {
+	id, err := r.paymentID()
+	if err != nil {
+		return err
+	}
+	story, err := postgres.GetPaymentStory(r.ctx(), d.Pool, r.mode, id)
+	if err != nil {
+		return err
+	}
+	page := paymentPage{Story: story, Timeline: r.timeline(story)}
+	if intent := story.Payment.StripePaymentIntentID; intent != "" {
+		page.StripeURL = r.stripeURL("payments", intent)
+	}
+	v := r.view("Payment", "payments", page)
+	if story.Payment.Status.Open() || r.now.Sub(story.Payment.UpdatedAt) < time.Hour {
+		v.live("payment "+id.String(), version(story))
+	}
+	return v.ok("payment")
+}
+
+// stripeURL is the address of an object in Stripe's dashboard.
+func (r *request) stripeURL(section, id string) string {
+	base := "https://dashboard.stripe.com/"
+	if r.mode == wallet.ModeTest {
+		base += "test/"
+	}
+	return base + section + "/" + id
+}
+
+// checkPayment answers POST /admin/{mode}/payments/{id}/check: it has the payment
+// compared with Stripe now, by the job that does so anyway.
+func (d *Dashboard) checkPayment(r *request) error {
+	id, err := r.paymentID()
+	if err != nil {
+		return err
+	}
+	err = r.act("payment.check", "payment", id.String(), func(ctx context.Context, tx pgx.Tx) (change, error) {
+		p, err := postgres.GetPayment(ctx, tx, id)
+		if err == nil && p.Mode != r.mode {
+			err = &wallet.Error{Code: wallet.CodePaymentNotFound, Message: "Payment not found."}
+		}
+		if err != nil {
+			return change{}, err
+		}
+		jobID, err := d.Machine.CheckPaymentTx(ctx, tx, id)
+		return change{
+			before: map[string]any{"status": p.Status, "checks": p.Checks, "next_check_at": p.NextCheckAt},
+			after:  map[string]any{"job_id": jobID},
+		}, err
+	})
+	if err != nil {
+		return err
+	}
+	return r.done(r.path("/payments/"+id.String()), "check")
+}

@@ -1,0 +1,232 @@
+package dashboard
+
+import (
+	"net/http"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/shopspring/decimal"
+
+	"github.com/fundrail/fundrail/internal/postgres"
+	"github.com/fundrail/fundrail/internal/wallet"
+)
+
+// spell writes a payment's id as the Lava dialect does.
+func (r *request) spell(id wallet.ID) string { return wallet.Spell(wallet.PrefixPayment, r.mode, id) }
+
+type searchPage struct {
+	Query     string
+	Payments  []postgres.PaymentRow
+	Wallets   []postgres.WalletRow
+	Customers []postgres.CustomerRow
+	Events    []postgres.EventRow
+	Jobs      []postgres.JobRow
+	// Elsewhere is the other mode, if what was looked for is there.
+	Elsewhere wallet.Mode
+	// Hint says what could not be looked for, and why.
+	Hint string
+}
+
+// N is how many things were found.
+func (p searchPage) N() int {
+	return len(p.Payments) + len(p.Wallets) + len(p.Customers) + len(p.Events) + len(p.Jobs)
+}
+
+// only is the address of the one thing that was found, empty when there are more.
+func (p searchPage) only(r *request) string {
+	switch {
+	case p.N() != 1:
+		return ""
+	case len(p.Payments) == 1:
+		return r.path("/payments/" + p.Payments[0].ID.String())
+	case len(p.Wallets) == 1:
+		return r.path("/wallets/" + p.Wallets[0].ID.String())
+	case len(p.Customers) == 1:
+		return r.path("/customers/" + p.Customers[0].ID.String())
+	case len(p.Events) == 1:
+		return r.path("/events/" + p.Events[0].ID)
+	default:
+		return r.path("/jobs/" + strconv.FormatInt(p.Jobs[0].ID, 10))
+	}
+}
+
+// search answers GET /admin/{mode}/search: one box for every kind of id. What names
+// one thing leads there at once.
+func (d *Dashboard) search(r *request) error {
+	const longest = 255
+	page := searchPage{Query: strings.TrimSpace(r.QueryParam("q"))}
+	if len(page.Query) > longest {
+		return refuse(http.StatusUnprocessableEntity, "Too long", "No id is that long.")
+	}
+	if page.Query != "" {
+		if err := d.find(r, &page); err != nil {
+			return err
+		}
+		if target := page.only(r); target != "" {
+			return r.Redirect(http.StatusSeeOther, target)
+		}
+	}
+	return r.view("Search", "search", page).ok("search")
+}
+
+var (
+	amountAndDay = regexp.MustCompile(`^(\d[\d,]*(?:\.\d{1,3})?)(?:\s+(\d{4}-\d{2}-\d{2}|today|yesterday))?$`)
+	fourDigits   = regexp.MustCompile(`^\d{4}$`)
+	wholeNumber  = regexp.MustCompile(`^\d{1,18}$`)
+)
+
+func (d *Dashboard) find(r *request, page *searchPage) error {
+	q := page.Query
+	id, spelledFor := anyID(q)
+	for _, look := range []func(*request, *searchPage, wallet.ID) error{d.findIDs, d.findNumbers, d.findAmounts} {
+		if err := look(r, page, id); err != nil {
+			return err
+		}
+	}
+	if page.N() > 0 {
+		return nil
+	}
+	if spelledFor != "" && spelledFor != r.mode {
+		page.Elsewhere = spelledFor
+		return nil
+	}
+	places, err := postgres.Locate(r.ctx(), d.Pool, id, q)
+	if err != nil {
+		return err
+	}
+	for _, p := range places {
+		if p.Mode != r.mode {
+			page.Elsewhere = p.Mode
+		}
+	}
+	return nil
+}
+
+// anyID reads an id in either spelling. The second result is the mode that the
+// spelling names, if it names one.
+func anyID(text string) (wallet.ID, wallet.Mode) {
+	if id, ok := isUUID(text); ok {
+		return id, ""
+	}
+	for _, prefix := range []wallet.Prefix{wallet.PrefixPayment, wallet.PrefixPaymentMethod, wallet.PrefixWallet} {
+		for _, mode := range wallet.Modes {
+			if id, err := wallet.ParseID(prefix, mode, text); err == nil {
+				return id, mode
+			}
+		}
+	}
+	return wallet.ID{}, ""
+}
+
+// findIDs looks for what is named by an id, ours, Stripe's or the merchant's.
+func (d *Dashboard) findIDs(r *request, page *searchPage, id wallet.ID) error {
+	q := page.Query
+	var err error
+	if page.Payments, err = postgres.SearchPayments(r.ctx(), d.Pool, r.mode, id, q); err != nil {
+		return err
+	}
+	if len(page.Payments) == 0 {
+		if page.Payments, err = postgres.SearchPaymentsByKey(r.ctx(), d.Pool, r.mode, q); err != nil {
+			return err
+		}
+	}
+	email := ""
+	if strings.Contains(q, "@") {
+		if email = q; !r.user.Role.Includes(postgres.RoleSupport) {
+			email, page.Hint = "", "Looking for e-mail addresses takes the role support."
+		}
+	}
+	if page.Customers, err = postgres.SearchCustomers(r.ctx(), d.Pool, r.mode, id, q, email); err != nil {
+		return err
+	}
+	if id != (wallet.ID{}) {
+		w, err := postgres.GetWalletRow(r.ctx(), d.Pool, r.mode, id)
+		switch {
+		case err == nil:
+			page.Wallets = append(page.Wallets, w)
+		case !wallet.HasCode(err, wallet.CodeNotFound):
+			return err
+		}
+	}
+	if prefix, _, ok := strings.Cut(q, "_"); ok && prefix != "pay" && prefix != "wal" {
+		page.Events, err = postgres.SearchEvents(r.ctx(), d.Pool, r.mode, q)
+	}
+	return err
+}
+
+// findNumbers looks for jobs and for the last digits of cards.
+func (d *Dashboard) findNumbers(r *request, page *searchPage, _ wallet.ID) error {
+	if wholeNumber.MatchString(page.Query) {
+		n, err := strconv.ParseInt(page.Query, 10, 64)
+		if err != nil {
+			return nil //nolint:nilerr // then it is no job's id
+		}
+		j, err := postgres.GetJob(r.ctx(), d.Pool, r.mode, n)
+		switch {
+		case err == nil:
+			page.Jobs = append(page.Jobs, j)
+		case !wallet.HasCode(err, wallet.CodeNotFound):
+			return err
+		}
+	}
+	if !fourDigits.MatchString(page.Query) {
+		return nil
+	}
+	if !r.user.Role.Includes(postgres.RoleSupport) {
+		page.Hint = "Looking for the digits of cards takes the role support."
+		return nil
+	}
+	list, err := postgres.SearchPaymentsByCard(r.ctx(), d.Pool, r.mode, page.Query)
+	page.Payments = append(page.Payments, list...)
+	return err
+}
+
+// findAmounts looks for payments of an amount on a day, such as "25.00 2026-03-14".
+// The amount is in major units of the payment's currency.
+func (d *Dashboard) findAmounts(r *request, page *searchPage, _ wallet.ID) error {
+	m := amountAndDay.FindStringSubmatch(page.Query)
+	if m == nil || m[2] == "" && !strings.Contains(m[1], ".") {
+		return nil
+	}
+	amount, err := decimal.NewFromString(strings.ReplaceAll(m[1], ",", ""))
+	if err != nil {
+		return nil //nolint:nilerr // then it is no amount
+	}
+	from, until := postgres.Day(r.now)
+	switch m[2] {
+	case "", "today":
+	case "yesterday":
+		from, until = from.AddDate(0, 0, -1), from
+	default:
+		if from, err = time.Parse(time.DateOnly, m[2]); err != nil {
+			return refuse(http.StatusUnprocessableEntity, "Not a day", "A day is written as in 2026-03-14.")
+		}
+		until = from.AddDate(0, 0, 1)
+	}
+	const few = 20
+	seen := make(map[int64]bool)
+	for _, c := range []wallet.Currency{"USD", "JPY", "KWD"} { // with 2, 0 and 3 decimals
+		minor := amount.Shift(int32(c.Decimals())) //nolint:gosec // 0, 2 or 3
+		if !minor.IsInteger() || minor.IsZero() || !minor.BigInt().IsInt64() || seen[minor.IntPart()] {
+			continue
+		}
+		seen[minor.IntPart()] = true
+		list, err := postgres.ListPaymentRows(r.ctx(), d.Pool, postgres.PaymentFilter{
+			Mode: r.mode, Amount: minor.IntPart(), From: from, Until: until, Limit: few,
+		})
+		if err != nil {
+			return err
+		}
+		for _, p := range list.Rows {
+			if p.Currency.Decimals() == c.Decimals() {
+				page.Payments = append(page.Payments, p)
+			}
+		}
+		if list.Partial {
+			page.Hint = "Only the newest payments of that day were looked at."
+		}
+	}
+	return nil
+}

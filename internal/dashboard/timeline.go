@@ -1,0 +1,307 @@
+package dashboard
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/fundrail/fundrail/internal/postgres"
+	"github.com/fundrail/fundrail/internal/wallet"
+)
+
+// moment is one thing that happened to a payment.
+type moment struct {
+	At    time.Time
+	Kind  string // what sort of thing it is, for the eye
+	Title string
+	Text  string
+	Tone  string // good, bad, warn, info or idle
+	Link  string
+	Facts []fact
+	// Gap is the time that passed before it without anything, when that was long
+	// enough to wonder about.
+	Gap time.Duration
+	// Ahead tells that it has not happened yet.
+	Ahead bool
+	// rank sorts what happened at the same time.
+	rank int
+}
+
+// fact is a detail of a moment.
+type fact struct{ Name, Value, Link string }
+
+// gapFrom is the length of time that is drawn as a gap.
+const gapFrom = 5 * time.Second
+
+// timeline puts everything that is known of a payment into one order.
+func (r *request) timeline(s postgres.PaymentStory) []moment {
+	var list []moment
+	list = append(list, r.requestMoments(s)...)
+	list = append(list, r.jobMoments(s)...)
+	list = append(list, r.moveMoments(s)...)
+	list = append(list, r.eventMoments(s)...)
+	list = append(list, r.transferMoments(s)...)
+	list = append(list, r.otherMoments(s)...)
+	slices.SortStableFunc(list, func(a, b moment) int {
+		if c := a.At.Compare(b.At); c != 0 {
+			return c
+		}
+		return a.rank - b.rank
+	})
+	for i := 1; i < len(list); i++ {
+		if gap := list[i].At.Sub(list[i-1].At); gap >= gapFrom {
+			list[i].Gap = gap
+		}
+	}
+	return append(list, r.aheadMoments(s)...)
+}
+
+// The order of things that happen at the same time: causes before effects.
+const (
+	rankRequest = iota
+	rankJob
+	rankEvent
+	rankMove
+	rankTransfer
+	rankOther
+)
+
+func (r *request) requestMoments(s postgres.PaymentStory) []moment {
+	m := moment{
+		At: s.Payment.CreatedAt, Kind: "request", Tone: "info", Title: "Request accepted", rank: rankRequest,
+		Text: money(s.Payment.Amount, s.Payment.Currency) + " for " + s.Row.OrganizationName,
+	}
+	if s.Payment.OffSession {
+		m.Text += ", without the cardholder present"
+	}
+	for _, q := range s.Requests {
+		m.Facts = append(m.Facts, fact{Name: "Operation", Value: q.Operation}, fact{Name: "Idempotency-Key", Value: q.Key},
+			fact{Name: "Waits for the answer", Value: duration(q.WaitUntil.Sub(q.CreatedAt))})
+	}
+	if len(s.Requests) == 0 {
+		m.Facts = append(m.Facts, fact{Name: "Idempotency-Key", Value: "none, or forgotten after 24 hours"})
+	}
+	return []moment{m}
+}
+
+// jobMoments shows each attempt that failed, and the last one of each job.
+func (r *request) jobMoments(s postgres.PaymentStory) []moment {
+	var list []moment
+	for _, j := range s.Jobs {
+		link := r.path("/jobs/" + strconv.FormatInt(j.ID, 10))
+		failures := j.Failures()
+		for _, f := range failures {
+			list = append(list, moment{
+				At: f.At, Kind: "job", Tone: "warn", rank: rankJob, Link: link,
+				Title: fmt.Sprintf("%s, attempt %d failed", label(j.Kind), f.Attempt), Text: f.Error,
+			})
+		}
+		m := moment{
+			Kind: "job", Tone: tones[j.State], rank: rankJob, Link: link, Title: label(j.Kind),
+			Facts: []fact{{Name: "Job", Value: strconv.FormatInt(j.ID, 10), Link: link}, {Name: "Queue", Value: j.Queue}},
+		}
+		if j.Attempt > 0 {
+			m.Facts = append(m.Facts, fact{Name: "Attempt", Value: fmt.Sprintf("%d of %d", j.Attempt, j.MaxAttempts)})
+		}
+		switch {
+		case j.State == "completed" && j.AttemptedAt != nil:
+			m.At, m.Text = *j.AttemptedAt, "done in "+duration(j.FinalizedAt.Sub(*j.AttemptedAt))
+		case j.State == "running" && j.AttemptedAt != nil:
+			m.At, m.Text = *j.AttemptedAt, "running for "+duration(r.now.Sub(*j.AttemptedAt))
+		case j.FinalizedAt != nil:
+			m.At, m.Text = *j.FinalizedAt, j.State
+		default:
+			continue // aheadMoments tells of it
+		}
+		list = append(list, m)
+	}
+	return list
+}
+
+// moveMoments shows the moves, each with the call to Stripe that brought it as far
+// as that is known.
+func (r *request) moveMoments(s postgres.PaymentStory) []moment {
+	var list []moment
+	for _, m := range s.Moves {
+		x := moment{
+			At: m.At, Kind: "move", Tone: tones[string(m.To)], rank: rankMove,
+			Title: label(m.To), Text: moveText(m, s), Facts: []fact{r.causeFact(m.CauseKind, m.CauseID)},
+		}
+		switch m.To {
+		case wallet.PaymentRequiresAction:
+			x.Kind, x.Title = "challenge", "3-D Secure challenge"
+			if s.Payment.ActionDeadlineAt != nil {
+				x.Facts = append(x.Facts, fact{Name: "Until", Value: s.Payment.ActionDeadlineAt.UTC().Format("02 Jan 15:04 UTC")})
+			}
+		case wallet.PaymentSucceeded:
+			if s.Payment.StripeChargeID != "" {
+				x.Facts = append(x.Facts, fact{
+					Name: "Charge", Value: s.Payment.StripeChargeID, Link: r.stripeURL("payments", s.Payment.StripePaymentIntentID),
+				})
+			}
+		case wallet.PaymentFailed, wallet.PaymentCanceled, wallet.PaymentCreated, wallet.PaymentProcessing:
+		}
+		if m.CauseKind == wallet.CauseJob {
+			x.Facts = append(x.Facts, fact{Name: "Key at Stripe", Value: "charge:" + s.Payment.ID.String() + ":1"})
+		}
+		list = append(list, x)
+	}
+	return list
+}
+
+func moveText(m postgres.MoveRow, s postgres.PaymentStory) string {
+	switch m.To {
+	case wallet.PaymentSucceeded:
+		return "Stripe took " + money(s.Payment.AmountReceived, s.Payment.Currency)
+	case wallet.PaymentFailed, wallet.PaymentCanceled:
+		text := s.Payment.Failure.Message
+		if s.Payment.Failure.DeclineCode != "" {
+			text += " (" + s.Payment.Failure.Code + ", " + s.Payment.Failure.DeclineCode + ")"
+		} else if s.Payment.Failure.Code != "" {
+			text += " (" + s.Payment.Failure.Code + ")"
+		}
+		return strings.TrimSpace(text)
+	case wallet.PaymentRequiresAction:
+		return "The cardholder has to confirm at the bank"
+	case wallet.PaymentProcessing:
+		return "Stripe has not decided, or its answer was lost"
+	case wallet.PaymentCreated:
+		return ""
+	default:
+		return ""
+	}
+}
+
+func (r *request) causeFact(kind wallet.CauseKind, id string) fact {
+	f := fact{Name: "By", Value: string(kind) + " " + id}
+	switch kind {
+	case wallet.CauseJob:
+		f.Link = r.path("/jobs/" + id)
+	case wallet.CauseEvent:
+		f.Link = r.path("/events/" + id)
+	case wallet.CauseOperator, wallet.CauseReconciler, wallet.CauseRequest:
+	}
+	return f
+}
+
+func (r *request) eventMoments(s postgres.PaymentStory) []moment {
+	var list []moment
+	for _, e := range s.Events {
+		link := r.path("/events/" + e.ID)
+		m := moment{
+			At: e.ReceivedAt, Kind: "event", Tone: "info", rank: rankEvent, Title: e.Type, Link: link,
+			Text:  sourceText(e.Source),
+			Facts: []fact{{Name: "Event", Value: e.ID, Link: link}, {Name: "Created at Stripe", Value: e.CreatedAt.UTC().Format("15:04:05")}},
+		}
+		if e.Deliveries > 1 {
+			m.Facts = append(m.Facts, fact{Name: "Deliveries", Value: strconv.Itoa(e.Deliveries)})
+		}
+		// What is handled the moment it comes is one thing, not two.
+		const atOnce = time.Second
+		switch {
+		case e.HandledAt == nil:
+			m.Tone = "warn"
+			m.Text += ", not handled yet"
+		case e.HandledAt.Sub(e.ReceivedAt) < atOnce:
+			m.Tone = tones[string(e.Status)]
+			m.Text += ", " + handledText(e)
+		default:
+			list = append(list, moment{
+				At: *e.HandledAt, Kind: "event", Tone: tones[string(e.Status)], rank: rankOther, Link: link,
+				Title: e.Type + " " + string(e.Status), Text: handledText(e),
+			})
+		}
+		list = append(list, m)
+	}
+	return list
+}
+
+func sourceText(source string) string {
+	if source == "sweep" {
+		return "Found by asking Stripe; the webhook had not come"
+	}
+	return "Webhook received, signature verified"
+}
+
+func handledText(e postgres.EventRow) string {
+	text := string(e.Status)
+	if e.HandledBy != "" {
+		text += " by " + e.HandledBy
+	}
+	if e.Note != "" {
+		text += ": " + e.Note
+	}
+	return text
+}
+
+func (r *request) transferMoments(s postgres.PaymentStory) []moment {
+	var list []moment
+	for _, t := range s.Transfers {
+		m := moment{
+			At: t.CreatedAt, Kind: "ledger", Tone: "good", rank: rankTransfer, Title: label(t.Kind) + " booked",
+			Text:  money(t.Amount, t.Currency) + " from " + label(t.DebitKind) + " to " + label(t.CreditKind),
+			Facts: []fact{{Name: "Transfer", Value: strconv.FormatInt(t.ID, 10), Link: r.path("/wallets/" + s.Payment.WalletID.String() + "?view=ledger")}},
+		}
+		if s.Payment.BalanceAfter != nil && t.Kind == "settlement" {
+			m.Facts = append(m.Facts, fact{Name: "Balance after", Value: money(*s.Payment.BalanceAfter, s.Payment.Currency)})
+		}
+		if t.DebitKind == "wallet" {
+			m.Tone = "warn"
+		}
+		list = append(list, m)
+	}
+	return list
+}
+
+func (r *request) otherMoments(s postgres.PaymentStory) []moment {
+	var list []moment
+	for _, x := range s.Discrepancies {
+		list = append(list, moment{
+			At: x.FoundAt, Kind: "discrepancy", Tone: "bad", rank: rankOther, Title: label(x.Kind),
+			Text: "Expected " + money(x.ExpectedAmount, x.ExpectedCurrency) + ", Stripe says " +
+				money(x.ReceivedAmount, x.ReceivedCurrency) + " of " + x.IntentID,
+			Facts: []fact{r.causeFact(x.CauseKind, x.CauseID)},
+		})
+	}
+	for _, a := range s.Actions {
+		link := r.path("/audit/" + strconv.FormatInt(a.ID, 10))
+		list = append(list, moment{
+			At: a.At, Kind: "operator", Tone: "info", rank: rankOther, Title: label(actionName(a.Action)), Link: link,
+			Text: "“" + a.Reason + "”", Facts: []fact{{Name: "By", Value: r.private(a.Actor), Link: link}},
+		})
+	}
+	return list
+}
+
+// aheadMoments tells what comes next, for a payment that still waits for somebody.
+func (r *request) aheadMoments(s postgres.PaymentStory) []moment {
+	var list []moment
+	for _, j := range s.Jobs {
+		if j.State != "available" && j.State != "retryable" && j.State != "scheduled" {
+			continue
+		}
+		link := r.path("/jobs/" + strconv.FormatInt(j.ID, 10))
+		list = append(list, moment{
+			At: j.ScheduledAt, Kind: "job", Tone: "idle", Title: label(j.Kind), Link: link, Ahead: true,
+			Text: fmt.Sprintf("attempt %d of %d", j.Attempt+1, j.MaxAttempts), Facts: []fact{{Name: "Job", Value: strconv.FormatInt(j.ID, 10), Link: link}},
+		})
+	}
+	p := s.Payment
+	if p.NextCheckAt != nil {
+		list = append(list, moment{
+			At: *p.NextCheckAt, Kind: "job", Tone: "idle", Title: "Next check", Ahead: true, Text: "Stripe is asked how the payment stands",
+		})
+	}
+	if p.Status == wallet.PaymentRequiresAction && p.ActionDeadlineAt != nil {
+		list = append(list, moment{
+			At: *p.ActionDeadlineAt, Kind: "challenge", Tone: "idle", Title: "Challenge lapses", Ahead: true,
+			Text: "Unless the cardholder passes it, the payment is canceled",
+		})
+	}
+	slices.SortStableFunc(list, func(a, b moment) int { return a.At.Compare(b.At) })
+	return list
+}
+
+func actionName(action string) string { return strings.ReplaceAll(action, ".", " ") }
