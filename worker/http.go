@@ -4,12 +4,15 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/labstack/echo/v4"
 
 	"github.com/fundrail/fundrail/internal/api"
+	"github.com/fundrail/fundrail/internal/dashboard"
 	"github.com/fundrail/fundrail/internal/wallet"
+	"github.com/fundrail/fundrail/jobs"
 	"github.com/fundrail/fundrail/migrations"
 	"github.com/fundrail/fundrail/webhooks"
 )
@@ -33,6 +36,8 @@ func newServer(s *service, publicURL string) *http.Server {
 		Now:     s.Now,
 		Secrets: webhookSecrets(s),
 	}).Register(e)
+	s.dashboard = newDashboard(s, publicURL)
+	s.dashboard.Register(e)
 	// For the supervisor: the process is alive.
 	e.GET("/healthz", func(c echo.Context) error { return c.String(http.StatusOK, "ok\n") })
 	// For the load balancer: requests can be served.
@@ -40,6 +45,27 @@ func newServer(s *service, publicURL string) *http.Server {
 	server := api.NewHTTPServer(e)
 	server.ErrorLog = slog.NewLogLogger(s.Log.Handler(), slog.LevelWarn)
 	return server
+}
+
+// newDashboard makes the operators' pages.
+func newDashboard(s *service, publicURL string) *dashboard.Dashboard {
+	var periodic []dashboard.Periodic
+	for _, p := range s.engine.Periodics() {
+		job := dashboard.Periodic{Kind: p.Args.Kind(), Every: p.Every}
+		if !slices.Contains(periodic, job) { // one that comes for each mode is one here
+			periodic = append(periodic, job)
+		}
+	}
+	return dashboard.New(dashboard.Config{
+		Log:           s.Log,
+		Machine:       s.engine,
+		Now:           s.Now,
+		Periodic:      periodic,
+		PeriodicQueue: jobs.QueuePeriodic,
+		Pool:          s.pool,
+		PublicURL:     publicURL,
+		River:         s.river,
+	})
 }
 
 func webhookSecrets(s *service) map[wallet.Mode][]string {

@@ -19,6 +19,7 @@ import (
 
 	"github.com/fundrail/fundrail/internal/breakpoint"
 	"github.com/fundrail/fundrail/internal/config"
+	"github.com/fundrail/fundrail/internal/dashboard"
 	"github.com/fundrail/fundrail/internal/delivery"
 	"github.com/fundrail/fundrail/internal/postgres"
 	"github.com/fundrail/fundrail/internal/stripeapi"
@@ -160,6 +161,8 @@ type service struct {
 	engine *jobs.Engine
 	river  *river.Client[pgx.Tx]
 	server *http.Server // nil without HTTP
+	// dashboard is nil without HTTP.
+	dashboard *dashboard.Dashboard
 }
 
 func newService(ctx context.Context, o Options, pool *pgxpool.Pool) (*service, error) {
@@ -268,6 +271,7 @@ func (s *service) stop(ctx context.Context) error {
 	var problems []error
 	s.engine.Drain()
 	if s.server != nil {
+		s.dashboard.Close() // ends its streams, for which the server would wait
 		within, cancel := context.WithTimeout(ctx, stopHTTP)
 		if err := s.server.Shutdown(within); err != nil {
 			problems = append(problems, s.server.Close()) // half-sent requests are dropped

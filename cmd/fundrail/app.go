@@ -25,6 +25,7 @@ type app struct {
 	Getenv func(string) string
 	Now    func() time.Time
 	Stderr io.Writer
+	Stdin  io.Reader
 	Stdout io.Writer
 }
 

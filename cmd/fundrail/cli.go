@@ -44,6 +44,9 @@ type cli struct {
 	Customer      customerCmd      `cmd:"" help:"Merchants' customers."`
 	Wallet        walletCmd        `cmd:"" help:"Customers' wallets."`
 	PaymentMethod paymentMethodCmd `cmd:"" help:"Customers' saved cards."`
+	User          userCmd          `cmd:"" help:"Who may log in to the dashboard."`
+
+	Seed seedCmd `cmd:"" help:"Fill a database with made-up payments and jobs, to measure with."`
 
 	BenchPlain benchPlainCmd `cmd:"" hidden:"" help:"The program that the bench compares with."`
 	Supervised supervisedCmd `cmd:"" hidden:"" help:"Run a command until the input ends."`

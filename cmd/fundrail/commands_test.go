@@ -194,10 +194,11 @@ func TestMigrate(t *testing.T) {
 	}
 	require.Equal(t, exitOK, fundrail(t, env, "audit").code)
 	o := object(t, fundrail(t, env, "migrate", "status", "--json"))
-	require.Len(t, o["migrations"], int(migrations.Latest()))
-	for _, m := range o["migrations"].([]any) {
+	list := o["migrations"].([]any)
+	for _, m := range list {
 		require.Equal(t, true, m.(map[string]any)["applied"])
 	}
+	require.EqualValues(t, migrations.Latest(), list[len(list)-1].(map[string]any)["version"])
 
 	r := fundrail(t, env, "migrate", "down")
 	require.Equal(t, exitOK, r.code, r.stderr)

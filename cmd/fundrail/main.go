@@ -18,6 +18,7 @@ func main() {
 		Getenv: os.Getenv,
 		Now:    time.Now,
 		Stderr: os.Stderr,
+		Stdin:  os.Stdin,
 		Stdout: os.Stdout,
 	}))
 }

@@ -130,6 +130,9 @@ func (s *seed) createAtStripe(sim *stripesim.Server) error {
 // transaction, unless the database has it. What the cards look like is Stripe's
 // to say.
 func (s *seed) createInDatabase(ctx context.Context, pool *pgxpool.Pool, stripe *stripeapi.Client) error {
+	if err := ensureAdmin(ctx, pool, s.AdminEmail, s.AdminPassword, s.CreatedAt); err != nil {
+		return err
+	}
 	_, err := postgres.GetOrganization(ctx, pool, s.OrganizationID)
 	if !wallet.HasCode(err, wallet.CodeNotFound) {
 		return err

@@ -1,0 +1,213 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/fundrail/fundrail/internal/config"
+	"github.com/fundrail/fundrail/internal/dashboard"
+	"github.com/fundrail/fundrail/internal/postgres"
+	"github.com/fundrail/fundrail/internal/wallet"
+)
+
+type userCmd struct {
+	Create   userCreateCmd   `cmd:"" help:"Let somebody log in to the dashboard."`
+	List     userListCmd     `cmd:"" help:"List who may log in."`
+	Disable  userDisableCmd  `cmd:"" help:"End somebody's access, and every session."`
+	Password userPasswordCmd `cmd:"" help:"Give somebody a new password, which ends every session."`
+}
+
+// passwordFlags say where a password comes from.
+type passwordFlags struct {
+	PasswordStdin bool `help:"Read the password from the first line of standard input, instead of making one up."`
+}
+
+// choose reads a password or makes one up. The second result tells that it was made
+// up, and so has to be shown.
+func (f passwordFlags) choose(a *app) (password string, madeUp bool, err error) {
+	if !f.PasswordStdin {
+		return rand.Text(), true, nil
+	}
+	const longest = 4096
+	input, err := io.ReadAll(io.LimitReader(a.Stdin, longest))
+	if err != nil {
+		return "", false, fmt.Errorf("standard input: %w", err)
+	}
+	password, _, _ = strings.Cut(string(input), "\n")
+	return strings.TrimSuffix(password, "\r"), false, nil
+}
+
+type userCreateCmd struct {
+	config.Database
+	passwordFlags
+
+	Email string        `required:"" help:"What the user logs in with."`
+	Role  postgres.Role `enum:"viewer,support,operator,admin" default:"viewer" help:"viewer, support, operator or admin; each may do what the one before it may."`
+	JSON  bool          `help:"Print one JSON object."`
+}
+
+// Run creates a user.
+func (c *userCreateCmd) Run(ctx context.Context, a *app) error {
+	if err := checkEmail(c.Email); err != nil {
+		return err
+	}
+	password, madeUp, err := c.choose(a)
+	if err != nil {
+		return err
+	}
+	hash, err := dashboard.HashPassword(password)
+	if err != nil {
+		return err
+	}
+	u := postgres.User{
+		ID: wallet.NewID(), Email: strings.ToLower(c.Email), Role: c.Role, PasswordHash: hash, CreatedAt: a.Now(),
+	}
+	if err := withTx(ctx, c.Database, func(tx pgx.Tx) error { return postgres.InsertUser(ctx, tx, u) }); err != nil {
+		return err
+	}
+	return a.printUser(u, password, madeUp, c.JSON)
+}
+
+// printUser says who a user is, and once, unless the caller knows it, the password.
+func (a *app) printUser(u postgres.User, password string, madeUp, asJSON bool) error {
+	if !madeUp {
+		password = ""
+	}
+	if asJSON {
+		return a.printJSON(struct {
+			UserID   wallet.ID     `json:"user_id"`
+			Email    string        `json:"email"`
+			Role     postgres.Role `json:"role"`
+			Password string        `json:"password,omitempty"`
+		}{u.ID, u.Email, u.Role, password})
+	}
+	a.printf("user     %s\ne-mail   %s\nrole     %s\n", u.ID, u.Email, u.Role)
+	if madeUp {
+		a.printf("password %s\n\nThis is the only time it is shown: what is stored is its hash.\n", password)
+	}
+	return nil
+}
+
+type userListCmd struct {
+	config.Database
+
+	JSON bool `help:"Print one JSON object."`
+}
+
+type userLine struct {
+	UserID      wallet.ID     `json:"user_id"`
+	Email       string        `json:"email"`
+	Role        postgres.Role `json:"role"`
+	CreatedAt   time.Time     `json:"created_at"`
+	LastLoginAt *time.Time    `json:"last_login_at"`
+	DisabledAt  *time.Time    `json:"disabled_at"`
+}
+
+// Run lists users by e-mail.
+func (c *userListCmd) Run(ctx context.Context, a *app) error {
+	return withPool(ctx, c.Database, func(pool *pgxpool.Pool) error {
+		list, err := postgres.ListUsers(ctx, pool)
+		if err != nil {
+			return err
+		}
+		if c.JSON {
+			lines := make([]userLine, len(list))
+			for i, u := range list {
+				lines[i] = userLine{u.ID, u.Email, u.Role, u.CreatedAt, u.LastLoginAt, u.DisabledAt}
+			}
+			return a.printJSON(struct {
+				Users []userLine `json:"users"`
+			}{lines})
+		}
+		rows := [][]string{{"E-MAIL", "ROLE", "CREATED", "LAST LOGIN", "DISABLED"}}
+		for _, u := range list {
+			rows = append(rows, []string{
+				u.Email, string(u.Role), formatTime(&u.CreatedAt), formatTime(u.LastLoginAt), formatTime(u.DisabledAt),
+			})
+		}
+		return a.printTable(rows)
+	})
+}
+
+type userDisableCmd struct {
+	config.Database
+
+	Email string `arg:"" help:"The user's e-mail."`
+}
+
+// Run ends a user's access. Doing so again changes nothing.
+func (c *userDisableCmd) Run(ctx context.Context, a *app) error {
+	return withPool(ctx, c.Database, func(pool *pgxpool.Pool) error {
+		u, err := postgres.DisableUser(ctx, pool, c.Email, a.Now())
+		if err != nil {
+			return err
+		}
+		a.printf("user %s was disabled at %s\n", u.Email, formatTime(u.DisabledAt))
+		return nil
+	})
+}
+
+type userPasswordCmd struct {
+	config.Database
+	passwordFlags
+
+	Email string `arg:"" help:"The user's e-mail."`
+	JSON  bool   `help:"Print one JSON object."`
+}
+
+// Run gives a user another password, and lets one in again who had been disabled.
+func (c *userPasswordCmd) Run(ctx context.Context, a *app) error {
+	password, madeUp, err := c.choose(a)
+	if err != nil {
+		return err
+	}
+	hash, err := dashboard.HashPassword(password)
+	if err != nil {
+		return err
+	}
+	return withPool(ctx, c.Database, func(pool *pgxpool.Pool) error {
+		u, err := postgres.SetPassword(ctx, pool, c.Email, hash, a.Now())
+		if err != nil {
+			return err
+		}
+		return a.printUser(u, password, madeUp, c.JSON)
+	})
+}
+
+// ensureAdmin makes an admin with a password, or gives the one there is this
+// password, unless it is the right one already.
+func ensureAdmin(ctx context.Context, db postgres.DB, email, password string, now time.Time) error {
+	u, err := postgres.FindUser(ctx, db, email)
+	unknown := wallet.HasCode(err, wallet.CodeNotFound)
+	if err != nil && !unknown {
+		return err
+	}
+	if !unknown && u.DisabledAt == nil {
+		if same, err := dashboard.CheckPassword(u.PasswordHash, password); err == nil && same {
+			return nil
+		}
+	}
+	hash, err := dashboard.HashPassword(password)
+	if err != nil {
+		return err
+	}
+	if unknown {
+		err = postgres.InsertUser(ctx, db, postgres.User{
+			ID: wallet.NewID(), Email: email, Role: postgres.RoleAdmin, PasswordHash: hash, CreatedAt: now,
+		})
+		if !errors.Is(err, postgres.ErrUserExists) {
+			return err
+		}
+		// Another process that starts on the same database was quicker.
+	}
+	_, err = postgres.SetPassword(ctx, db, email, hash, now)
+	return err
+}
