@@ -269,8 +269,10 @@ func (e *Engine) closeIntent(ctx context.Context, p wallet.Payment, cause wallet
 
 // later puts the job off without counting an attempt: nothing happened at Stripe.
 func (e *Engine) later(ctx context.Context, p wallet.Payment, o wallet.Outcome) error {
-	e.Log.WarnContext(ctx, "stripe is unavailable",
-		slog.String("payment_id", p.ID.String()), slog.String("reason", o.Reason))
+	if _, down := e.Outage(p.Mode); !down { // an outage is logged once, not for each job that it holds
+		e.Log.WarnContext(ctx, "stripe is unavailable",
+			slog.String("payment_id", p.ID.String()), slog.String("reason", o.Reason))
+	}
 	return river.JobSnooze(jitter(unavailableWait))
 }
 

@@ -16,6 +16,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/riverqueue/river"
+	"golang.org/x/time/rate"
 
 	"github.com/fundrail/fundrail/internal/breakpoint"
 	"github.com/fundrail/fundrail/internal/config"
@@ -167,7 +168,7 @@ type service struct {
 
 func newService(ctx context.Context, o Options, pool *pgxpool.Pool) (*service, error) {
 	s := &service{Options: o, pool: pool}
-	stripe, err := stripeClients(o.Settings)
+	stripe, err := stripeClients(ctx, o)
 	if err != nil {
 		return nil, err
 	}
@@ -213,16 +214,28 @@ func newService(ctx context.Context, o Options, pool *pgxpool.Pool) (*service, e
 	return s, nil
 }
 
-func stripeClients(s config.Settings) (map[wallet.Mode]jobs.Stripe, error) {
+// stripeClients makes a client for each mode that there is a key for. Each has a
+// breaker and a limit of its own.
+func stripeClients(ctx context.Context, o Options) (map[wallet.Mode]jobs.Stripe, error) {
 	clients := make(map[wallet.Mode]jobs.Stripe)
 	for _, mode := range wallet.Modes {
-		key := s.SecretKey(mode)
+		key := o.Settings.SecretKey(mode)
 		if key == "" {
 			continue
 		}
-		c, err := stripeapi.New(stripeapi.Config{
-			Mode: mode, SecretKey: string(key), Timeout: s.TestRescueAfter / 3, URL: s.StripeAPIURL,
-		})
+		cfg := stripeapi.Config{
+			Breaker: stripeapi.NewBreaker(stripeapi.BreakerConfig{
+				Now: o.Now,
+				OnChange: func(s stripeapi.BreakerState) {
+					o.Log.WarnContext(ctx, "stripe breaker moved", slog.String("mode", string(mode)), slog.String("state", string(s)))
+				},
+			}),
+			Mode: mode, SecretKey: string(key), Timeout: o.Settings.TestRescueAfter / 3, URL: o.Settings.StripeAPIURL,
+		}
+		if calls := o.Settings.CallsPerSecond(mode); calls > 0 {
+			cfg.Limiter = rate.NewLimiter(rate.Limit(calls), max(1, calls/4))
+		}
+		c, err := stripeapi.New(cfg)
 		if err != nil {
 			return nil, fmt.Errorf("stripe: %w", err)
 		}

@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"crypto/sha256"
+	"errors"
 	"log/slog"
 	"net/http"
 	"strconv"
@@ -97,11 +98,14 @@ func decodeFundRequest(body object) (fundRequest, []Issue) {
 // if the card is gone by now.
 func (s *Server) fund(ctx context.Context, caller postgres.Caller, req fundRequest, key string, wait time.Duration) (wallet.Payment, bool, error) {
 	p, err := s.newFunding(ctx, caller, req, key, wait)
+	if err != nil && asError(err).Status >= http.StatusInternalServerError {
+		return wallet.Payment{}, false, err
+	}
+	if err == nil {
+		err = s.outage(caller.Mode)
+	}
 	if err == nil {
 		return s.accept(ctx, caller, p)
-	}
-	if asError(err).Status >= http.StatusInternalServerError {
-		return wallet.Payment{}, false, err
 	}
 	prior, found, lookUpErr := s.recorded(ctx, caller, p.Idempotency, p.ID)
 	if lookUpErr != nil || found {
@@ -109,6 +113,23 @@ func (s *Server) fund(ctx context.Context, caller postgres.Caller, req fundReque
 	}
 	return prior, false, err
 }
+
+// outage refuses what would have to wait for Stripe to come back, if Payments can
+// tell that it is down. Nothing is left behind that could be charged hours later.
+func (s *Server) outage(mode wallet.Mode) error {
+	payments, ok := s.Payments.(interface {
+		Outage(mode wallet.Mode) (retryAfter time.Duration, down bool)
+	})
+	if !ok {
+		return nil
+	}
+	if retryAfter, down := payments.Outage(mode); down {
+		return errUnavailable(errStripeDown).with(echo.HeaderRetryAfter, strconv.FormatInt(wholeSeconds(retryAfter), 10))
+	}
+	return nil
+}
+
+var errStripeDown = errors.New("stripe is down")
 
 // newFunding makes the payment that a request asks for. Beside an error it still
 // returns what the request's idempotency record would be.

@@ -613,3 +613,34 @@ type forgetful struct{ Payments }
 func (forgetful) Wait(context.Context, wallet.ID, time.Duration) (wallet.Payment, error) {
 	return wallet.Payment{}, errors.New("connection reset by peer")
 }
+
+func TestFundWalletWhileStripeIsDown(t *testing.T) {
+	t.Parallel()
+
+	down := false
+	b := setup(t)
+	b.server.Payments = outage{scripted: b.payments, down: &down}
+	b.ends(testfactory.Succeeded(0, ""))
+	first := b.fund(t, "Idempotency-Key", "before")
+	require.Equal(t, http.StatusOK, first.Code, first.Body)
+
+	down = true
+	rec := b.fund(t, "Idempotency-Key", "during")
+
+	requireAnswer(t, rec, http.StatusServiceUnavailable,
+		`{"error":{"message":"Payments are temporarily unavailable. Please try again.","code":"payment_provider_unavailable","status":503}}`)
+	require.Equal(t, "4", rec.Header().Get("Retry-After"), "rounded up")
+	require.Len(t, b.stored(t), 1, "nothing is left behind")
+	replay := b.fund(t, "Idempotency-Key", "before")
+	require.Equal(t, first.Body.String(), replay.Body.String(), "what is known is still told")
+
+	down = false
+	require.Equal(t, http.StatusOK, b.fund(t, "Idempotency-Key", "during").Code)
+}
+
+type outage struct {
+	*scripted
+	down *bool
+}
+
+func (o outage) Outage(wallet.Mode) (time.Duration, bool) { return 3100 * time.Millisecond, *o.down }

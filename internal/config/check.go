@@ -78,6 +78,9 @@ func (s Stripe) Check() error {
 	if !served {
 		problems = append(problems, errors.New("STRIPE_TEST_SECRET_KEY or STRIPE_LIVE_SECRET_KEY is required"))
 	}
+	if s.StripeRateLimit < 0 {
+		problems = append(problems, fmt.Errorf("STRIPE_RATE_LIMIT must not be negative, not %d", s.StripeRateLimit))
+	}
 	if s.StripeAPIURL != "" {
 		problems = append(problems, checkBaseURL("STRIPE_API_URL", s.StripeAPIURL))
 	}

@@ -110,6 +110,7 @@ func TestLoad(t *testing.T) {
 		{"PublicURLRelative", []string{"PUBLIC_URL", "pay.example.com"}, "PUBLIC_URL must be a URL that starts with http:// or https://"},
 		{"PublicURLWithQuery", []string{"PUBLIC_URL", "https://pay.example.com?a=b"}, "PUBLIC_URL must have nothing but scheme, host and path"},
 		{"RateLimitZero", []string{"RATE_LIMIT_PER_MINUTE", "0"}, "RATE_LIMIT_PER_MINUTE must be at least 1, not 0"},
+		{"StripeRateLimit", []string{"STRIPE_RATE_LIMIT", "-1"}, "STRIPE_RATE_LIMIT must not be negative"},
 		{"StripeAPIURL", []string{"STRIPE_API_URL", "127.0.0.1:12111"}, "STRIPE_API_URL must be a URL that starts with http:// or https://"},
 		{"WebhookSecretEmpty", []string{"STRIPE_TEST_WEBHOOK_SECRETS", "whsec_hush, ,whsec_hush"}, "STRIPE_TEST_WEBHOOK_SECRETS has nothing in place 2"},
 		{"WebhookSecretsWithoutKey", []string{"STRIPE_LIVE_WEBHOOK_SECRETS", "whsec_hush"}, "STRIPE_LIVE_WEBHOOK_SECRETS needs STRIPE_LIVE_SECRET_KEY"},
@@ -236,4 +237,24 @@ func TestSecret(t *testing.T) {
 	require.NotContains(t, b.String(), "hush")
 	require.Contains(t, b.String(), "settings read")
 	require.Contains(t, b.String(), "[secret]")
+}
+
+func TestCallsPerSecond(t *testing.T) {
+	t.Parallel()
+
+	for name, tc := range map[string]struct {
+		settings   config.Stripe
+		live, test int
+	}{
+		"RealStripe":      {config.Stripe{}, 80, 20},
+		"SimulatedStripe": {config.Stripe{StripeAPIURL: "http://127.0.0.1:12111"}, 0, 0},
+		"AsAsked":         {config.Stripe{StripeAPIURL: "http://127.0.0.1:12111", StripeRateLimit: 7}, 7, 7},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+
+			require.Equal(t, tc.live, tc.settings.CallsPerSecond(wallet.ModeLive))
+			require.Equal(t, tc.test, tc.settings.CallsPerSecond(wallet.ModeTest))
+		})
+	}
 }

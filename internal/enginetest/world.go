@@ -54,16 +54,19 @@ type World struct {
 	tb testing.TB
 }
 
-// NewWorld makes a World that ends with the test.
-func NewWorld(tb testing.TB) *World {
+// NewWorld makes a World that ends with the test. Its client of Stripe may be
+// changed before it is made.
+func NewWorld(tb testing.TB, change ...func(w *World, cfg *stripeapi.Config)) *World {
 	tb.Helper()
 
 	w := &World{Clock: &Clock{}, tb: tb}
 	w.Sim = simtest.New(tb, simtest.WithNow(w.Clock.Now))
+	cfg := stripeapi.Config{Mode: wallet.ModeTest, SecretKey: simtest.Key, URL: w.Sim.URL, Timeout: Timeout}
+	for _, c := range change {
+		c(w, &cfg)
+	}
 	var err error
-	w.Stripe, err = stripeapi.New(stripeapi.Config{
-		Mode: wallet.ModeTest, SecretKey: simtest.Key, URL: w.Sim.URL, Timeout: Timeout,
-	})
+	w.Stripe, err = stripeapi.New(cfg)
 	require.NoError(tb, err)
 	pool := testdb.New(tb)
 	w.Merchant = testfactory.NewMerchant(tb, pool, testfactory.MerchantOpts{})

@@ -47,6 +47,8 @@ type Config struct {
 	HTTPClient *http.Client
 	// Limiter is asked before each call. Nil means no limit.
 	Limiter Limiter
+	// Breaker stops the calls while Stripe is down. Nil never does.
+	Breaker *Breaker
 	// OnCall is told of each call after its answer was sorted. It must be safe
 	// for concurrent use and must not block.
 	OnCall func(Call)
@@ -70,6 +72,7 @@ type Call struct {
 // Client calls Stripe in one mode. It is safe for concurrent use.
 type Client struct {
 	backend stripe.Backend
+	breaker *Breaker
 	key     string
 	limiter Limiter
 	mode    wallet.Mode
@@ -90,7 +93,7 @@ func New(cfg Config) (*Client, error) {
 		return nil, errors.New("stripe: OnCall needs Now")
 	}
 	noTime := func() time.Time { return time.Time{} }
-	c := &Client{key: cfg.SecretKey, limiter: cfg.Limiter, mode: cfg.Mode, now: noTime, onCall: func(Call) {}}
+	c := &Client{breaker: cfg.Breaker, key: cfg.SecretKey, limiter: cfg.Limiter, mode: cfg.Mode, now: noTime, onCall: func(Call) {}}
 	if cfg.OnCall != nil {
 		c.now, c.onCall = cfg.Now, cfg.OnCall
 	}
@@ -198,6 +201,17 @@ func (c *Client) exchange(ctx context.Context, r request, body *form.Values, v s
 	if err := c.mayStart(ctx); err != nil {
 		return x, notSent(r.op, err)
 	}
+	end, err := c.breaker.begin()
+	if err != nil {
+		return x, notSent(r.op, err)
+	}
+	e := c.carry(ctx, r, body, v, x)
+	end(verdictOf(ctx, x, e))
+	return x, e
+}
+
+// carry makes the call itself.
+func (c *Client) carry(ctx context.Context, r request, body *form.Values, v stripe.LastResponseSetter, x *exchange) *Error {
 	params := &stripe.Params{Context: context.WithValue(ctx, exchangeKey{}, x)}
 	if r.key != "" {
 		params.IdempotencyKey = &r.key
@@ -206,12 +220,12 @@ func (c *Client) exchange(ctx context.Context, r request, body *form.Values, v s
 	err := c.backend.CallRaw(r.method, r.path, c.key, body, params, v)
 	x.took = c.now().Sub(start)
 	if err != nil {
-		return x, sortError(r.op, x, err)
+		return sortError(r.op, x, err)
 	}
 	if x.status != http.StatusOK {
-		return x, unreadable(r.op, x)
+		return unreadable(r.op, x)
 	}
-	return x, nil
+	return nil
 }
 
 func (c *Client) mayStart(ctx context.Context) error {

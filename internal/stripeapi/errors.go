@@ -90,7 +90,11 @@ func invalid(op, reason string) *Error {
 
 // notSent is for a call that was given up before it was made.
 func notSent(op string, err error) *Error {
-	return &Error{Op: op, Kind: wallet.OutcomeUnavailable, reason: "not sent", cause: contextError(err)}
+	reason := "not sent"
+	if errors.Is(err, errOutage) {
+		reason += ", " + errOutage.Error()
+	}
+	return &Error{Op: op, Kind: wallet.OutcomeUnavailable, reason: reason, cause: contextError(err)}
 }
 
 // unreadable is for an answer that isn't one of Stripe's.
