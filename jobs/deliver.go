@@ -42,10 +42,10 @@ var deliveryWaits = []time.Duration{
 }
 
 const (
-	// holdForMin is how long an endpoint is left alone when it is first held. It doubles
-	// with each attempt that fails then, up to holdForMax.
-	holdForMin = 30 * time.Second
-	holdForMax = time.Hour
+	// holdAtFirst is how long an endpoint is left alone when it is first held. It doubles
+	// with each attempt that fails then, up to holdAtMost.
+	holdAtFirst = 30 * time.Second
+	holdAtMost  = time.Hour
 )
 
 // DeliverArgs asks for the pending deliveries of one object to one endpoint, in
@@ -122,7 +122,7 @@ func (e *Engine) deliver(ctx context.Context, lane postgres.Lane, d *postgres.De
 // holdFor is how long the endpoint is left alone if it is held now.
 func (e *Engine) holdFor(d *postgres.Delivery) time.Duration {
 	over := max(0, d.EndpointFailures+1-wallet.HoldAfter)
-	return min(holdForMax, holdForMin<<min(over, 16))
+	return min(holdAtMost, holdAtFirst<<min(over, 16))
 }
 
 func (e *Engine) logDelivery(ctx context.Context, d *postgres.Delivery, a postgres.DeliveryAttempt, r postgres.AttemptResult) {
@@ -141,11 +141,11 @@ func (e *Engine) logDelivery(ctx context.Context, d *postgres.Delivery, a postgr
 		return
 	}
 	attrs = append(attrs, slog.String("error", a.Error))
-	level, message := slog.LevelInfo, "delivery failed"
-	if a.RetryAfter == 0 {
-		level, message = slog.LevelWarn, "delivery given up"
+	if a.RetryAfter > 0 {
+		e.Log.LogAttrs(ctx, slog.LevelInfo, "delivery failed", attrs...)
+	} else {
+		e.Log.LogAttrs(ctx, slog.LevelWarn, "delivery given up", attrs...)
 	}
-	e.Log.LogAttrs(ctx, level, message, attrs...)
 	if r.Failures == wallet.HoldAfter {
 		e.Log.LogAttrs(ctx, slog.LevelWarn, "webhook endpoint held",
 			slog.String("endpoint_id", d.Endpoint.ID.String()),

@@ -29,6 +29,9 @@ func newServer(s *service, publicURL string) *http.Server {
 		PublicURL:   publicURL,
 		RateLimit:   s.Settings.RateLimitPerMinute,
 		WalletLimit: s.Settings.WalletsPerCustomer,
+
+		WebhookAllowPrivate: s.Settings.WebhookAllowPrivate,
+		WebhookLimit:        s.Settings.WebhookEndpointLimit,
 	}).Register(e)
 	(&webhooks.Handler{
 		Intake:  s.engine,

@@ -45,6 +45,7 @@ type cli struct {
 	Wallet        walletCmd        `cmd:"" help:"Customers' wallets."`
 	PaymentMethod paymentMethodCmd `cmd:"" help:"Customers' saved cards."`
 	User          userCmd          `cmd:"" help:"Who may log in to the dashboard."`
+	Webhook       webhookCmd       `cmd:"" help:"Where merchants are told what happens."`
 
 	Seed seedCmd `cmd:"" help:"Fill a database with made-up payments and jobs, to measure with."`
 

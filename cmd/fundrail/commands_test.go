@@ -246,3 +246,37 @@ func TestEvents(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, 1, jobs)
 }
+
+func TestWebhookCommands(t *testing.T) {
+	t.Parallel()
+
+	pool := testdb.New(t)
+	env := map[string]string{"DATABASE_URL": pool.Config().ConnString()}
+	org := testfactory.Organization(t, pool, testfactory.OrganizationOpts{}).ID.String()
+
+	o := object(t, fundrail(t, env, "webhook", "create", "--organization="+org, "--url=https://merchant.test/", "--events=payment.succeeded", "--json"))
+	require.Len(t, o, 2)
+	id, secret := o["webhook_id"].(string), o["webhook_secret"].(string)
+	require.Regexp(t, `^whsec_`, secret)
+
+	r := fundrail(t, env, "webhook", "list", "--organization="+org, "--json")
+	require.Contains(t, r.stdout, `"signature":"standard"`)
+	require.NotContains(t, r.stdout, secret)
+	require.Contains(t, fundrail(t, env, "webhook", "list", "--organization="+org).stdout, "https://merchant.test/")
+
+	o = object(t, fundrail(t, env, "webhook", "rotate", id, "--json"))
+	require.NotEqual(t, secret, o["webhook_secret"])
+	require.Equal(t, "disabled", object(t, fundrail(t, env, "webhook", "disable", id, "--json"))["status"])
+	require.Equal(t, "enabled", object(t, fundrail(t, env, "webhook", "enable", id, "--json"))["status"])
+	require.Empty(t, object(t, fundrail(t, env, "webhook", "deliveries", id, "--json"))["deliveries"])
+	require.EqualValues(t, 0, object(t, fundrail(t, env, "webhook", "redeliver", id, "--from=2026-03-14T00:00:00Z", "--json"))["deliveries"])
+
+	for _, args := range [][]string{
+		{"webhook", "create", "--organization=" + org, "--url=http://127.0.0.1/"},
+		{"webhook", "create", "--organization=" + org, "--url=https://merchant.test/", "--events=no.such"},
+		{"webhook", "redeliver", id},
+		{"webhook", "disable", org},
+	} {
+		require.NotEqual(t, exitOK, fundrail(t, env, args...).code, args)
+	}
+}

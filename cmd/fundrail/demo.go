@@ -74,6 +74,11 @@ var chapters = []chapter{
 		tell:  tellForgery,
 	},
 	{
+		title: "The merchant is told",
+		intro: "A merchant's endpoint hears of each step, signed, at least once and in order.",
+		tell:  tellDeliveries,
+	},
+	{
 		title: "The books",
 		intro: "Each transfer names two accounts, so that the books can be proved.",
 		tell:  tellBooks,

@@ -64,6 +64,11 @@ type Server struct {
 	// WalletLimit is how many active wallets a customer may have,
 	// wallet.DefaultWalletLimit unless given.
 	WalletLimit int
+	// WebhookLimit is how many webhook endpoints an organization may have in a mode,
+	// postgres.DefaultEndpointLimit unless given, and WebhookAllowPrivate whether
+	// they may be in private networks.
+	WebhookLimit        int
+	WebhookAllowPrivate bool
 	// RateLimit is how many requests a minute an API key may make, 1,000 unless
 	// given.
 	RateLimit int
@@ -101,6 +106,7 @@ func (s *Server) Register(e *echo.Echo) {
 	}
 	e.Use(s.stateRateLimit)
 	s.registerLava(e)
+	s.registerWebhooks(e)
 	s.registerLago(e)
 }
 

@@ -40,6 +40,8 @@ const (
 	codeUnauthorized          = "unauthorized"
 	codeUnavailable           = "payment_provider_unavailable"
 	codeWalletNotFound        = string(wallet.CodeWalletNotFound)
+	codeWebhookLimit          = "webhook_limit_reached"
+	codeWebhookNotFound       = string(wallet.CodeWebhookNotFound)
 
 	codePaymentUnderWay = "payment_processor_is_currently_handling_payment"
 	codeRootMissing     = "param_missing" // is not shown
@@ -183,6 +185,17 @@ func errUnavailable(cause error) *Error {
 
 func errWalletNotFound() *Error {
 	return &Error{Status: http.StatusNotFound, Code: codeWalletNotFound, Message: "Wallet not found."}
+}
+
+func errWebhookLimit(limit int) *Error {
+	return &Error{
+		Status: http.StatusBadRequest, Code: codeWebhookLimit,
+		Message: "No more than " + strconv.Itoa(limit) + " webhooks are allowed.",
+	}
+}
+
+func errWebhookNotFound() *Error {
+	return &Error{Status: http.StatusNotFound, Code: codeWebhookNotFound, Message: "Webhook not found."}
 }
 
 // wholeSeconds rounds up, so that nobody comes back too early.

@@ -140,7 +140,7 @@ func fromDomain(err *wallet.Error) *Error {
 	case wallet.CodeWalletNotFound:
 		return errWalletNotFound()
 	case wallet.CodeBillingEntityNotFound, wallet.CodeCustomerNotFound, wallet.CodeInvoiceNotFound,
-		wallet.CodeMetadataNotFound, wallet.CodeNotFound, wallet.CodeWalletTransactionNotFound:
+		wallet.CodeMetadataNotFound, wallet.CodeNotFound, wallet.CodeWalletTransactionNotFound, wallet.CodeWebhookNotFound:
 		return &Error{Status: http.StatusNotFound, Code: string(err.Code), Message: err.Message}
 	default:
 		return errInternal(err)

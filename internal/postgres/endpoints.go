@@ -85,6 +85,20 @@ func GetEndpoint(ctx context.Context, db DB, ref EndpointRef) (wallet.Endpoint, 
 	return e, nil
 }
 
+// GetEndpointSecret finds an endpoint with what its deliveries are signed with now.
+// An unknown one is CodeWebhookNotFound.
+func GetEndpointSecret(ctx context.Context, db DB, ref EndpointRef) (wallet.Endpoint, string, error) {
+	e, err := GetEndpoint(ctx, db, ref)
+	if err != nil {
+		return e, "", err
+	}
+	var secret string
+	if err := db.QueryRow(ctx, `select secret from webhook_endpoints where id = $1`, ref.ID).Scan(&secret); err != nil {
+		return e, "", fmt.Errorf("find secret of webhook endpoint %s: %w", ref.ID, err)
+	}
+	return e, secret, nil
+}
+
 func errEndpointNotFound() error {
 	return &wallet.Error{Code: wallet.CodeWebhookNotFound, Message: "Webhook not found."}
 }

@@ -1,0 +1,146 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/labstack/echo/v4"
+
+	"github.com/fundrail/fundrail/internal/postgres"
+	"github.com/fundrail/fundrail/internal/wallet"
+)
+
+// deliveryResource is the delivery of an event to an endpoint, an addition to
+// Lava's dialect.
+type deliveryResource struct {
+	DeliveryID     string  `json:"delivery_id"`
+	EventID        string  `json:"event_id"`
+	Event          string  `json:"event"`
+	Sequence       int64   `json:"sequence"`
+	Status         string  `json:"status"`
+	Attempts       int     `json:"attempts"`
+	ResponseStatus *int    `json:"response_status"`
+	Error          *string `json:"error"`
+	CreatedAt      string  `json:"created_at"`
+	FinishedAt     *string `json:"finished_at"`
+}
+
+// listDeliveries answers GET /v1/webhooks/{id}/deliveries, the newest first.
+func (s *Server) listDeliveries(c echo.Context, caller postgres.Caller) error {
+	ref, err := webhookRef(c, caller)
+	if err != nil {
+		return err
+	}
+	req, issues := decodePageRequest(c.QueryParams(), wallet.PrefixDelivery, caller.Mode)
+	status := wallet.DeliveryStatus(c.QueryParam("status"))
+	switch status {
+	case "", wallet.DeliveryFailed, wallet.DeliveryPending, wallet.DeliverySucceeded:
+	default:
+		issues = append(issues, Issue{Path: []string{"status"}, Message: "Must be one of failed, pending, succeeded"})
+	}
+	if issues != nil {
+		return errQuerySchema(issues...)
+	}
+	ctx := c.Request().Context()
+	e, err := postgres.GetEndpoint(ctx, s.DB, ref)
+	if err != nil {
+		return err
+	}
+	list, err := postgres.ListDeliveries(ctx, s.DB, e.ID, status, req.after, req.Limit+1)
+	if err != nil {
+		return err
+	}
+	show := func(d postgres.DeliveryLine) deliveryResource { return newDeliveryResource(e, d) }
+	return writeJSON(c, http.StatusOK, newPage(list, req.Limit, show, func(r deliveryResource) string { return r.DeliveryID }))
+}
+
+func newDeliveryResource(e wallet.Endpoint, d postgres.DeliveryLine) deliveryResource {
+	r := deliveryResource{
+		DeliveryID: wallet.Spell(wallet.PrefixDelivery, e.Mode, d.ID),
+		EventID:    wallet.Spell(wallet.PrefixEvent, e.Mode, d.EventID),
+		Event:      e.Signature.EventName(d.Type),
+		Sequence:   d.Sequence,
+		Status:     string(d.Status),
+		Attempts:   d.Attempts,
+		Error:      orNull(d.Error),
+		CreatedAt:  timestamp(d.CreatedAt),
+	}
+	if d.ResponseStatus != 0 {
+		r.ResponseStatus = &d.ResponseStatus
+	}
+	if d.FinishedAt != nil {
+		at := timestamp(*d.FinishedAt)
+		r.FinishedAt = &at
+	}
+	return r
+}
+
+// redeliver answers POST /v1/webhooks/{id}/redeliver: one delivery, or everything
+// between two times, goes out again.
+func (s *Server) redeliver(c echo.Context, caller postgres.Caller) error {
+	ref, err := webhookRef(c, caller)
+	if err != nil {
+		return err
+	}
+	body, err := readObject(c)
+	if err != nil {
+		return err
+	}
+	r, issues := decodeRedelivery(body, caller.Mode)
+	if issues != nil {
+		return errBodySchema(issues...)
+	}
+	r.Endpoint, r.Now = ref, s.Now()
+	var n int64
+	_, err = s.inTx(c, caller, body, func(ctx context.Context, tx pgx.Tx) (wallet.ID, error) {
+		var err error
+		n, err = postgres.Redeliver(ctx, tx, r)
+		return ref.ID, err
+	})
+	if err != nil {
+		return err
+	}
+	return writeJSON(c, http.StatusAccepted, struct {
+		Deliveries int64 `json:"deliveries"`
+	}{n})
+}
+
+func decodeRedelivery(body object, mode wallet.Mode) (postgres.Redelivery, []Issue) {
+	var (
+		r      postgres.Redelivery
+		issues []Issue
+	)
+	complain := func(field, message string) {
+		issues = append(issues, Issue{Path: []string{field}, Message: message})
+	}
+	if _, ok := body["delivery_id"]; ok {
+		text, problem := body.text("delivery_id")
+		id, err := wallet.ParseID(wallet.PrefixDelivery, mode, text)
+		if problem != "" || err != nil {
+			complain("delivery_id", "Expected the id of a delivery")
+		}
+		r.DeliveryID = id
+		return r, issues
+	}
+	for _, f := range []struct {
+		name string
+		to   *time.Time
+	}{{"from", &r.From}, {"to", &r.To}} {
+		text, problem := body.text(f.name)
+		at, err := time.Parse(time.RFC3339, text)
+		switch {
+		case problem != "":
+			complain(f.name, problem)
+		case err != nil:
+			complain(f.name, "Expected a time such as 2026-03-14T09:26:53Z")
+		}
+		*f.to = at
+	}
+	if raw, ok := body["failed_only"]; ok && (kindOf(raw) != "boolean" || json.Unmarshal(raw, &r.FailedOnly) != nil) {
+		complain("failed_only", "Expected boolean, received "+kindOf(raw))
+	}
+	return r, issues
+}
