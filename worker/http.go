@@ -65,7 +65,7 @@ func newDashboard(s *service, publicURL string) *dashboard.Dashboard {
 		Now:           s.Now,
 		Periodic:      periodic,
 		PeriodicQueue: jobs.QueuePeriodic,
-		Pool:          s.pool,
+		Pool:          s.views,
 		PublicURL:     publicURL,
 		River:         s.river,
 	})

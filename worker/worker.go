@@ -59,6 +59,10 @@ const (
 // a call to Stripe, so a few serve many workers.
 const maxConns = 16
 
+// viewConns is how many connections the dashboard has. It reads in other ways than
+// the money does, and must not keep the money waiting.
+const viewConns = 4
+
 // Run runs the service until ctx ends, then stops it: the HTTP server first, which
 // answers those who wait with how things stand; then River, which lets charges in
 // flight finish for a few seconds. What is cut off goes on at the next start. It
@@ -88,7 +92,12 @@ func Run(ctx context.Context, o Options) error {
 	if err := allowTestSettings(ctx, o.Settings.Test, pool); err != nil {
 		return err
 	}
-	s, err := newService(ctx, o, pool)
+	views, err := openPool(ctx, string(o.Settings.DatabaseURL), viewConns, nil)
+	if err != nil {
+		return err
+	}
+	defer views.Close()
+	s, err := newService(ctx, o, pool, views)
 	if err != nil {
 		return err
 	}
@@ -118,15 +127,20 @@ func allowTestSettings(ctx context.Context, t config.Test, pool *pgxpool.Pool) e
 	return breakpoint.Enable(breakpoint.Switch(t.TestBreak), breakpoint.Point(t.TestCrash))
 }
 
-// OpenPool connects to the database. It fails when nothing answers there.
+// OpenPool connects to the database for the money's way. It fails when nothing
+// answers there.
 func OpenPool(ctx context.Context, url string, conns int32) (*pgxpool.Pool, error) {
+	return openPool(ctx, url, conns, planByIndex)
+}
+
+func openPool(ctx context.Context, url string, conns int32, prepare func(context.Context, *pgx.Conn) error) (*pgxpool.Pool, error) {
 	cfg, err := pgxpool.ParseConfig(url)
 	if err != nil {
 		return nil, errors.New("DATABASE_URL is not a PostgreSQL address") // the parser's error may show the password
 	}
 	cfg.MaxConns = conns
 	cfg.ConnConfig.RuntimeParams["application_name"] = "fundrail"
-	cfg.AfterConnect = planByIndex
+	cfg.AfterConnect = prepare
 	pool, err := pgxpool.NewWithConfig(ctx, cfg)
 	if err != nil {
 		return nil, fmt.Errorf("database: %w", err)
@@ -159,6 +173,7 @@ type service struct {
 	Options
 	id     string
 	pool   *pgxpool.Pool
+	views  *pgxpool.Pool // the dashboard's
 	engine *jobs.Engine
 	river  *river.Client[pgx.Tx]
 	server *http.Server // nil without HTTP
@@ -166,8 +181,8 @@ type service struct {
 	dashboard *dashboard.Dashboard
 }
 
-func newService(ctx context.Context, o Options, pool *pgxpool.Pool) (*service, error) {
-	s := &service{Options: o, pool: pool}
+func newService(ctx context.Context, o Options, pool, views *pgxpool.Pool) (*service, error) {
+	s := &service{Options: o, pool: pool, views: views}
 	stripe, err := stripeClients(ctx, o)
 	if err != nil {
 		return nil, err
