@@ -63,9 +63,9 @@ const applyOutcomes = `
 	with input as (
 		select * from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::bigint[], $6::text[], $7::text[],
 			$8::text[], $9::text[], $10::text[], $11::text[], $12::text[], $13::timestamptz[], $14::timestamptz[], $17::uuid[], $18::text[],
-			$19::timestamptz[])
+			$19::timestamptz[], $20::text[])
 		with ordinality as i (payment_id, to_status, intent_id, charge_id, received, received_currency, redirect_url,
-			failure_code, decline_code, failure_message, cause_kind, cause_id, deadline, now, spare_id, session_id, close_due_at, position)
+			failure_code, decline_code, failure_message, cause_kind, cause_id, deadline, now, spare_id, session_id, close_due_at, decline_class, position)
 	), candidates as (
 		select i.*, p.status as from_status, p.wallet_id, p.wallet_transaction_id, p.organization_id, p.mode,
 			p.payment_method_id, p.amount, p.currency, w.balance, w.traceable, t.credit_amount, t.status as transaction_status, t.invoice_id,
@@ -189,6 +189,26 @@ const applyOutcomes = `
 			order by payment_method_id, position desc
 		) m
 		where c.id = m.payment_method_id and (m.failure_code is not null or c.error_code is not null)
+	), fingerprints as (
+		select m.position, m.to_status, m.organization_id, m.mode, m.decline_class, m.failure_code, m.payment_id, m.now,
+			(select c.fingerprint from payment_methods c where c.id = m.payment_method_id) as fingerprint
+		from movable m
+		where m.to_status = 'succeeded' or m.decline_class in ('do_not_retry', 'hard')
+	), forgiven as (
+		delete from card_declines d using fingerprints f
+		where f.to_status = 'succeeded'
+			and d.organization_id = f.organization_id and d.mode = f.mode and d.fingerprint = f.fingerprint
+	), remembered as (
+		insert into card_declines as d (organization_id, mode, fingerprint, class, code, payment_id, declined_at)
+		select distinct on (organization_id, mode, fingerprint)
+			organization_id, mode, fingerprint, decline_class, failure_code, payment_id, now
+		from fingerprints f
+		where to_status = 'failed' and fingerprint is not null and not exists (
+			select from fingerprints s where s.to_status = 'succeeded'
+				and s.organization_id = f.organization_id and s.mode = f.mode and s.fingerprint = f.fingerprint)
+		order by organization_id, mode, fingerprint, position desc
+		on conflict (organization_id, mode, fingerprint) do update
+		set class = excluded.class, code = excluded.code, payment_id = excluded.payment_id, declined_at = excluded.declined_at
 	), discrepancies as (
 		insert into payment_discrepancies (payment_id, kind, stripe_payment_intent_id, expected_amount, expected_currency,
 			received_amount, received_currency, cause_kind, cause_id, found_at)
@@ -225,7 +245,7 @@ func ApplyOutcomes(ctx context.Context, db DB, list []Settlement) ([]Applied, er
 		received                                   = make([]int64, n)
 		deadlines, nows, closings                  = make([]time.Time, n), make([]time.Time, n), make([]time.Time, n)
 		spares                                     = make([]wallet.ID, n)
-		sessions                                   = make([]*string, n)
+		sessions, classes                          = make([]*string, n), make([]*string, n)
 	)
 	for i, s := range list {
 		status, _ := s.Outcome.Status() // without one, no move matches
@@ -236,6 +256,7 @@ func ApplyOutcomes(ctx context.Context, db DB, list []Settlement) ([]Applied, er
 		redirects[i], sessions[i] = orNull(s.Outcome.RedirectURL), orNull(s.Outcome.CheckoutSessionID)
 		failureCodes[i], declineCodes[i] = orNull(s.Outcome.Failure.Code), orNull(s.Outcome.Failure.DeclineCode)
 		failureMessage[i] = orNull(s.Outcome.Failure.Message)
+		classes[i] = orNull(string(s.Outcome.Failure.Class))
 		deadlines[i], nows[i], closings[i], spares[i] = s.ActionDeadline, s.Now, s.closeIntentAt(), wallet.NewID()
 	}
 	from, to := wallet.Moves()
@@ -251,7 +272,7 @@ func ApplyOutcomes(ctx context.Context, db DB, list []Settlement) ([]Applied, er
 		b.Queue(lockWallets, ids)
 	}
 	b.Queue(applyOutcomes, ids, statuses, intents, charges, received, currencies, redirects,
-		failureCodes, declineCodes, failureMessage, causeKinds, causeIDs, deadlines, nows, from, to, spares, sessions, closings)
+		failureCodes, declineCodes, failureMessage, causeKinds, causeIDs, deadlines, nows, from, to, spares, sessions, closings, classes)
 	b.Queue(announceMoves, ids, statuses, causeKinds, causeIDs, nows)
 	b.Queue(`select `+paymentColumns+` from payments p where p.id = any ($1)`, ids)
 	results := db.SendBatch(ctx, &b)

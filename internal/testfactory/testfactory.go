@@ -133,6 +133,7 @@ type PaymentMethodOpts struct {
 	Deleted               bool
 	ExpiryMonth           int
 	ExpiryYear            int
+	Fingerprint           string // of the card; none unless given
 	IsDefault             bool
 	Last4                 string
 	StripePaymentMethodID string
@@ -157,7 +158,7 @@ func PaymentMethod(tb testing.TB, db DB, opts PaymentMethodOpts) wallet.PaymentM
 		IsDefault:             opts.IsDefault,
 		CreatedAt:             Now,
 	}
-	require.NoError(tb, postgres.InsertPaymentMethod(tb.Context(), db, customer.OrganizationID, customer.Mode, m, ""))
+	require.NoError(tb, postgres.InsertPaymentMethod(tb.Context(), db, customer.OrganizationID, customer.Mode, m, opts.Fingerprint))
 	if opts.Deleted {
 		exec(tb, db, `update payment_methods set deleted_at = $2 where id = $1`, m.ID, Now)
 	}
