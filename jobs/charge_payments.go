@@ -208,8 +208,8 @@ func (e *Engine) conclude(ctx context.Context, p wallet.Payment, o wallet.Outcom
 		return err
 	}
 	breakpoint.Reach(breakpoint.OutcomeStored)
-	if applied.Moved && applied.Payment.Status == wallet.PaymentSucceeded && !p.Status.Open() {
-		return e.closeRival(ctx, p)
+	if applied.Moved && applied.Payment.Status == wallet.PaymentSucceeded {
+		return e.afterSuccess(ctx, p)
 	}
 	switch o.Kind {
 	case wallet.OutcomeUnknown:
@@ -238,6 +238,18 @@ func (e *Engine) conclude(ctx context.Context, p wallet.Payment, o wallet.Outcom
 // metadata, or names none.
 func namesPayment(o wallet.Outcome, id wallet.ID) bool {
 	return o.PaymentID == (wallet.ID{}) || o.PaymentID == id
+}
+
+// afterSuccess does what follows from a success that is out of the ordinary.
+func (e *Engine) afterSuccess(ctx context.Context, p wallet.Payment) error {
+	var problems []error
+	if !p.Status.Open() {
+		problems = append(problems, e.closeRival(ctx, p))
+	}
+	if atCheckout(p) {
+		problems = append(problems, e.saveCardOf(ctx, p))
+	}
+	return errors.Join(problems...)
 }
 
 // closeIntent cancels the intent of a payment that has failed or was given up. A

@@ -43,6 +43,7 @@ type Stripe interface {
 	Charge(ctx context.Context, r stripeapi.ChargeRequest) wallet.Outcome
 	Confirm(ctx context.Context, r stripeapi.ConfirmRequest) wallet.Outcome
 	CreateCheckoutSession(ctx context.Context, r stripeapi.CheckoutRequest) (stripeapi.CheckoutSession, error)
+	CreateCustomer(ctx context.Context, r stripeapi.CustomerRequest) (string, error)
 	CreateRefund(ctx context.Context, r stripeapi.RefundRequest) (wallet.RefundState, error)
 	ExpireCheckoutSession(ctx context.Context, id string) (stripeapi.CheckoutSession, error)
 	FindIntent(ctx context.Context, customerID string, paymentID wallet.ID, since time.Time) (wallet.Outcome, bool, error)
@@ -51,6 +52,7 @@ type Stripe interface {
 	GetRefund(ctx context.Context, id string) (wallet.RefundState, error)
 	ListDisputes(ctx context.Context, w stripeapi.Window) iter.Seq2[wallet.DisputeState, error]
 	ListEvents(ctx context.Context, q stripeapi.EventQuery) iter.Seq2[stripeapi.Event, error]
+	ListPaymentMethods(ctx context.Context, customerID string) ([]stripeapi.PaymentMethod, error)
 	ListIntents(ctx context.Context, w stripeapi.Window) iter.Seq2[stripeapi.Intent, error]
 	ListRefunds(ctx context.Context, w stripeapi.Window) iter.Seq2[wallet.RefundState, error]
 	RefundsOf(ctx context.Context, intentID string) ([]wallet.RefundState, error)

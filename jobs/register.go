@@ -22,6 +22,7 @@ func (e *Engine) Workers() *river.Workers {
 	river.AddWorker(workers, &NumberInvoicesWorker{Engine: e})
 	river.AddWorker(workers, &ReconcileWorker{Engine: e})
 	river.AddWorker(workers, &SweepEventsWorker{Engine: e})
+	river.AddWorker(workers, &SyncCustomerWorker{Engine: e})
 	return workers
 }
 

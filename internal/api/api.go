@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/labstack/echo/v4"
 
@@ -36,6 +37,9 @@ type Payments interface {
 	// at its RedirectURL, and makes one if there is none. Why there cannot be one is
 	// one of the errors of package jobs.
 	PaymentPage(ctx context.Context, t wallet.Transaction, stripeCustomerID string) (wallet.Payment, error)
+	// SyncCustomer has a customer made known at Stripe, and its cards here, as soon
+	// as the transaction is committed.
+	SyncCustomer(ctx context.Context, tx pgx.Tx, customerID wallet.ID) error
 	// Wait returns the payment as soon as its status is Answered, or as it
 	// stands when d is over or ctx ends.
 	Wait(ctx context.Context, id wallet.ID, d time.Duration) (wallet.Payment, error)

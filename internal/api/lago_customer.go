@@ -150,6 +150,9 @@ func (s *Server) storeCustomer(c echo.Context, caller postgres.Caller) error {
 			return before.ID, err
 		}
 		after, err := postgres.UpsertCustomer(ctx, tx, caller.OrganizationID, caller.Mode, externalID, change, s.Now())
+		if err == nil && paysByStripe(body.object("billing_configuration")) {
+			err = s.Payments.SyncCustomer(ctx, tx, after.ID)
+		}
 		return after.ID, err
 	})
 	if err != nil {
@@ -168,6 +171,11 @@ func writeCustomer(c echo.Context, customer postgres.Customer) error {
 		return err
 	}
 	return writeOne(c, "customer", shown)
+}
+
+// paysByStripe tells whether a request asks for its customer to be known at Stripe.
+func paysByStripe(conf object) bool {
+	return conf.trimmed("payment_provider") == paymentProvider || conf.trimmed("provider_customer_id") != ""
 }
 
 // emailForm is as much of an address's form as is certain.

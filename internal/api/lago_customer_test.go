@@ -45,6 +45,10 @@ func TestCustomers(t *testing.T) {
 		require.Equal(t, made["metadata"], changed["metadata"])
 		require.Equal(t, changed, one(t, b.do(t, http.MethodGet, "/api/v1/customers/r%2F1", ""), "customer"))
 
+		var synced int
+		require.NoError(t, b.pool.QueryRow(t.Context(), `select count(*) from river_job where kind = 'sync_customer'`).Scan(&synced))
+		require.Equal(t, 1, synced, "when it was said how the customer pays")
+
 		w := one(t, b.lago(t, http.MethodPost, "/customers/r%2F1/wallets", "wallet", with("rate_amount", `"1"`)), "wallet")
 		require.Equal(t, "EUR", w["currency"], "the customer's")
 	})

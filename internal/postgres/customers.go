@@ -146,3 +146,19 @@ func ListCustomers(ctx context.Context, db DB, organizationID wallet.ID, mode wa
 		args:    []any{organizationID, mode},
 	}, page, scanCustomer)
 }
+
+// LinkStripeCustomer notes who a customer is at Stripe, unless that is known, and
+// returns who it is.
+func LinkStripeCustomer(ctx context.Context, db DB, id wallet.ID, stripeCustomerID string, now time.Time) (string, error) {
+	var linked string
+	err := db.QueryRow(ctx, `
+		update customers
+		set stripe_customer_id = coalesce(stripe_customer_id, $2),
+			updated_at = case when stripe_customer_id is null then $3 else updated_at end
+		where id = $1
+		returning stripe_customer_id`, id, stripeCustomerID, now).Scan(&linked)
+	if err != nil {
+		return "", fmt.Errorf("link customer %s to Stripe: %w", id, err)
+	}
+	return linked, nil
+}

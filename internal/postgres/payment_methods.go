@@ -140,3 +140,24 @@ func RemovePaymentMethod(ctx context.Context, db DB, customerID, id wallet.ID, n
 		returning `+paymentMethodColumns, id, customerID, now)
 	return collectPaymentMethod(rows, id)
 }
+
+// KeepCard stores a card that Stripe has of a customer, unless it is known here
+// already, or was removed here. The first card that a customer ever has is its
+// default. The result tells whether it was stored.
+func KeepCard(ctx context.Context, tx pgx.Tx, c Customer, m wallet.PaymentMethod, fingerprint string) (bool, error) {
+	// Two at once would both be the first.
+	if _, err := tx.Exec(ctx, `select from customers where id = $1 for no key update`, c.ID); err != nil {
+		return false, fmt.Errorf("lock customer %s: %w", c.ID, err)
+	}
+	tag, err := tx.Exec(ctx, `
+		insert into payment_methods (id, organization_id, mode, customer_id, stripe_payment_method_id, brand, last4,
+			expiry_month, expiry_year, fingerprint, is_default, created_at)
+		select $1, $2, $3, $4, $5, $6, $7, $8, $9, nullif($10, ''), not exists (select from payment_methods where customer_id = $4), $11
+		on conflict (mode, stripe_payment_method_id) do nothing`,
+		m.ID, c.OrganizationID, c.Mode, c.ID, m.StripePaymentMethodID, m.Brand, m.Last4,
+		m.ExpiryMonth, m.ExpiryYear, fingerprint, m.CreatedAt)
+	if err != nil {
+		return false, fmt.Errorf("keep card of customer %s: %w", c.ID, err)
+	}
+	return tag.RowsAffected() == 1, nil
+}
