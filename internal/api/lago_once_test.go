@@ -78,8 +78,9 @@ func TestLagoIdempotency(t *testing.T) {
 
 		b := setup(t)
 		served := make(chan int)
+		body := `{"wallet_transaction":{"wallet_id":"` + b.Wallet.ID.String() + `","paid_credits":"10"}}`
 		go func() {
-			served <- b.topUp(t, with("paid_credits", `"10"`), "Idempotency-Key", "k", "Prefer", "wait=60").Code
+			served <- b.do(t, http.MethodPost, "/api/v1/wallet_transactions", body, "Idempotency-Key", "k", "Prefer", "wait=60").Code
 		}()
 		require.Eventually(t, func() bool { return len(b.stored(t)) == 1 }, 10*time.Second, 5*time.Millisecond)
 		requireAnswer(t, b.topUp(t, with("paid_credits", `"10"`), "Idempotency-Key", "k"), http.StatusConflict, lagoKeyInUse)
@@ -93,10 +94,11 @@ func TestLagoIdempotency(t *testing.T) {
 
 		b := setup(t)
 		answers := make(chan string)
+		body := `{"wallet_transaction":{"wallet_id":"` + b.Wallet.ID.String() + `","paid_credits":"10","granted_credits":"1"}}`
 		const n = 8
 		for range n {
 			go func() {
-				answers <- b.topUp(t, with("paid_credits", `"10"`, "granted_credits", `"1"`), "Idempotency-Key", "k").Body.String()
+				answers <- b.do(t, http.MethodPost, "/api/v1/wallet_transactions", body, "Idempotency-Key", "k").Body.String()
 			}()
 		}
 		first := <-answers
