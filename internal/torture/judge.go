@@ -91,6 +91,13 @@ func (s *storm) judge(ctx context.Context, left []string, took time.Duration) (R
 	for _, f := range audit.Findings {
 		r.find("audit: "+f.Check, f.ID+": "+f.Detail)
 	}
+	drift, err := s.reconcile(ctx)
+	if err != nil {
+		return r, err
+	}
+	for _, detail := range drift {
+		r.find("reconcile", detail)
+	}
 	if err := s.judgeAnswers(ctx, &r, b); err != nil {
 		return r, err
 	}
