@@ -43,7 +43,6 @@ type claim struct {
 type answer struct {
 	code     int
 	body     []byte
-	location string
 	replayed bool
 }
 
@@ -53,7 +52,11 @@ type says struct {
 	PaymentID   string `json:"payment_id"`
 	RedirectURL string `json:"redirect_url"`
 	Status      any    `json:"status"` // a word, or a number in an error
-	Error       any    `json:"error"`
+	// Transactions are what the Lago dialect answers with.
+	Transactions []struct {
+		ID     string `json:"lago_id"`
+		Status string `json:"status"`
+	} `json:"wallet_transactions"`
 }
 
 const maxRequests = 64
@@ -119,7 +122,13 @@ func (c *clients) settledBy(p Payment, a answer) bool {
 // note keeps what a client was told.
 func (c *clients) note(p Payment, a answer) {
 	var told says
-	if json.Unmarshal(a.body, &told) != nil || told.PaymentID == "" {
+	if json.Unmarshal(a.body, &told) != nil {
+		return
+	}
+	if len(told.Transactions) > 0 {
+		told.PaymentID, told.Status = told.Transactions[0].ID, told.Transactions[0].Status
+	}
+	if told.PaymentID == "" {
 		return
 	}
 	status, ok := told.Status.(string)
@@ -173,9 +182,7 @@ func (c *clients) fund(ctx context.Context, p Payment, hangUp time.Duration) (an
 		c.s.counts.hungUp.Add(1)
 	}
 	m := c.s.merchants[p.Merchant]
-	body, err := json.Marshal(map[string]string{
-		"amount": wallet.FormatMinor(p.Amount, wallet.USD), "payment_method_id": m.methods[p.Card],
-	})
+	path, body, err := fundRequest(m, p)
 	if err != nil {
 		return answer{}, err
 	}
@@ -186,7 +193,23 @@ func (c *clients) fund(ctx context.Context, p Payment, hangUp time.Duration) (an
 	if p.Async {
 		header.Set("Prefer", "respond-async")
 	}
-	return c.call(ctx, m, http.MethodPost, "/v1/wallet/fund", header, body)
+	return c.call(ctx, m, http.MethodPost, path, header, body)
+}
+
+// fundRequest is the request for a payment in its dialect.
+func fundRequest(m merchant, p Payment) (path string, body []byte, err error) {
+	amount, method := wallet.FormatMinor(p.Amount, wallet.USD), m.methods[p.Card]
+	if p.Lago {
+		body, err = json.Marshal(map[string]any{"wallet_transaction": map[string]any{
+			"wallet_id": m.walletID, "paid_credits": amount,
+			"payment_method": map[string]any{"payment_method_type": "provider", "payment_method_id": method},
+		}})
+		return "/api/v1/wallet_transactions", body, err
+	}
+	body, err = json.Marshal(map[string]string{
+		"amount": amount, "payment_method_id": wallet.Spell(wallet.PrefixPaymentMethod, wallet.ModeTest, method),
+	})
+	return "/v1/wallet/fund", body, err
 }
 
 func (c *clients) look(ctx context.Context, p Payment, paymentID string) (answer, error) {
@@ -220,7 +243,7 @@ func (c *clients) call(ctx context.Context, m merchant, method, path string, hea
 		c.s.counts.unreachable.Add(1)
 	}
 	return answer{
-		body: content, code: res.StatusCode, location: res.Header.Get("Location"),
+		body: content, code: res.StatusCode,
 		replayed: res.Header.Get("Idempotent-Replayed") == "true",
 	}, nil
 }

@@ -20,7 +20,7 @@ type merchant struct {
 	apiKey           string
 	walletID         wallet.ID
 	stripeCustomerID string
-	methods          map[string]string // by card, as the Lava dialect spells them
+	methods          map[string]wallet.ID // by card
 }
 
 // plant makes a merchant exist, here and at the simulator.
@@ -29,7 +29,7 @@ func plant(ctx context.Context, pool *pgxpool.Pool, sim *stripesim.Server, n int
 		apiKey:           fmt.Sprintf("aks_test_torture%032d", n),
 		walletID:         wallet.NewID(),
 		stripeCustomerID: fmt.Sprintf("cus_torture%d", n),
-		methods:          map[string]string{},
+		methods:          map[string]wallet.ID{},
 	}
 	if _, err := sim.CreateCustomer(stripesim.NewCustomer{ID: m.stripeCustomerID}); err != nil {
 		return m, err
@@ -78,7 +78,7 @@ func (m merchant) plantCards(ctx context.Context, tx pgx.Tx, sim *stripesim.Serv
 		if err := postgres.InsertPaymentMethod(ctx, tx, customer.OrganizationID, customer.Mode, method, ""); err != nil {
 			return err
 		}
-		m.methods[c.id] = wallet.Spell(wallet.PrefixPaymentMethod, wallet.ModeTest, method.ID)
+		m.methods[c.id] = method.ID
 	}
 	return nil
 }

@@ -27,6 +27,9 @@ type Payment struct {
 	Merchant int
 	Card     string
 	Amount   int64
+	// Lago makes it a purchase in the dialect of that name: pending now, settled
+	// later, and looked at only in the end.
+	Lago bool
 	// Key is the client's Idempotency-Key. Without one, a repeated request is
 	// another payment, as the client must know.
 	Key string
@@ -195,6 +198,9 @@ func newPayment(r *rand.Rand, n int, at time.Duration, merchant int) Payment {
 	}
 	if r.IntN(5) == 0 {
 		p.HangUp = upTo(r, 400*time.Millisecond)
+	}
+	if p.Key != "" && r.IntN(4) == 0 {
+		p.Lago, p.Async = true, false
 	}
 	if r.IntN(16) == 0 {
 		p.Amount, p.Card = unluckyAmount, "pm_card_visa"

@@ -170,6 +170,10 @@ func statusOf(a answer) (told struct{ status, balance string }) {
 		return told
 	}
 	told.balance = s.Balance
+	if len(s.Transactions) > 0 {
+		told.status = s.Transactions[0].Status
+		return told
+	}
 	word, ok := s.Status.(string)
 	if !ok {
 		word = "declined"
