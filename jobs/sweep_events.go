@@ -78,7 +78,7 @@ func (e *Engine) SweepEvents(ctx context.Context, mode wallet.Mode, d time.Durat
 	if err != nil {
 		return false, err
 	}
-	s := &sweep{engine: e, mode: mode, began: began, latest: query.Since}
+	s := &sweep{engine: e, mode: mode, began: began, latest: query.Since, resumeAfter: query.After}
 	const page = 100 // what Stripe gives at once
 	for event, err := range stripe.ListEvents(ctx, query) {
 		if err != nil {
@@ -95,19 +95,23 @@ func (e *Engine) SweepEvents(ctx context.Context, mode wallet.Mode, d time.Durat
 			return false, nil
 		}
 	}
-	s.latest = began // nothing is left before
+	s.latest, s.resumeAfter = began, "" // nothing is left before
+	s.ended = true
 	return true, s.flush(ctx)
 }
 
-// sweepFrom says where to begin: some minutes before the end of the last sweep.
-// The first one begins with the oldest payment that Stripe may have news of.
+// sweepFrom says where to begin: where the last sweep stopped, or some minutes
+// before its end when it came to that. The first one begins with the oldest payment
+// that Stripe may have news of. Going back while there is more to read would read
+// the same minutes for ever when they hold more than one sweep has the time for.
 func (e *Engine) sweepFrom(ctx context.Context, mode wallet.Mode, now time.Time) (stripeapi.EventQuery, error) {
 	q := stripeapi.EventQuery{Types: eventTypes}
 	horizon := now.Add(-eventLife)
-	from, swept, err := postgres.SweptUntil(ctx, e.Pool, mode)
+	last, swept, err := postgres.LastSweep(ctx, e.Pool, mode)
 	if err != nil {
 		return q, err
 	}
+	from := last.Until
 	if !swept {
 		oldest, found, err := postgres.OldestConcern(ctx, e.Pool, mode, horizon)
 		if err != nil {
@@ -122,6 +126,10 @@ func (e *Engine) sweepFrom(ctx context.Context, mode wallet.Mode, now time.Time)
 	if q.Since.Before(horizon) {
 		q.Since = horizon
 	}
+	if last.ResumeAfter != "" {
+		q.After = last.ResumeAfter
+		return q, nil
+	}
 	// With the id of an event the list is read forward at once, without a search
 	// for its beginning. Stripe may have forgotten it, and then Since counts.
 	q.After, err = postgres.LatestEventBefore(ctx, e.Pool, mode, q.Since)
@@ -135,6 +143,10 @@ type sweep struct {
 	began  time.Time
 	events []stripeapi.Event // read and not yet taken in
 	latest time.Time         // everything before this has been read
+	// resumeAfter is the last event that was read, or the one before the first,
+	// while there is more to read.
+	resumeAfter string
+	ended       bool
 }
 
 // flush takes the gathered events in, and then saves how far that is: whoever
@@ -146,6 +158,9 @@ func (s *sweep) flush(ctx context.Context) error {
 		ids[i] = event.ID
 		if event.CreatedAt.After(s.latest) {
 			s.latest = event.CreatedAt
+		}
+		if !s.ended {
+			s.resumeAfter = event.ID
 		}
 	}
 	known, err := postgres.KnownEvents(ctx, e.Pool, ids)
@@ -181,5 +196,5 @@ func (s *sweep) flush(ctx context.Context) error {
 	if limit := s.began.Add(-sweepLag); until.After(limit) {
 		until = limit
 	}
-	return postgres.SaveSweep(ctx, e.Pool, s.mode, until, found, e.Now())
+	return postgres.SaveSweep(ctx, e.Pool, s.mode, postgres.Sweep{Until: until, ResumeAfter: s.resumeAfter}, found, e.Now())
 }

@@ -23,10 +23,10 @@ func TestSweepEvents(t *testing.T) {
 	sweep := jobs.SweepEventsArgs{Mode: wallet.ModeTest}
 	sweptUntil := func(t *testing.T, w *enginetest.World) time.Time {
 		t.Helper()
-		until, swept, err := postgres.SweptUntil(t.Context(), w.Pool, wallet.ModeTest)
+		last, swept, err := postgres.LastSweep(t.Context(), w.Pool, wallet.ModeTest)
 		require.NoError(t, err)
 		require.True(t, swept)
-		return until
+		return last.Until
 	}
 
 	t.Run("SettlesWhatNoWebhookTold", func(t *testing.T) {
@@ -47,6 +47,30 @@ func TestSweepEvents(t *testing.T) {
 		require.NotEmpty(t, event.Body)
 		require.False(t, sweptUntil(t, w).After(w.Clock.Now().Add(-time.Minute)), "what is younger than that may not be listed yet")
 		w.RequireBooksBalance()
+	})
+
+	t.Run("ComesToTheEndOfALongList", func(t *testing.T) {
+		t.Parallel()
+
+		// More events than a sweep has the time for, all within the minutes that the
+		// next one goes back.
+		w := enginetest.NewWorld(t)
+		w.Sim.WebhookFault(silence)
+		const events = 250
+		for range events {
+			paidIntent(t, w)
+		}
+		sweeps := 0
+		for whole := false; !whole; sweeps++ {
+			require.Less(t, sweeps, 10, "each goes on where the one before ended")
+			var err error
+			whole, err = w.Engine.SweepEvents(t.Context(), wallet.ModeTest, -time.Second)
+			require.NoError(t, err)
+		}
+		require.Equal(t, 3, sweeps)
+		var stored int
+		require.NoError(t, w.Pool.QueryRow(t.Context(), `select count(*) from stripe_events`).Scan(&stored))
+		require.Equal(t, events, stored)
 	})
 
 	t.Run("TakesEventsInOnce", func(t *testing.T) {

@@ -11,29 +11,40 @@ import (
 	"github.com/fundrail/fundrail/internal/wallet"
 )
 
-// SweptUntil says how far Stripe's list of events has been read in a mode. The
-// second result is false when it never was.
-func SweptUntil(ctx context.Context, db DB, mode wallet.Mode) (time.Time, bool, error) {
-	var until time.Time
-	err := db.QueryRow(ctx, `select swept_until from event_sweeps where mode = $1`, mode).Scan(&until)
-	if errors.Is(err, pgx.ErrNoRows) {
-		return until, false, nil
-	}
-	if err != nil {
-		return until, false, fmt.Errorf("find sweep of %s mode: %w", mode, err)
-	}
-	return until, true, nil
+// Sweep is how far Stripe's list of events has been read in a mode.
+type Sweep struct {
+	// Until is the time before which everything has been read.
+	Until time.Time
+	// ResumeAfter is the event that the last sweep ended with, when it did not come
+	// to the end of the list; empty when it did.
+	ResumeAfter string
 }
 
-// SaveSweep notes that events were read up to a time, and how many of them were
-// new. It never goes back behind what another sweep has reached.
-func SaveSweep(ctx context.Context, db DB, mode wallet.Mode, until time.Time, found int, now time.Time) error {
+// LastSweep says how far Stripe's list of events has been read in a mode. The
+// second result is false when it never was.
+func LastSweep(ctx context.Context, db DB, mode wallet.Mode) (Sweep, bool, error) {
+	var s Sweep
+	err := db.QueryRow(ctx, `select swept_until, coalesce(resume_after, '') from event_sweeps where mode = $1`, mode).
+		Scan(&s.Until, &s.ResumeAfter)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return s, false, nil
+	}
+	if err != nil {
+		return s, false, fmt.Errorf("find sweep of %s mode: %w", mode, err)
+	}
+	return s, true, nil
+}
+
+// SaveSweep notes how far events were read, and how many of them were new. Its time
+// never goes back behind what another sweep has reached.
+func SaveSweep(ctx context.Context, db DB, mode wallet.Mode, to Sweep, found int, now time.Time) error {
 	_, err := db.Exec(ctx, `
-		insert into event_sweeps as s (mode, swept_until, found, swept_at)
-		values ($1, $2, $3, $4)
+		insert into event_sweeps as s (mode, swept_until, resume_after, found, swept_at)
+		values ($1, $2, $5, $3, $4)
 		on conflict (mode) do update
-		set swept_until = greatest(s.swept_until, excluded.swept_until), found = s.found + excluded.found,
-			swept_at = greatest(s.swept_at, excluded.swept_at)`, mode, until, found, now)
+		set swept_until = greatest(s.swept_until, excluded.swept_until), resume_after = excluded.resume_after,
+			found = s.found + excluded.found, swept_at = greatest(s.swept_at, excluded.swept_at)`,
+		mode, to.Until, found, now, orNull(to.ResumeAfter))
 	if err != nil {
 		return fmt.Errorf("save sweep of %s mode: %w", mode, err)
 	}
