@@ -20,6 +20,7 @@ type books struct {
 	credits  map[wallet.ID][]int64 // the settlements of each payment, in minor units
 	balances map[wallet.ID]int64   // of wallets
 	pending  int                   // events that nobody has handled
+	at       time.Time
 }
 
 // payment is what is looked at of a payment.
@@ -33,7 +34,7 @@ type payment struct {
 }
 
 func (s *storm) openBooks(ctx context.Context) (b books, err error) {
-	b = books{payments: map[wallet.ID]payment{}, credits: map[wallet.ID][]int64{}, balances: map[wallet.ID]int64{}}
+	b = books{at: s.Now(), payments: map[wallet.ID]payment{}, credits: map[wallet.ID][]int64{}, balances: map[wallet.ID]int64{}}
 	rows, _ := s.pool.Query(ctx, `
 		select id, wallet_id, status, coalesce(stripe_payment_intent_id, ''), amount, created_at from payments`)
 	list, err := pgx.CollectRows(rows, pgx.RowToStructByPos[payment])
@@ -79,7 +80,8 @@ func (b books) paymentOf(m stripesim.Metadata) (payment, bool) {
 
 // waiting tells whether a payment is open with good reason: Stripe has no intent
 // of it, and repeating the charge brings nothing but the failure that Stripe
-// stored under its key. Absence proves nothing, so it is left to a person.
+// stored under its key, or is not safe any more because nobody came to charge it
+// while its key was good. Absence proves nothing, so it is left to a person.
 func (b books) waiting() map[wallet.ID]bool {
 	known := map[wallet.ID]bool{}
 	for _, in := range b.intents {
@@ -89,7 +91,8 @@ func (b books) waiting() map[wallet.ID]bool {
 	}
 	waiting := map[wallet.ID]bool{}
 	for _, p := range b.payments {
-		if p.Status == wallet.PaymentProcessing && !known[p.ID] {
+		old := b.at.Sub(p.CreatedAt) > keyLife
+		if (p.Status == wallet.PaymentProcessing || p.Status == wallet.PaymentCreated && old) && !known[p.ID] {
 			waiting[p.ID] = true
 		}
 	}

@@ -93,21 +93,28 @@ func (s *storm) newReport(took time.Duration) Report {
 // count tells how the payments ended.
 func (r *Report) count(b books) {
 	byStatus := map[wallet.PaymentStatus]int64{}
-	waiting := int64(len(b.waiting()))
+	waiting := b.waiting()
+	const stored, late = "waits for a person: Stripe stored a failure and has no intent", "waits for a person: not charged while its key was good"
+	reasons := map[string]int64{}
 	for _, p := range b.payments {
-		byStatus[p.Status]++
+		switch {
+		case waiting[p.ID] && p.Status == wallet.PaymentCreated:
+			reasons[late]++
+		case waiting[p.ID]:
+			reasons[stored]++
+		default:
+			byStatus[p.Status]++
+		}
 	}
 	for _, status := range wallet.PaymentStatuses {
-		n := byStatus[status]
-		if status == wallet.PaymentProcessing {
-			n -= waiting
-		}
-		if n > 0 {
+		if n := byStatus[status]; n > 0 {
 			r.Payments = append(r.Payments, Count{string(status), n})
 		}
 	}
-	if waiting > 0 {
-		r.Payments = append(r.Payments, Count{"waiting for a person: Stripe stored a failure and has no intent", waiting})
+	for _, reason := range []string{stored, late} {
+		if n := reasons[reason]; n > 0 {
+			r.Payments = append(r.Payments, Count{reason, n})
+		}
 	}
 	r.Charged, r.Lost, r.Doubled = len(b.paid), len(b.lost()), len(b.doubled())+len(b.chargedTwice())
 	for _, credits := range b.credits {

@@ -58,9 +58,9 @@ const (
 	fundWait       = 3 * time.Second
 	rescueAfter    = 9 * time.Second
 	checkScale     = 120
-	keyLife        = 10 * time.Second
-	keysKept       = 26 * time.Second
-	listLag        = 40 * time.Second
+	keyLife        = 30 * time.Second
+	keysKept       = 46 * time.Second
+	listLag        = 90 * time.Second
 	workers        = 20
 )
 
