@@ -222,7 +222,7 @@ func TestProcesses(t *testing.T) {
 		}
 
 		d := startDev(t, binary, database, dir)
-		require.Equal(t, "320.00", d.balance(t))
+		require.Equal(t, "410.00", d.balance(t))
 		d.stop(t, os.Interrupt)
 	})
 
