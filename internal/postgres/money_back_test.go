@@ -3,6 +3,7 @@ package postgres_test
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -158,6 +159,39 @@ func TestApplyMoneyBack(t *testing.T) {
 		require.Zero(t, walletNow(t, pool, m.Wallet.ID).Balance, "now the dispute takes all of it")
 		moneyBack(t, pool, p.ID, nil, disputeState("dp_1", 25_00, wallet.DisputeWon))
 		require.EqualValues(t, 25_00, walletNow(t, pool, m.Wallet.ID).Balance)
+		requireAudit(t, pool)
+	})
+
+	t.Run("OrderOfTheNewsDoesNotMatter", func(t *testing.T) {
+		t.Parallel()
+
+		pool := testdb.New(t)
+		for _, refundFirst := range []bool{true, false} {
+			m := testfactory.NewMerchant(t, pool, testfactory.MerchantOpts{})
+			p := succeeded(t, pool, m, 25_00)
+			news := []func(){
+				func() {
+					moneyBack(t, pool, p.ID, refundState("re_"+p.ID.String(), 10_00, wallet.RefundSucceeded), nil)
+				},
+				func() {
+					moneyBack(t, pool, p.ID, nil, disputeState("dp_"+p.ID.String(), 25_00, wallet.DisputeNeedsResponse))
+				},
+			}
+			if !refundFirst {
+				slices.Reverse(news)
+			}
+			for _, tell := range news {
+				tell()
+			}
+
+			refunds, err := postgres.RefundsOf(t.Context(), pool, p.ID)
+			require.NoError(t, err)
+			require.EqualValues(t, 10_00, refunds[0].Debited)
+			disputes, err := postgres.DisputesOf(t.Context(), pool, p.ID)
+			require.NoError(t, err)
+			require.EqualValues(t, 15_00, disputes[0].Debited)
+			require.Zero(t, walletNow(t, pool, m.Wallet.ID).Balance)
+		}
 		requireAudit(t, pool)
 	})
 
