@@ -140,7 +140,12 @@ func openPool(ctx context.Context, url string, conns int32, prepare func(context
 	}
 	cfg.MaxConns = conns
 	cfg.ConnConfig.RuntimeParams["application_name"] = "fundrail"
-	cfg.AfterConnect = prepare
+	cfg.AfterConnect = func(ctx context.Context, conn *pgx.Conn) error {
+		if err := postgres.RegisterTypes(ctx, conn); err != nil || prepare == nil {
+			return err
+		}
+		return prepare(ctx, conn)
+	}
 	pool, err := pgxpool.NewWithConfig(ctx, cfg)
 	if err != nil {
 		return nil, fmt.Errorf("database: %w", err)

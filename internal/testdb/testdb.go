@@ -17,6 +17,8 @@ import (
 
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/stretchr/testify/require"
+
+	"github.com/fundrail/fundrail/internal/postgres"
 )
 
 const (
@@ -54,7 +56,7 @@ func New(tb testing.TB, opts ...Option) *pgxpool.Pool {
 	tb.Helper()
 	config, err := pgxpool.ParseConfig(URL(tb, opts...))
 	require.NoError(tb, err)
-	config.MaxConns = collect(opts).maxConns
+	config.AfterConnect, config.MaxConns = postgres.RegisterTypes, collect(opts).maxConns
 	pool, err := pgxpool.NewWithConfig(context.WithoutCancel(tb.Context()), config)
 	require.NoError(tb, err)
 	tb.Cleanup(func() { closePool(tb, pool, closeTimeout) })
