@@ -17,6 +17,7 @@ type benchCmd struct {
 	Duration   time.Duration `default:"90s" help:"How long everything takes, roughly."`
 	JSON       bool          `help:"End with one line of JSON."`
 	Plain      bool          `help:"Measure the plain River program alone: one transaction per step, River's defaults."`
+	Plot       string        `placeholder:"DIR" help:"Where to draw how the cost grows with clients, wallets, history and processes; takes minutes more."`
 	Preload    int64         `default:"300000" help:"Payments to store before it is measured what a history costs."`
 	Processes  int           `default:"1" help:"How many processes serve."`
 	Quick      bool          `help:"Measure nothing but settled payments against TPC-B."`
@@ -35,6 +36,7 @@ func (c *benchCmd) Run(ctx context.Context, a *app) error {
 		Executable: executable,
 		Now:        a.Now,
 		OnlyPlain:  c.Plain,
+		PlotDir:    c.Plot,
 		Preload:    c.Preload,
 		Processes:  c.Processes,
 		ProfileDir: c.CPUProfile,

@@ -35,6 +35,9 @@ type Options struct {
 	Now        func() time.Time
 	// OnlyPlain measures the plain River program alone.
 	OnlyPlain bool
+	// PlotDir gets charts of how the cost grows. Empty means that it is not looked
+	// at, which takes a few minutes.
+	PlotDir string
 	// Preload is how many payments are stored before it is measured how much a
 	// history costs.
 	Preload int64

@@ -186,8 +186,10 @@ func (b *bench) onceSteps(r *Report) []step {
 		latency(latencySlowFull, 8, func() load { return load{clients: slowCrowd, async: true} }),
 		{0, func(ctx context.Context, _ time.Duration) error { return b.main.sim.setLatency(ctx, 0) }},
 		{4, func(ctx context.Context, d time.Duration) (err error) {
-			if err := b.stopOthers(b.main); err != nil {
-				return err
+			if b.PlotDir == "" { // otherwise they are needed again
+				if err := b.stopOthers(b.main); err != nil {
+					return err
+				}
 			}
 			r.Idle, err = b.idle(ctx, b.main, max(d, 2*time.Second))
 			b.say("idle: service %.1f %%, PostgreSQL %.1f %% of a core", r.Idle.App, r.Idle.Postgres)

@@ -16,6 +16,7 @@ type Report struct {
 	Intake  []Intake          `json:"webhook_intake"`
 	Latency map[string]Run    `json:"latency"`
 	Idle    Idle              `json:"idle"`
+	Sweeps  []Sweep           `json:"sweeps,omitempty"`
 	Audits  []Audit           `json:"audits"`
 }
 

@@ -20,6 +20,13 @@ func (b *bench) run(ctx context.Context) (Report, error) {
 	if err := b.measureAll(ctx, b.roundSteps(&r), b.onceSteps(&r)); err != nil {
 		return r, err
 	}
+	if b.PlotDir != "" && !b.OnlyPlain && !b.Quick {
+		sweeps, err := b.sweeps(ctx)
+		if err != nil {
+			return r, err
+		}
+		r.Sweeps = sweeps
+	}
 	for _, t := range b.targets {
 		a, err := t.audit(ctx)
 		if err != nil {
