@@ -63,9 +63,10 @@ const applyOutcomes = `
 	with input as (
 		select * from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::bigint[], $6::text[], $7::text[],
 			$8::text[], $9::text[], $10::text[], $11::text[], $12::text[], $13::timestamptz[], $14::timestamptz[], $17::uuid[], $18::text[],
-			$19::timestamptz[], $20::text[])
+			$19::timestamptz[], $20::text[], $21::text[])
 		with ordinality as i (payment_id, to_status, intent_id, charge_id, received, received_currency, redirect_url,
-			failure_code, decline_code, failure_message, cause_kind, cause_id, deadline, now, spare_id, session_id, close_due_at, decline_class, position)
+			failure_code, decline_code, failure_message, cause_kind, cause_id, deadline, now, spare_id, session_id, close_due_at, decline_class,
+			request_id, position)
 	), candidates as (
 		select i.*, p.status as from_status, p.wallet_id, p.wallet_transaction_id, p.organization_id, p.mode,
 			p.payment_method_id, p.amount, p.currency, w.balance, w.traceable, t.credit_amount, t.status as transaction_status, t.invoice_id,
@@ -173,8 +174,8 @@ const applyOutcomes = `
 		where m.to_status = 'succeeded'
 		order by m.position
 	), trail as (
-		insert into payment_moves (payment_id, from_status, to_status, cause_kind, cause_id, moved_at)
-		select payment_id, from_status, to_status, cause_kind, cause_id, now
+		insert into payment_moves (payment_id, from_status, to_status, cause_kind, cause_id, stripe_request_id, moved_at)
+		select payment_id, from_status, to_status, cause_kind, cause_id, request_id, now
 		from movable order by position
 	), cards as (
 		update payment_methods c
@@ -245,7 +246,7 @@ func ApplyOutcomes(ctx context.Context, db DB, list []Settlement) ([]Applied, er
 		received                                   = make([]int64, n)
 		deadlines, nows, closings                  = make([]time.Time, n), make([]time.Time, n), make([]time.Time, n)
 		spares                                     = make([]wallet.ID, n)
-		sessions, classes                          = make([]*string, n), make([]*string, n)
+		sessions, classes, requests                = make([]*string, n), make([]*string, n), make([]*string, n)
 	)
 	for i, s := range list {
 		status, _ := s.Outcome.Status() // without one, no move matches
@@ -254,6 +255,7 @@ func ApplyOutcomes(ctx context.Context, db DB, list []Settlement) ([]Applied, er
 		intents[i], charges[i] = orNull(s.Outcome.IntentID), orNull(s.Outcome.ChargeID)
 		received[i], currencies[i] = s.Outcome.AmountReceived, orNull(string(s.Outcome.Currency))
 		redirects[i], sessions[i] = orNull(s.Outcome.RedirectURL), orNull(s.Outcome.CheckoutSessionID)
+		requests[i] = orNull(s.Outcome.RequestID)
 		failureCodes[i], declineCodes[i] = orNull(s.Outcome.Failure.Code), orNull(s.Outcome.Failure.DeclineCode)
 		failureMessage[i] = orNull(s.Outcome.Failure.Message)
 		classes[i] = orNull(string(s.Outcome.Failure.Class))
@@ -272,7 +274,7 @@ func ApplyOutcomes(ctx context.Context, db DB, list []Settlement) ([]Applied, er
 		b.Queue(lockWallets, ids)
 	}
 	b.Queue(applyOutcomes, ids, statuses, intents, charges, received, currencies, redirects,
-		failureCodes, declineCodes, failureMessage, causeKinds, causeIDs, deadlines, nows, from, to, spares, sessions, closings, classes)
+		failureCodes, declineCodes, failureMessage, causeKinds, causeIDs, deadlines, nows, from, to, spares, sessions, closings, classes, requests)
 	b.Queue(announceMoves, ids, statuses, causeKinds, causeIDs, nows)
 	b.Queue(`select `+paymentColumns+` from payments p where p.id = any ($1)`, ids)
 	results := db.SendBatch(ctx, &b)
