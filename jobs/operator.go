@@ -2,7 +2,9 @@ package jobs
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/jackc/pgx/v5"
 
@@ -45,7 +47,12 @@ type EventPreview struct {
 	After *wallet.Payment
 	// BalanceBefore and BalanceAfter are the wallet's, in minor units.
 	BalanceBefore, BalanceAfter int64
+	// Bookings are what would be booked for refunds and disputes.
+	Bookings []postgres.Booking
 }
+
+// Moves tells whether money or a state would move.
+func (p EventPreview) Moves() bool { return p.After != nil || len(p.Bookings) > 0 }
 
 // PreviewEvent tells what handling a stored event again would change, and changes
 // nothing: it asks Stripe as the event's job does, applies the answer through the
@@ -55,6 +62,9 @@ func (e *Engine) PreviewEvent(ctx context.Context, id string) (EventPreview, err
 	event, err := postgres.GetEvent(ctx, e.Pool, id)
 	if err != nil {
 		return EventPreview{}, err
+	}
+	if slices.Contains(moneyBackTypes, event.Type) {
+		return e.previewMoneyBack(ctx, event)
 	}
 	x, err := e.examine(ctx, event)
 	preview := EventPreview{Status: x.status, Note: x.note, Payment: x.payment}
@@ -93,4 +103,68 @@ func (e *Engine) PreviewEvent(ctx context.Context, id string) (EventPreview, err
 	}
 	preview.BalanceAfter = w.Balance
 	return preview, nil
+}
+
+// previewMoneyBack is PreviewEvent for an event about a refund or a dispute.
+func (e *Engine) previewMoneyBack(ctx context.Context, event postgres.Event) (EventPreview, error) {
+	p, err := e.paymentOf(ctx, event)
+	if wallet.HasCode(err, wallet.CodePaymentNotFound) {
+		return EventPreview{Status: postgres.EventIgnored, Note: "no payment of ours"}, nil
+	}
+	if err != nil {
+		return EventPreview{}, err
+	}
+	preview := EventPreview{Status: postgres.EventHandled, Note: "as Stripe says", Payment: &p}
+	switch {
+	case p.Status != wallet.PaymentSucceeded:
+		preview.Note = "the payment is " + string(p.Status) + "; what Stripe took is settled first"
+		return preview, nil
+	case p.StripePaymentIntentID != event.StripePaymentIntentID:
+		preview.Status, preview.Note = postgres.EventIgnored, "the payment was credited for another intent"
+		return preview, nil
+	}
+	stripe, err := e.stripe(p.Mode)
+	if err != nil {
+		return preview, err
+	}
+	said, err := askMoneyBack(ctx, stripe, event)
+	if errors.Is(err, errNotConfirmed) {
+		preview.Status, preview.Note = postgres.EventIgnored, errNotConfirmed.Error()
+		return preview, nil
+	}
+	if err != nil {
+		return preview, err
+	}
+	err = e.bookAndTakeBack(ctx, &preview, said)
+	return preview, err
+}
+
+// bookAndTakeBack books what Stripe says of refunds and disputes, looks at the
+// result and takes it back.
+func (e *Engine) bookAndTakeBack(ctx context.Context, preview *EventPreview, said returned) error {
+	p := preview.Payment
+	tx, err := e.Pool.Begin(ctx)
+	if err != nil {
+		return fmt.Errorf("preview what goes back of payment %s: %w", p.ID, err)
+	}
+	defer func() { _ = tx.Rollback(ctx) }() // which is the point of it
+	w, err := postgres.GetWallet(ctx, tx, p.WalletID)
+	if err != nil {
+		return err
+	}
+	preview.BalanceBefore, preview.BalanceAfter = w.Balance, w.Balance
+	version, err := postgres.MoneyBackVersion(ctx, tx, p.ID)
+	if err != nil {
+		return err
+	}
+	preview.Bookings, err = postgres.ApplyMoneyBack(ctx, tx, postgres.MoneyBack{
+		Disputes: said.disputes, Now: e.Now(), PaymentID: p.ID, Refunds: said.refunds, Version: version,
+	})
+	if err != nil {
+		return err
+	}
+	if n := len(preview.Bookings); n > 0 {
+		preview.BalanceAfter = preview.Bookings[n-1].BalanceAfter
+	}
+	return nil
 }

@@ -92,6 +92,38 @@ func TestReplay(t *testing.T) {
 		require.Equal(t, wallet.PaymentSucceeded, w.Payment(id).Status)
 	})
 
+	t.Run("RefundIsPreviewedToo", func(t *testing.T) {
+		t.Parallel()
+
+		w := enginetest.NewWorld(t)
+		id := w.Fund(w.Card("pm_card_visa"))
+		p := w.Await(id, wallet.PaymentSucceeded)
+		w.Sim.DrainAll()
+		refund := func(amount int64) {
+			t.Helper()
+			_, err := w.Sim.CreateRefund(p.StripeChargeID, amount)
+			require.NoError(t, err)
+		}
+		refund(5_00)
+		require.Eventually(t, func() bool { return w.Balance() == 20_00 }, 10*time.Second, 5*time.Millisecond)
+		w.Sim.DrainAll()
+		var eventID string
+		require.NoError(t, w.Pool.QueryRow(t.Context(), `
+			select id from stripe_events where type = 'charge.refunded' order by received_at desc limit 1`).Scan(&eventID))
+		w.Sim.SetWebhook("", enginetest.WebhookSecret) // nobody hears of what follows
+		refund(7_00)
+
+		preview, err := w.Engine.PreviewEvent(t.Context(), eventID)
+
+		require.NoError(t, err)
+		require.True(t, preview.Moves())
+		require.Len(t, preview.Bookings, 1)
+		require.Equal(t, "refund", preview.Bookings[0].Kind)
+		require.EqualValues(t, 20_00, preview.BalanceBefore)
+		require.EqualValues(t, 13_00, preview.BalanceAfter)
+		require.EqualValues(t, 20_00, w.Balance(), "looking changes nothing")
+	})
+
 	t.Run("UnknownEventIsNotFound", func(t *testing.T) {
 		t.Parallel()
 
