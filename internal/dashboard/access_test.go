@@ -42,7 +42,7 @@ func (w *world) pages() []string {
 	return []string{
 		m, m + "?period=7d", m + "/attention", m + "/search", m + "/search?q=nothing", m + "/payments", m + "/payments?status=open",
 		m + "/payments/" + w.payment.ID.String(), m + "/wallets", m + "/wallets/" + walletID, m + "/wallets/" + walletID + "?view=lots",
-		m + "/wallets/" + walletID + "?view=ledger", m + "/customers", m + "/customers/" + customer, m + "/jobs", m + "/jobs?state=discarded",
+		m + "/wallets/" + walletID + "?view=ledger", m + "/customers", m + "/customers/" + customer, m + "/invoices", m + "/jobs", m + "/jobs?state=discarded",
 		m + "/jobs/" + w.jobID, m + "/queues", m + "/events", m + "/events/evt_1", m + "/audit",
 	}
 }
@@ -202,7 +202,7 @@ func TestPersonalDataIsMasked(t *testing.T) {
 	secrets := []string{customer.Email, customer.ExternalID, customer.Name}
 	viewer, support := w.as(t, postgres.RoleViewer), w.as(t, postgres.RoleSupport)
 	paths := w.pages()
-	for _, list := range []string{"payments", "wallets", "customers", "jobs", "events", "audit"} {
+	for _, list := range []string{"payments", "wallets", "customers", "invoices", "jobs", "events", "audit"} {
 		paths = append(paths, "/admin/test/"+list+"?format=csv")
 	}
 	shown := 0

@@ -1,10 +1,13 @@
 package dashboard
 
 import (
+	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/fundrail/fundrail/internal/postgres"
+	"github.com/fundrail/fundrail/internal/wallet"
 )
 
 // attentionAges are from when on something is worth a look. What is younger is the
@@ -61,7 +64,8 @@ func (d *Dashboard) attention(r *request) error {
 	}
 	page := attentionPage{N: a.Len()}
 	for _, g := range []concerns{
-		r.uncredited(a), r.discrepancies(a), r.unknown(a), r.lapsing(a), r.unhandled(a), r.discarded(a),
+		r.uncredited(a), r.drift(a), r.discrepancies(a), r.unknown(a), r.lapsing(a), r.disputes(a), r.unhandled(a),
+		r.endpoints(a), r.discarded(a),
 	} {
 		if len(g.List) > 0 {
 			page.Groups = append(page.Groups, g)
@@ -117,6 +121,55 @@ func (r *request) discrepancies(a postgres.Attention) concerns {
 			Since: x.FoundAt, Title: short(r.spell(x.PaymentID)), Link: r.path("/payments/" + x.PaymentID.String()),
 			Text: label(x.Kind) + ": expected " + money(x.ExpectedAmount, x.ExpectedCurrency), Amount: money(x.ReceivedAmount, x.ReceivedCurrency),
 			Next: "Nothing happens by itself", Action: "Compare with Stripe; refund there what was taken twice",
+		})
+	}
+	return g
+}
+
+func (r *request) drift(a postgres.Attention) concerns {
+	g := concerns{
+		Title: "Drift found by the reconciliation", Tone: "bad",
+		Text: "The last comparison with Stripe differs here, and could not be repaired by itself.",
+	}
+	for _, x := range a.Drift {
+		c := concern{
+			Since: a.ReconciledAt, Title: x.StripeID, Text: label(x.Kind) + ": " + x.Detail,
+			Next: "It is compared again every day", Action: "Compare with Stripe; fundrail reconcile --repair",
+		}
+		if x.PaymentID != (wallet.ID{}) {
+			c.Title, c.Link = short(r.spell(x.PaymentID)), r.path("/payments/"+x.PaymentID.String())
+		} else if strings.HasPrefix(x.StripeID, "pi_") {
+			c.Link = r.stripeURL("payments", x.StripeID)
+		}
+		g.List = append(g.List, c)
+	}
+	return g
+}
+
+func (r *request) disputes(a postgres.Attention) concerns {
+	g := concerns{
+		Title: "Disputes", Tone: "warn",
+		Text: "A cardholder's bank asks for money back. It is answered in Stripe's dashboard.",
+	}
+	for _, x := range a.Disputes {
+		g.List = append(g.List, concern{
+			Since: x.CreatedAt, Title: short(r.spell(x.PaymentID)), Link: r.path("/payments/" + x.PaymentID.String()),
+			Text: label(x.Status) + ": " + label(x.Reason), Amount: money(x.Amount, x.Currency),
+			Next: "The wallet follows what Stripe says", Action: "Answer " + short(x.StripeID) + " at Stripe",
+		})
+	}
+	return g
+}
+
+func (r *request) endpoints(a postgres.Attention) concerns {
+	g := concerns{
+		Title: "Deliveries failing", Tone: "warn",
+		Text: "A merchant's endpoint does not take what it is sent.",
+	}
+	for _, x := range a.Endpoints {
+		g.List = append(g.List, concern{
+			Since: x.FailingSince, Title: x.Name, Text: x.OrganizationName + ": " + x.LastError,
+			Next: fmt.Sprintf("Tried again; %d waiting", x.Waiting), NextAt: x.HeldUntil, Action: "Tell the merchant",
 		})
 	}
 	return g

@@ -129,6 +129,7 @@ func (d *Dashboard) Register(e *echo.Echo) {
 	read("/wallets/:id", d.showWallet)
 	read("/customers", d.listCustomers)
 	read("/customers/:id", d.showCustomer)
+	read("/invoices", d.listInvoices)
 	read("/jobs", d.listJobs)
 	read("/jobs/:id", d.showJob)
 	read("/queues", d.listQueues)

@@ -60,6 +60,8 @@ type overviewPage struct {
 	Workers    []postgres.Worker
 	Counts     map[string]postgres.Count
 	Attention  int
+	// Reconciled is the last comparison with Stripe, nil when there was none.
+	Reconciled *postgres.Reconciliation
 	Schema     int64
 	Chart      template.HTML
 }
@@ -148,6 +150,13 @@ func (d *Dashboard) overview(r *request) error {
 	}
 	if page.Counts, err = postgres.CountJobs(r.ctx(), d.Pool); err != nil {
 		return err
+	}
+	last, found, err := postgres.LatestReconciliation(r.ctx(), d.Pool, r.mode, "")
+	if err != nil {
+		return err
+	}
+	if found {
+		page.Reconciled = &last
 	}
 	a, err := d.findAttention(r)
 	if err != nil {

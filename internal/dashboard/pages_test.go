@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 
 	"github.com/fundrail/fundrail/internal/postgres"
@@ -166,6 +167,91 @@ func TestAttention(t *testing.T) {
 	require.Len(t, c.sheet("/admin/test/attention?format=csv"), 6)
 	require.Contains(t, c.get("/admin/live/attention").body, "Jobs given up", "a job of neither mode concerns both")
 	require.NotContains(t, c.get("/admin/live/attention").body, "Outcome unknown")
+}
+
+func TestTimelineTellsOfMoneyBackAndDeliveries(t *testing.T) {
+	t.Parallel()
+
+	b := setup(t)
+	p := b.payment(t, time.Hour, testfactory.PaymentOpts{Status: wallet.PaymentRequiresAction, IntentID: "pi_back"})
+	testfactory.Move(t, b.pool, p.ID, wallet.Outcome{
+		Kind: wallet.OutcomeSucceeded, IntentID: "pi_back", ChargeID: "ch_back", AmountReceived: p.Amount, Currency: wallet.USD, RequestID: "req_settled",
+	}, b.now.Add(-50*time.Minute))
+	require.NoError(t, postgres.MarkReturned(t.Context(), b.pool, p.ID, b.now.Add(-51*time.Minute)))
+	require.NoError(t, pgx.BeginFunc(t.Context(), b.pool, func(tx pgx.Tx) error {
+		_, err := postgres.ApplyMoneyBack(t.Context(), tx, postgres.MoneyBack{
+			PaymentID: p.ID, Now: b.now.Add(-10 * time.Minute),
+			Refunds:  []wallet.RefundState{{ID: "re_back", IntentID: "pi_back", Amount: 4_00, Currency: wallet.USD, Status: wallet.RefundSucceeded, CreatedAt: b.now.Add(-11 * time.Minute)}},
+			Disputes: []wallet.DisputeState{{ID: "du_back", IntentID: "pi_back", Amount: 6_00, Currency: wallet.USD, Status: "needs_response", Reason: "fraudulent", CreatedAt: b.now.Add(-11 * time.Minute), Withdrawn: 6_00, FundsCurrency: wallet.USD}},
+		})
+		return err
+	}))
+	endpoint, event, delivery := wallet.NewID(), wallet.NewID(), wallet.NewID()
+	for _, insert := range []struct {
+		sql  string
+		args []any
+	}{
+		{`insert into webhook_endpoints (id, organization_id, mode, name, url, signature, types, secret, failures, failing_since, last_error, created_at, updated_at)
+			values ($1, $2, 'test', 'Shop', 'https://shop.example', 'standard', '{}', 'whsec_x', 3, $3, 'connection refused', $3, $3)`, []any{endpoint, b.merchant.Organization.ID, b.now}},
+		{`insert into merchant_events (id, organization_id, mode, type, object_id, sequence, snapshot, created_at)
+			values ($1, $2, 'test', 'payment.succeeded', $3, 99, '{}', $4)`, []any{event, b.merchant.Organization.ID, p.ID, b.now}},
+		{`insert into deliveries (id, endpoint_id, event_id, object_id, sequence, status, attempts, created_at)
+			values ($1, $2, $3, $4, 99, 'pending', 2, $5)`, []any{delivery, endpoint, event, p.ID, b.now}},
+		{`insert into delivery_attempts (delivery_id, attempted_at, duration_ms, response_status, error) values ($1, $2, 12, 503, 'answered 503')`, []any{delivery, b.now}},
+		{`insert into reconciliations (id, mode, source, since, until, payments, refunds, disputes, charged_not_credited, credited_not_charged,
+				amount_differs, open_too_long, refund_differs, dispute_differs, repaired, findings, started_at, finished_at)
+			values ($1, 'test', 'job', $3, $4, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0, $2, $4, $4)`, []any{
+			wallet.NewID(), `[{"kind":"charged_not_credited","payment_id":"` + p.ID.String() + `","stripe_id":"pi_back","detail":"Stripe took 25.00 USD","repaired":false}]`,
+			b.now.Add(-time.Hour), b.now,
+		}},
+	} {
+		_, err := b.pool.Exec(t.Context(), insert.sql, insert.args...)
+		require.NoError(t, err)
+	}
+	c := b.as(t, postgres.RoleSupport)
+
+	body := c.get("/admin/test/payments/" + p.ID.String()).body
+	for _, want := range []string{
+		"req_settled", "https://dashboard.stripe.com/test/logs/req_settled", "Cardholder returned",
+		"Refund succeeded", "4.00 USD back to the card", "re_back", "Refund booked", "4.00 USD from Wallet to",
+		"Dispute: needs response", "du_back", "fraudulent", "payment.succeeded to the merchant", "to Shop, pending", "503", "answered 503",
+	} {
+		require.Contains(t, body, want)
+	}
+	attention := c.get("/admin/test/attention").body
+	for _, want := range []string{
+		"Drift found by the reconciliation", "Stripe took 25.00 USD", "Disputes", "6.00 USD", "Deliveries failing", "connection refused",
+	} {
+		require.Contains(t, attention, want)
+	}
+	require.Regexp(t, `Drift from Stripe</a></th><td class="right"><span class="badge bad">1</span>`, c.get("/admin/test").body)
+	require.Contains(t, c.get("/admin/live").body, "not compared yet")
+}
+
+func TestInvoices(t *testing.T) {
+	t.Parallel()
+
+	b := setup(t)
+	p := b.payment(t, time.Hour, testfactory.PaymentOpts{Status: wallet.PaymentSucceeded})
+	const n = 60
+	for i := range n {
+		_, err := b.pool.Exec(t.Context(), `
+			with purchase as (
+				insert into wallet_transactions (id, organization_id, mode, wallet_id, transaction_type, transaction_status, status, amount, credit_amount, created_at)
+				values ($1, $2, 'test', $3, 'inbound', 'purchased', 'pending', 2500, 25, $4) returning id
+			)
+			insert into invoices (id, organization_id, mode, customer_id, wallet_id, wallet_transaction_id, status, payment_status, currency, amount,
+				credit_amount, rate_amount, description, issuing_date, created_at, updated_at)
+			select $5, $2, 'test', $6, $3, id, 'open', 'pending', 'USD', 2500, 25, 1, 'Credits', '2026-03-14', $4, $4 from purchase`,
+			wallet.NewID(), b.merchant.Organization.ID, p.WalletID, b.now.Add(time.Duration(i)*time.Second), wallet.NewID(), b.merchant.Customer.ID)
+		require.NoError(t, err)
+	}
+	c := b.as(t, postgres.RoleSupport)
+	found, pages := c.walk("/admin/test/invoices", `<td class="num strong">(25.00 USD)</td>`)
+	require.Len(t, found, n)
+	require.Equal(t, 2, pages)
+	require.Len(t, c.sheet("/admin/test/invoices?format=csv"), n)
+	require.Contains(t, c.get("/admin/live/invoices").body, "There is no invoice in this mode.")
 }
 
 func TestStreamTellsOfAMove(t *testing.T) {

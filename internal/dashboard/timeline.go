@@ -44,6 +44,8 @@ func (r *request) timeline(s postgres.PaymentStory) []moment {
 	list = append(list, r.eventMoments(s)...)
 	list = append(list, r.transferMoments(s)...)
 	list = append(list, r.otherMoments(s)...)
+	list = append(list, r.moneyBackMoments(s)...)
+	list = append(list, deliveryMoments(s)...)
 	slices.SortStableFunc(list, func(a, b moment) int {
 		if c := a.At.Compare(b.At); c != 0 {
 			return c
@@ -143,7 +145,10 @@ func (r *request) moveMoments(s postgres.PaymentStory) []moment {
 			}
 		case wallet.PaymentFailed, wallet.PaymentCanceled, wallet.PaymentCreated, wallet.PaymentProcessing:
 		}
-		if m.CauseKind == wallet.CauseJob {
+		if m.RequestID != "" {
+			x.Facts = append(x.Facts, fact{Name: "Request at Stripe", Value: m.RequestID, Link: r.stripeURL("logs", m.RequestID)})
+		}
+		if m.From == wallet.PaymentCreated && m.CauseKind == wallet.CauseJob {
 			x.Facts = append(x.Facts, fact{Name: "Key at Stripe", Value: "charge:" + s.Payment.ID.String() + ":1"})
 		}
 		list = append(list, x)
@@ -265,12 +270,70 @@ func (r *request) otherMoments(s postgres.PaymentStory) []moment {
 			Facts: []fact{r.causeFact(x.CauseKind, x.CauseID)},
 		})
 	}
+	if s.ReturnedAt != nil {
+		list = append(list, moment{
+			At: *s.ReturnedAt, Kind: "challenge", Tone: "info", rank: rankOther, Title: "Cardholder returned",
+			Text: "The browser came back from the bank; that alone proves nothing",
+		})
+	}
 	for _, a := range s.Actions {
 		link := r.path("/audit/" + strconv.FormatInt(a.ID, 10))
 		list = append(list, moment{
 			At: a.At, Kind: "operator", Tone: "info", rank: rankOther, Title: label(actionName(a.Action)), Link: link,
 			Text: "“" + a.Reason + "”", Facts: []fact{{Name: "By", Value: r.private(a.Actor), Link: link}},
 		})
+	}
+	return list
+}
+
+// moneyBackMoments shows when a refund or a dispute was first heard of, and how it
+// stands now. What it booked is among the transfers.
+func (r *request) moneyBackMoments(s postgres.PaymentStory) []moment {
+	var list []moment
+	for _, x := range s.Refunds {
+		m := moment{
+			At: x.CreatedAt, Kind: "refund", Tone: tones[string(x.Status)], rank: rankEvent, Title: "Refund " + strings.ToLower(label(x.Status)),
+			Text: money(x.Amount, x.Currency) + " back to the card, " + money(x.Debited, x.Currency) + " taken from the wallet",
+		}
+		if x.StripeRefundID != "" {
+			m.Facts = append(m.Facts, fact{Name: "Refund", Value: x.StripeRefundID, Link: r.stripeURL("refunds", x.StripeRefundID)})
+		}
+		if x.FailureReason != "" {
+			m.Facts = append(m.Facts, fact{Name: "Failed because of", Value: x.FailureReason})
+		}
+		list = append(list, m)
+	}
+	for _, x := range s.Disputes {
+		list = append(list, moment{
+			At: x.CreatedAt, Kind: "dispute", Tone: "bad", rank: rankEvent, Title: "Dispute: " + strings.ToLower(label(x.Status)),
+			Text: money(x.Amount, x.Currency) + " disputed, " + money(x.Debited, x.Currency) + " taken from the wallet",
+			Facts: []fact{
+				{Name: "Dispute", Value: x.StripeDisputeID, Link: r.stripeURL("disputes", x.StripeDisputeID)},
+				{Name: "Reason", Value: x.Reason},
+			},
+		})
+	}
+	return list
+}
+
+// deliveryMoments shows what the merchant was told.
+func deliveryMoments(s postgres.PaymentStory) []moment {
+	var list []moment
+	for _, d := range s.Deliveries {
+		m := moment{
+			At: d.CreatedAt, Kind: "delivery", Tone: tones[string(d.Status)], rank: rankOther, Title: d.Type + " to the merchant",
+			Text: "to " + d.Endpoint + ", " + string(d.Status), Facts: []fact{{Name: "Attempts", Value: strconv.Itoa(d.Attempts)}},
+		}
+		if d.FinishedAt != nil {
+			m.Text += " after " + duration(d.FinishedAt.Sub(d.CreatedAt))
+		}
+		if d.ResponseStatus != 0 {
+			m.Facts = append(m.Facts, fact{Name: "Last answer", Value: strconv.Itoa(d.ResponseStatus)})
+		}
+		if d.Error != "" {
+			m.Facts = append(m.Facts, fact{Name: "Last error", Value: d.Error})
+		}
+		list = append(list, m)
 	}
 	return list
 }

@@ -182,6 +182,38 @@ func (d *Dashboard) listCustomers(r *request) error {
 	})
 }
 
+// listInvoices answers GET /admin/{mode}/invoices.
+func (d *Dashboard) listInvoices(r *request) error {
+	f, err := r.ownerFilter()
+	if err != nil {
+		return err
+	}
+	if !r.wantsCSV() {
+		page, err := postgres.ListInvoiceRows(r.ctx(), d.Pool, f)
+		if err != nil {
+			return err
+		}
+		return r.view("Invoices", "invoices", page).ok("invoices")
+	}
+	f.Limit = csvPage
+	header := []string{
+		"id", "number", "status", "payment_status", "amount", "paid_amount", "currency", "credits", "organization", "customer",
+		"payment", "created_at", "finalized_at",
+	}
+	return writeCSV(r, "invoices", header, func(cursor string) (postgres.Page[postgres.InvoiceRow], error) {
+		if cursor != "" {
+			f.Before = uuid.MustParse(cursor) // the list has just made it
+		}
+		return postgres.ListInvoiceRows(r.ctx(), d.Pool, f)
+	}, func(i postgres.InvoiceRow) []string {
+		return []string{
+			i.ID.String(), i.Number, i.Status, i.PaymentStatus, wallet.FormatMinor(i.Amount, i.Currency),
+			wallet.FormatMinor(i.PaidAmount, i.Currency), string(i.Currency), i.CreditAmount.String(), i.OrganizationName,
+			r.private(i.ExternalID), optional(i.PaymentID), csvTime(i.CreatedAt), csvTime(i.FinalizedAt),
+		}
+	})
+}
+
 type customerPage struct {
 	Customer  postgres.CustomerRow
 	Wallets   postgres.Page[postgres.WalletRow]

@@ -24,11 +24,43 @@ type Attention struct {
 	Events        []EventRow
 	Discrepancies []DiscrepancyRow
 	Discarded     []JobRow
+	// Drift is what the last reconciliation found and could not repair, ReconciledAt
+	// when that was; the zero time when there was none.
+	Drift        []Drift
+	ReconciledAt time.Time
+	Disputes     []DisputeRow
+	// Endpoints are those of merchants that keep failing.
+	Endpoints []EndpointRow
+}
+
+// DisputeRow is a dispute that has not come to its end.
+type DisputeRow struct {
+	ID        wallet.ID
+	StripeID  string
+	PaymentID wallet.ID
+	Status    string
+	Reason    string
+	Amount    int64
+	Currency  wallet.Currency
+	CreatedAt time.Time
+}
+
+// EndpointRow is a merchant's endpoint that does not take what it is sent.
+type EndpointRow struct {
+	ID               wallet.ID
+	Name             string
+	OrganizationName string
+	Failures         int
+	FailingSince     time.Time
+	HeldUntil        *time.Time
+	LastError        string
+	Waiting          int64 // deliveries, at most QueueCountCap
 }
 
 // Len is how many things there are.
 func (a Attention) Len() int {
-	return len(a.Uncredited) + len(a.Unknown) + len(a.Lapsing) + len(a.Events) + len(a.Discrepancies) + len(a.Discarded)
+	return len(a.Uncredited) + len(a.Unknown) + len(a.Lapsing) + len(a.Events) + len(a.Discrepancies) + len(a.Discarded) +
+		len(a.Drift) + len(a.Disputes) + len(a.Endpoints)
 }
 
 // UncreditedRow is an event that tells of a charge, and the payment that has not
@@ -92,12 +124,36 @@ func GetAttention(ctx context.Context, db DB, mode wallet.Mode, ages AttentionAg
 		from payment_discrepancies d join payments p on p.id = d.payment_id
 		where d.resolved_at is null and p.mode = $1
 		order by d.found_at limit $2`, mode, limit)
+	b.Queue(`
+		select id, stripe_dispute_id, payment_id, status, coalesce(reason, ''), amount, currency, created_at
+		from disputes
+		where mode = $1 and status not in ('lost', 'warning_closed', 'won')
+		order by created_at limit $2`, mode, limit)
+	b.Queue(`
+		select e.id, e.name, o.name, e.failures, e.failing_since, e.held_until, coalesce(e.last_error, ''),
+			(select count(*) from (select from deliveries d where d.endpoint_id = e.id and d.status = 'pending' limit $3) d)
+		from webhook_endpoints e
+		join organizations o on o.id = e.organization_id
+		where e.mode = $1 and e.failures > 0 and e.deleted_at is null and e.status = 'enabled'
+		order by e.failing_since limit $2`, mode, limit, QueueCountCap)
 	if err := a.read(db.SendBatch(ctx, &b)); err != nil {
 		return a, fmt.Errorf("look for what needs attention: %w", err)
 	}
 	discarded, err := ListJobs(ctx, db, JobFilter{Mode: mode, State: "discarded", Limit: limit})
 	if err != nil {
 		return a, err
+	}
+	last, found, err := LatestReconciliation(ctx, db, mode, "")
+	if err != nil {
+		return a, err
+	}
+	if found {
+		a.ReconciledAt = last.FinishedAt
+	}
+	for _, d := range last.Drift {
+		if !d.Repaired && len(a.Drift) < limit {
+			a.Drift = append(a.Drift, d)
+		}
 	}
 	for _, j := range discarded.Rows {
 		if j.FinalizedAt != nil && now.Sub(*j.FinalizedAt) < ages.Discarded {
@@ -121,6 +177,12 @@ func (a *Attention) read(results pgx.BatchResults) (err error) {
 	if a.Events, err = collect[EventRow](results); err != nil {
 		return err
 	}
-	a.Discrepancies, err = collect[DiscrepancyRow](results)
+	if a.Discrepancies, err = collect[DiscrepancyRow](results); err != nil {
+		return err
+	}
+	if a.Disputes, err = collect[DisputeRow](results); err != nil {
+		return err
+	}
+	a.Endpoints, err = collect[EndpointRow](results)
 	return err
 }

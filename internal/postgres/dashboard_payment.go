@@ -28,6 +28,27 @@ type PaymentStory struct {
 	Transfers     []TransferRow
 	Discrepancies []DiscrepancyRow
 	Actions       []OperatorAction
+	Deliveries    []StoryDelivery
+	Refunds       []wallet.Refund
+	Disputes      []wallet.Dispute
+	// ReturnedAt is when the cardholder's browser first came back from the challenge.
+	ReturnedAt *time.Time
+}
+
+// StoryDelivery is what a merchant's endpoint was told of the payment or its
+// purchase.
+type StoryDelivery struct {
+	ID         wallet.ID
+	Type       string
+	Endpoint   string // its name
+	Status     wallet.DeliveryStatus
+	Attempts   int
+	CreatedAt  time.Time
+	FinishedAt *time.Time
+	// ResponseStatus and Error are those of the last attempt, zero when there was
+	// none.
+	ResponseStatus int
+	Error          string
 }
 
 // RequestRow is the idempotency record that a request left.
@@ -44,6 +65,9 @@ type MoveRow struct {
 	To        wallet.PaymentStatus
 	CauseKind wallet.CauseKind
 	CauseID   string
+	// RequestID is Stripe's id of the request that brought the news, empty when there
+	// was none.
+	RequestID string
 	At        time.Time
 }
 
@@ -94,10 +118,10 @@ func GetPaymentStory(ctx context.Context, db DB, mode wallet.Mode, id wallet.ID)
 	s.Payment = p
 	var b pgx.Batch
 	b.Queue(`select `+paymentRowColumns+`, p.succeeded_at, p.failed_at, p.canceled_at, coalesce(m.stripe_payment_method_id, ''),
-			coalesce(m.expiry_month, 0), coalesce(m.expiry_year, 0)
+			coalesce(m.expiry_month, 0), coalesce(m.expiry_year, 0), p.returned_at
 		from payments p`+paymentRowJoins+` where p.id = $1`, id)
 	b.Queue(`select operation, key, wait_until, created_at from idempotency_keys where payment_id = $1 order by created_at`, id)
-	b.Queue(`select from_status, to_status, cause_kind, cause_id, moved_at
+	b.Queue(`select from_status, to_status, cause_kind, cause_id, coalesce(stripe_request_id, ''), moved_at
 		from payment_moves where payment_id = $1 order by id limit $2`, id, storyLimit)
 	b.Queue(`select `+eventRowColumns+` from stripe_events e
 		where e.payment_id = $1 order by e.received_at, e.id limit $2`, id, storyLimit)
@@ -105,19 +129,35 @@ func GetPaymentStory(ctx context.Context, db DB, mode wallet.Mode, id wallet.ID)
 		from transfers t
 		join accounts d on d.id = t.debit_account
 		join accounts c on c.id = t.credit_account
-		where t.wallet_transaction_id = $1 and (t.payment_id is null or t.payment_id = $2)
+		where t.payment_id = $1 and t.kind not in ('grant', 'settlement', 'void')
 		union
 		select t.id, t.kind, t.amount, t.currency, d.kind, c.kind, t.created_at
 		from transfers t
 		join accounts d on d.id = t.debit_account
 		join accounts c on c.id = t.credit_account
-		where t.payment_id = $2 and t.kind = 'settlement'
-		order by 1`, p.WalletTransactionID, id)
+		where t.payment_id = $1 and t.kind = 'settlement'
+		order by 1`, id)
 	b.Queue(`select `+discrepancyColumns+` from payment_discrepancies d where d.payment_id = $1 order by d.id`, id)
 	b.Queue(`select `+operatorActionColumns+` from operator_actions
 		where subject_kind = 'payment' and subject_id = $1 order by id limit $2`, id.String(), storyLimit)
+	b.Queue(`select d.id, m.type, e.name, d.status, d.attempts, d.created_at, d.finished_at,
+			coalesce(a.response_status, 0), coalesce(a.error, '')
+		from merchant_events m
+		join deliveries d on d.event_id = m.id
+		join webhook_endpoints e on e.id = d.endpoint_id
+		left join lateral (
+			select response_status, error from delivery_attempts a where a.delivery_id = d.id order by a.id desc limit 1
+		) a on true
+		where m.object_id in ($1, $2)
+		order by d.id limit $3`, id, p.WalletTransactionID, storyLimit)
 	if err := s.read(db.SendBatch(ctx, &b)); err != nil {
 		return s, fmt.Errorf("read the story of payment %s: %w", id, err)
+	}
+	if s.Refunds, err = RefundsOf(ctx, db, id); err != nil {
+		return s, err
+	}
+	if s.Disputes, err = DisputesOf(ctx, db, id); err != nil {
+		return s, err
 	}
 	s.Jobs, err = s.jobs(ctx, db)
 	if err != nil {
@@ -131,7 +171,7 @@ func (s *PaymentStory) read(results pgx.BatchResults) (err error) {
 	if err := results.QueryRow().Scan(&s.Row.ID, &s.Row.Status, &s.Row.Amount, &s.Row.Currency, &s.Row.OrganizationName,
 		&s.Row.CustomerID, &s.Row.ExternalID, &s.Row.Email, &s.Row.WalletID, &s.Row.Brand, &s.Row.Last4, &s.Row.FailureCode,
 		&s.Row.IntentID, &s.Row.CreatedAt, &s.Row.UpdatedAt, &s.Row.ActionDeadlineAt, &s.Row.NextCheckAt,
-		&s.SucceededAt, &s.FailedAt, &s.CanceledAt, &s.StripeMethod, &s.ExpiryMonth, &s.ExpiryYear); err != nil {
+		&s.SucceededAt, &s.FailedAt, &s.CanceledAt, &s.StripeMethod, &s.ExpiryMonth, &s.ExpiryYear, &s.ReturnedAt); err != nil {
 		return err
 	}
 	if s.Requests, err = collect[RequestRow](results); err != nil {
@@ -149,7 +189,10 @@ func (s *PaymentStory) read(results pgx.BatchResults) (err error) {
 	if s.Discrepancies, err = collect[DiscrepancyRow](results); err != nil {
 		return err
 	}
-	s.Actions, err = collect[OperatorAction](results)
+	if s.Actions, err = collect[OperatorAction](results); err != nil {
+		return err
+	}
+	s.Deliveries, err = collect[StoryDelivery](results)
 	return err
 }
 
