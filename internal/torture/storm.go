@@ -211,6 +211,7 @@ func (s *storm) settings(marker string) []string {
 		"FUND_WAIT=" + fundWait.String(),
 		"LOG_FORMAT=json",
 		"LOG_LEVEL=info",
+		"PROFILE_LISTEN_ADDR=",
 		"PUBLIC_URL=" + s.balancer.url,
 		"RATE_LIMIT_PER_MINUTE=1000000",
 		"STRIPE_API_URL=" + s.stripe.URL,
