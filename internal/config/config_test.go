@@ -44,7 +44,7 @@ func TestLoad(t *testing.T) {
 			HTTP:     config.HTTP{ListenAddr: "127.0.0.1:8080"},
 			Stripe:   config.Stripe{StripeTestSecretKey: "sk_test_hush"},
 			Limits: config.Limits{
-				ActionDeadline: 24 * time.Hour, FundWait: 20 * time.Second, RateLimitPerMinute: 1000, Workers: 100,
+				ActionDeadline: 24 * time.Hour, FundWait: 20 * time.Second, RateLimitPerMinute: 1000, WalletsPerCustomer: 6, Workers: 100,
 			},
 			Log:      config.Log{LogFormat: "json", LogLevel: "info"},
 			Webhooks: config.Webhooks{WebhookEndpointLimit: 10},
@@ -73,7 +73,7 @@ func TestLoad(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, config.HTTP{ListenAddr: "[::]:0", PublicURL: "https://pay.example.com/fundrail"}, s.HTTP)
 		require.Equal(t, config.Limits{
-			ActionDeadline: 90 * time.Minute, FundWait: 1500 * time.Millisecond, RateLimitPerMinute: 60, Workers: 7,
+			ActionDeadline: 90 * time.Minute, FundWait: 1500 * time.Millisecond, RateLimitPerMinute: 60, WalletsPerCustomer: 6, Workers: 7,
 		}, s.Limits)
 		require.Equal(t, config.Log{LogFormat: "text", LogLevel: "debug"}, s.Log)
 		require.Equal(t, "[::1]:6060", s.ProfileListenAddr)
