@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -54,7 +55,7 @@ func (e *Engine) handleMoneyBack(ctx context.Context, event postgres.Event) (pos
 	if err != nil {
 		return "", "", err
 	}
-	err = e.applyMoneyBack(ctx, p, cause, func() (returned, error) { return askMoneyBack(ctx, stripe, event) })
+	err = e.applyMoneyBack(ctx, p, cause, func() (returned, error) { return askMoneyBack(ctx, stripe, event, e.Now()) })
 	refusal, ok := errors.AsType[*stripeapi.Error](err)
 	if errors.Is(err, errNotConfirmed) || ok && refusal.Kind == wallet.OutcomeRejected {
 		return postgres.EventIgnored, errNotConfirmed.Error(), nil
@@ -113,7 +114,7 @@ func (e *Engine) settleFirst(ctx context.Context, p wallet.Payment, intentID str
 
 // askMoneyBack asks Stripe for what the event is about: one refund, one dispute,
 // or for an event about a charge all refunds of its intent.
-func askMoneyBack(ctx context.Context, stripe Stripe, event postgres.Event) (returned, error) {
+func askMoneyBack(ctx context.Context, stripe Stripe, event postgres.Event, now time.Time) (returned, error) {
 	switch {
 	case strings.HasPrefix(event.Type, "charge.dispute."):
 		d, err := stripe.GetDispute(ctx, event.ObjectID)
@@ -122,7 +123,7 @@ func askMoneyBack(ctx context.Context, stripe Stripe, event postgres.Event) (ret
 		}
 		return returned{disputes: []wallet.DisputeState{d}}, err
 	case event.Type == "charge.refunded":
-		return askRefundsOf(ctx, stripe, event)
+		return askRefundsOf(ctx, stripe, event, now)
 	default:
 		r, err := stripe.GetRefund(ctx, event.ObjectID)
 		if err == nil && r.IntentID != event.StripePaymentIntentID {
@@ -132,9 +133,14 @@ func askMoneyBack(ctx context.Context, stripe Stripe, event postgres.Event) (ret
 	}
 }
 
+// longestListLag is when a list of Stripe's shows what there is for certain.
+const longestListLag = time.Hour
+
 // askRefundsOf lists the refunds of an intent. The charge tells how much they must
-// be together, because lists lag behind.
-func askRefundsOf(ctx context.Context, stripe Stripe, event postgres.Event) (returned, error) {
+// be together, because lists lag behind. A refund that failed gave its amount back
+// to the charge, so it must not stand for one that is not listed yet; should Stripe
+// count it after all, the list is believed once it is old enough.
+func askRefundsOf(ctx context.Context, stripe Stripe, event postgres.Event, now time.Time) (returned, error) {
 	refunded, err := stripe.AmountRefunded(ctx, event.ObjectID)
 	if err != nil {
 		return returned{}, err
@@ -143,10 +149,15 @@ func askRefundsOf(ctx context.Context, stripe Stripe, event postgres.Event) (ret
 	if err != nil {
 		return returned{}, err
 	}
+	failed := int64(0)
 	for _, r := range refunds {
-		refunded -= r.Amount
+		if r.Status == wallet.RefundFailed || r.Status == wallet.RefundCanceled {
+			failed += r.Amount
+		} else {
+			refunded -= r.Amount
+		}
 	}
-	if refunded > 0 {
+	if refunded > failed || (refunded > 0 && now.Sub(event.CreatedAt) < longestListLag) {
 		return returned{}, fmt.Errorf("refunds of %s are not listed yet", event.StripePaymentIntentID)
 	}
 	return returned{refunds: refunds}, nil

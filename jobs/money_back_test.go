@@ -160,6 +160,37 @@ func TestMoneyBack(t *testing.T) {
 		w.RequireBooksBalance()
 	})
 
+	t.Run("RefundThatTheListDoesNotShowYetBehindOneThatFailed", func(t *testing.T) {
+		t.Parallel()
+
+		w := enginetest.NewWorld(t)
+		p := succeeded(w, "pm_card_visa")
+		first, err := w.Sim.CreateRefund(p.StripePaymentIntentID, 10_00)
+		require.NoError(t, err)
+		w.AwaitBalance(15_00)
+		_, err = w.Sim.EndRefund(first.ID, "failed")
+		require.NoError(t, err)
+		w.AwaitBalance(25_00)
+		w.AwaitQuiet()
+		w.Clock.Advance(2 * time.Hour)
+		w.Sim.SetListLag(time.Hour)
+
+		_, err = w.Sim.CreateRefund(p.StripePaymentIntentID, 10_00)
+		require.NoError(t, err)
+		w.Sim.Drain()
+
+		event := w.Sim.Events(false, "charge.refunded")[1].ID
+		require.Eventually(t, func() bool {
+			var failed int
+			err := w.Pool.QueryRow(t.Context(), `select count(*) from river_job where kind = 'handle_event'
+				and args->>'event_id' = $1 and array_length(errors, 1) > 0`, event).Scan(&failed)
+			return err == nil && failed > 0
+		}, 15*time.Second, 5*time.Millisecond, "the event should wait for the list")
+		w.Sim.SetListLag(0)
+		w.AwaitBalance(15_00)
+		w.RequireBooksBalance()
+	})
+
 	t.Run("WebhooksLostAndSwept", func(t *testing.T) {
 		t.Parallel()
 
