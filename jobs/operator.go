@@ -127,7 +127,7 @@ func (e *Engine) previewMoneyBack(ctx context.Context, event postgres.Event) (Ev
 	if err != nil {
 		return preview, err
 	}
-	said, err := askMoneyBack(ctx, stripe, event)
+	said, err := askMoneyBack(ctx, stripe, event, e.Now())
 	if errors.Is(err, errNotConfirmed) {
 		preview.Status, preview.Note = postgres.EventIgnored, errNotConfirmed.Error()
 		return preview, nil
