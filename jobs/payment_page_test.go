@@ -265,10 +265,10 @@ func TestPaymentPage(t *testing.T) {
 
 		// The event of the success got lost, and the card's payment was given up.
 		w := enginetest.NewWorld(t)
+		drop := w.Sim.WebhookFault(stripesim.WebhookFault{Kind: stripesim.HookDrop})
 		card := w.Card("pm_card_authenticationRequired")
 		tx := purchase(t, w, &card)
 		charged := w.Await(tx.Payment.ID, wallet.PaymentRequiresAction)
-		drop := w.Sim.WebhookFault(stripesim.WebhookFault{Kind: stripesim.HookDrop})
 		w.Sim.Challenge(charged.StripePaymentIntentID, true)
 		testfactory.Move(t, w.Pool, charged.ID, wallet.Outcome{
 			Kind: wallet.OutcomeCanceled, Failure: wallet.Failure{Code: wallet.FailureCanceled, Message: "Given up."},

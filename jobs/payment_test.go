@@ -388,6 +388,7 @@ func TestHandleEvent(t *testing.T) {
 		t.Parallel()
 
 		w := enginetest.NewWorld(t)
+		drop := w.Sim.WebhookFault(stripesim.WebhookFault{Kind: stripesim.HookDrop})
 		id := w.Fund(w.Card("pm_card_authenticationRequired"))
 		p := w.Await(id, wallet.PaymentRequiresAction)
 		_, err := postgres.ApplyOutcomes(t.Context(), w.Pool, []postgres.Settlement{{
@@ -396,6 +397,7 @@ func TestHandleEvent(t *testing.T) {
 		}})
 		require.NoError(t, err)
 
+		w.Sim.RemoveFault(drop)
 		w.Sim.Challenge(p.StripePaymentIntentID, true)
 
 		w.Await(id, wallet.PaymentSucceeded)
