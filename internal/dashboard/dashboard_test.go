@@ -12,6 +12,7 @@ import (
 	"regexp"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -36,7 +37,8 @@ var passwordHash = sync.OnceValues(func() (string, error) { return dashboard.Has
 // Nothing works the jobs.
 type testBundle struct {
 	merchant testfactory.Merchant
-	now      time.Time
+	now      time.Time    // when the test began
+	passed   atomic.Int64 // how far the clock was moved since, in nanoseconds
 	pool     *pgxpool.Pool
 	stripe   *stripe
 	url      string
@@ -47,7 +49,7 @@ func setup(t *testing.T, change ...func(*dashboard.Config)) *testBundle {
 	t.Helper()
 
 	b := &testBundle{now: testfactory.Now, stripe: &stripe{}, users: make(map[postgres.Role]postgres.User)}
-	now := func() time.Time { return b.now }
+	now := func() time.Time { return b.now.Add(time.Duration(b.passed.Load())) }
 	engine := enginetest.New(t, enginetest.Options{
 		Now: now, Stripe: map[wallet.Mode]jobs.Stripe{wallet.ModeTest: b.stripe, wallet.ModeLive: b.stripe},
 	})
@@ -81,6 +83,9 @@ func setup(t *testing.T, change ...func(*dashboard.Config)) *testBundle {
 	b.url = server.URL
 	return b
 }
+
+// advance moves the clock on: the engine's own goroutines read it too.
+func (b *testBundle) advance(d time.Duration) { b.passed.Add(int64(d)) }
 
 // stripe is a Stripe that says what a test has it say.
 type stripe struct {

@@ -176,12 +176,12 @@ func TestLoginIsThrottled(t *testing.T) {
 	require.Equal(t, "2", blocked.header.Get("Retry-After"))
 	require.Equal(t, http.StatusSeeOther, b.client(t).login("viewer@fundrail.test", password).status, "others may go on")
 
-	b.now = b.now.Add(2 * time.Second)
+	b.advance(2 * time.Second)
 	require.Equal(t, http.StatusUnauthorized, c.login("admin@fundrail.test", "wrong horse battery").status)
-	b.now = b.now.Add(time.Second)
+	b.advance(time.Second)
 	require.Equal(t, http.StatusTooManyRequests, c.login("admin@fundrail.test", password).status, "each failure doubles the wait")
 
-	b.now = b.now.Add(10 * time.Second)
+	b.advance(10 * time.Second)
 	require.Equal(t, http.StatusSeeOther, c.login("admin@fundrail.test", password).status)
 }
 
