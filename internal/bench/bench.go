@@ -95,6 +95,7 @@ const stopPostgres = 15 * time.Second
 // makes commits durable stays as it is.
 var serverSettings = map[string]string{
 	"checkpoint_timeout": "15min",
+	"max_connections":    "500", // of all the services, which on their own would take a few dozen
 	"max_wal_size":       "8GB",
 	"shared_buffers":     "1GB",
 }

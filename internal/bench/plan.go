@@ -202,10 +202,8 @@ func (b *bench) onceSteps(r *Report) []step {
 func (b *bench) stopOthers(t *target) error {
 	var problems []error
 	for _, o := range b.targets {
-		for _, c := range o.processes {
-			if o != t {
-				problems = append(problems, c.stop())
-			}
+		if o != t {
+			problems = append(problems, o.stop())
 		}
 	}
 	return errors.Join(problems...)

@@ -116,6 +116,9 @@ func (b *bench) sweepProcesses(ctx context.Context, s *Sweep) error {
 		if err := b.sweepPoint(ctx, s, strconv.Itoa(n), t, t.many, crowd); err != nil {
 			return err
 		}
+		if err := t.stop(); err != nil {
+			return err
+		}
 	}
 	return nil
 }

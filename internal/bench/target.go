@@ -155,6 +155,15 @@ func (t *target) addrs() []string {
 	return list
 }
 
+// stop ends the service, and leaves its database.
+func (t *target) stop() error {
+	var problems []error
+	for _, c := range t.processes {
+		problems = append(problems, c.stop())
+	}
+	return errors.Join(problems...)
+}
+
 // drained waits until no payment is open, and returns when that was.
 func (b *bench) drained(ctx context.Context, t *target) (time.Time, error) {
 	const (
