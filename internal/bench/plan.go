@@ -211,6 +211,10 @@ func (b *bench) stopOthers(t *target) error {
 
 // idle measures what is used while nobody asks for anything.
 func (b *bench) idle(ctx context.Context, t *target, d time.Duration) (Idle, error) {
+	// What was stopped has connections to end, and what was loaded memory to tidy.
+	if err := waitUntil(ctx, b.Now, b.Now().Add(time.Second)); err != nil {
+		return Idle{}, err
+	}
 	before, err := b.count(ctx, t)
 	if err != nil {
 		return Idle{}, err

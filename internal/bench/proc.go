@@ -56,11 +56,25 @@ func processTime(pid int) time.Duration {
 // familyTime is the processor time of a process and all its children, those that
 // have ended as well.
 func familyTime(pid int) time.Duration {
-	u, err := readUsage(pid)
-	if err != nil {
-		return 0
+	const tries = 10
+	var total time.Duration
+	for range tries {
+		before, err := readUsage(pid)
+		if err != nil {
+			return 0
+		}
+		total = before.own + before.children + childrenTime(pid)
+		// A child that ended meanwhile may have been counted twice, or not at all.
+		if after, err := readUsage(pid); err == nil && after.children == before.children {
+			break
+		}
 	}
-	total := u.own + u.children
+	return total
+}
+
+// childrenTime is the processor time of a process's living children.
+func childrenTime(pid int) time.Duration {
+	var total time.Duration
 	all, _ := filepath.Glob("/proc/[0-9]*")
 	for _, dir := range all {
 		child, err := strconv.Atoi(filepath.Base(dir))
