@@ -115,8 +115,20 @@ func (e *Engine) deliver(ctx context.Context, lane postgres.Lane, d *postgres.De
 	if err != nil {
 		return false, err
 	}
+	e.Watch.Delivered(d.Endpoint.Signature, outcomeOf(a), a.Duration)
 	e.logDelivery(ctx, d, a, r)
 	return r.Next, nil
+}
+
+func outcomeOf(a postgres.DeliveryAttempt) string {
+	switch {
+	case a.Error == "":
+		return "delivered"
+	case a.RetryAfter > 0:
+		return "failed"
+	default:
+		return "given_up"
+	}
 }
 
 // holdFor is how long the endpoint is left alone if it is held now.

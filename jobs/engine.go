@@ -85,6 +85,8 @@ type Options struct {
 	// Merchants is how merchants' endpoints are reached: the internet alone unless
 	// given.
 	Merchants Merchants
+	// Watch is told of what happens. Nil is nobody.
+	Watch Watcher
 	// PollEvery is how often callers who wait look for payments that another
 	// process settled, 100 ms unless given.
 	PollEvery time.Duration
@@ -123,6 +125,9 @@ func NewEngine(ctx context.Context, o Options) *Engine {
 	}
 	if o.Workers == 0 {
 		o.Workers = 100
+	}
+	if o.Watch == nil {
+		o.Watch = unwatched{}
 	}
 	if o.Merchants == nil {
 		o.Merchants = delivery.NewSender(delivery.Config{})
@@ -243,6 +248,7 @@ func (e *Engine) writeSettlements(ctx context.Context, list []postgres.Settlemen
 	for i, a := range applied {
 		if a.Moved {
 			e.logMove(ctx, list[i], a.Payment)
+			e.Watch.PaymentMoved(a.Payment)
 		}
 		if a.Announced {
 			e.announce()

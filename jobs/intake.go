@@ -62,6 +62,11 @@ func (e *Engine) writeIntakes(ctx context.Context, list []Intake) ([]postgres.St
 		return nil, err
 	}
 	breakpoint.Reach(breakpoint.IntakeCommitted)
+	for i, s := range stored {
+		if event := list[i].Event; s.New {
+			e.Watch.EventTakenIn(event.Mode, event.Source, event.ReceivedAt.Sub(event.CreatedAt))
+		}
+	}
 	if len(params) > 0 {
 		e.wakes.wake(QueueSettle)
 	}

@@ -1,11 +1,9 @@
 package worker
 
 import (
-	"context"
 	"log/slog"
 	"net/http"
 	"slices"
-	"time"
 
 	"github.com/labstack/echo/v4"
 
@@ -13,13 +11,12 @@ import (
 	"github.com/fundrail/fundrail/internal/dashboard"
 	"github.com/fundrail/fundrail/internal/wallet"
 	"github.com/fundrail/fundrail/jobs"
-	"github.com/fundrail/fundrail/migrations"
 	"github.com/fundrail/fundrail/webhooks"
 )
 
 // newServer puts every route on one server.
 func newServer(s *service, publicURL string) *http.Server {
-	e := api.NewEcho(s.Log)
+	e := api.NewEcho(s.Log, s.metrics.Requests())
 	(&api.Server{
 		DB:          s.pool,
 		FundWait:    s.Settings.FundWait,
@@ -41,10 +38,11 @@ func newServer(s *service, publicURL string) *http.Server {
 	}).Register(e)
 	s.dashboard = newDashboard(s, publicURL)
 	s.dashboard.Register(e)
-	// For the supervisor: the process is alive.
-	e.GET("/healthz", func(c echo.Context) error { return c.String(http.StatusOK, "ok\n") })
-	// For the load balancer: requests can be served.
-	e.GET("/readyz", s.ready)
+	e.GET("/healthz", echo.WrapHandler(http.HandlerFunc(healthy)))
+	e.GET("/readyz", echo.WrapHandler(http.HandlerFunc(s.ready)))
+	if s.Settings.MetricsListenAddr == "" {
+		e.GET("/metrics", echo.WrapHandler(s.metrics.Handler()))
+	}
 	server := api.NewHTTPServer(e)
 	server.ErrorLog = slog.NewLogLogger(s.Log.Handler(), slog.LevelWarn)
 	return server
@@ -79,17 +77,4 @@ func webhookSecrets(s *service) map[wallet.Mode][]string {
 		}
 	}
 	return secrets
-}
-
-// ready answers 200 when the database answers and has the schema that this
-// program knows, and 503 otherwise.
-func (s *service) ready(c echo.Context) error {
-	const limit = 2 * time.Second
-	ctx, cancel := context.WithTimeout(c.Request().Context(), limit)
-	defer cancel()
-	if err := migrations.Check(ctx, s.pool); err != nil {
-		c.Response().Header().Set(echo.HeaderRetryAfter, "5")
-		return c.String(http.StatusServiceUnavailable, "not ready\n")
-	}
-	return c.String(http.StatusOK, "ready\n")
 }

@@ -33,12 +33,13 @@ const (
 var droppedIndexes = []string{"river_job_args_index", "river_job_kind", "river_job_metadata_index"}
 
 // newRiver makes a River client. Without workers it only inserts jobs.
-func newRiver(pool *pgxpool.Pool, engine *jobs.Engine, o Options, id string) (*river.Client[pgx.Tx], error) {
+func newRiver(pool *pgxpool.Pool, engine *jobs.Engine, o Options, id string, middleware ...rivertype.Middleware) (*river.Client[pgx.Tx], error) {
 	cfg := &river.Config{
 		ErrorHandler:  &errorHandler{log: o.Log},
 		FetchCooldown: fetchCooldown,
 		JobTimeout:    jobTimeout,
 		Logger:        slog.New(quiet{o.Log.Handler()}),
+		Middleware:    middleware,
 		ReindexerIndexNames: slices.DeleteFunc(river.ReindexerIndexNamesDefault(), func(name string) bool {
 			return slices.Contains(droppedIndexes, name)
 		}),

@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -24,6 +25,7 @@ import (
 	"github.com/fundrail/fundrail/internal/delivery"
 	"github.com/fundrail/fundrail/internal/postgres"
 	"github.com/fundrail/fundrail/internal/stripeapi"
+	"github.com/fundrail/fundrail/internal/telemetry"
 	"github.com/fundrail/fundrail/internal/wallet"
 	"github.com/fundrail/fundrail/jobs"
 	"github.com/fundrail/fundrail/migrations"
@@ -100,6 +102,13 @@ func Run(ctx context.Context, o Options) error {
 	s, err := newService(ctx, o, pool, views)
 	if err != nil {
 		return err
+	}
+	if o.Settings.MetricsListenAddr != "" {
+		stop, err := s.serveMetrics(ctx, o.Settings.MetricsListenAddr)
+		if err != nil {
+			return err
+		}
+		defer stop()
 	}
 	if o.Settings.ProfileListenAddr != "" {
 		stop, err := serveProfiles(ctx, o.Settings.ProfileListenAddr)
@@ -180,15 +189,19 @@ type service struct {
 	pool   *pgxpool.Pool
 	views  *pgxpool.Pool // the dashboard's
 	engine *jobs.Engine
-	river  *river.Client[pgx.Tx]
-	server *http.Server // nil without HTTP
+	// metrics watch the process.
+	metrics *telemetry.Metrics
+	working atomic.Bool // the workers have been started, and not stopped
+	river   *river.Client[pgx.Tx]
+	server  *http.Server // nil without HTTP
 	// dashboard is nil without HTTP.
 	dashboard *dashboard.Dashboard
 }
 
 func newService(ctx context.Context, o Options, pool, views *pgxpool.Pool) (*service, error) {
 	s := &service{Options: o, pool: pool, views: views}
-	stripe, err := stripeClients(ctx, o)
+	s.metrics = telemetry.NewMetrics(telemetry.Config{Log: o.Log, Modes: servedModes(o.Settings), Now: o.Now, Pool: pool})
+	stripe, err := stripeClients(ctx, o, s.metrics)
 	if err != nil {
 		return nil, err
 	}
@@ -212,9 +225,10 @@ func newService(ctx context.Context, o Options, pool, views *pgxpool.Pool) (*ser
 		Pool:           pool,
 		PublicURL:      publicURL,
 		Stripe:         stripe,
+		Watch:          s.metrics,
 		Workers:        o.Settings.Workers,
 	})
-	s.river, err = newRiver(pool, s.engine, o, s.id)
+	s.river, err = newRiver(pool, s.engine, o, s.id, s.metrics.JobMiddleware())
 	if err != nil {
 		return nil, err
 	}
@@ -236,7 +250,7 @@ func newService(ctx context.Context, o Options, pool, views *pgxpool.Pool) (*ser
 
 // stripeClients makes a client for each mode that there is a key for. Each has a
 // breaker and a limit of its own.
-func stripeClients(ctx context.Context, o Options) (map[wallet.Mode]jobs.Stripe, error) {
+func stripeClients(ctx context.Context, o Options, m *telemetry.Metrics) (map[wallet.Mode]jobs.Stripe, error) {
 	clients := make(map[wallet.Mode]jobs.Stripe)
 	for _, mode := range wallet.Modes {
 		key := o.Settings.SecretKey(mode)
@@ -248,10 +262,12 @@ func stripeClients(ctx context.Context, o Options) (map[wallet.Mode]jobs.Stripe,
 				Now: o.Now,
 				OnChange: func(s stripeapi.BreakerState) {
 					o.Log.WarnContext(ctx, "stripe breaker moved", slog.String("mode", string(mode)), slog.String("state", string(s)))
+					m.StripeDown(mode, s != stripeapi.BreakerClosed)
 				},
 			}),
 			Mode: mode, SecretKey: string(key), Timeout: o.Settings.TestRescueAfter / 3, URL: o.Settings.StripeAPIURL,
 		}
+		cfg.Now, cfg.OnCall = o.Now, func(c stripeapi.Call) { m.StripeCall(mode, c) }
 		if calls := o.Settings.CallsPerSecond(mode); calls > 0 {
 			cfg.Limiter = rate.NewLimiter(rate.Limit(calls), max(1, calls/4))
 		}
@@ -272,6 +288,7 @@ func (s *service) run(ctx context.Context) error {
 		if err := s.river.Start(context.WithoutCancel(ctx)); err != nil {
 			return fmt.Errorf("start river: %w", err)
 		}
+		s.working.Store(true)
 	}
 	if !s.WithoutWorkers {
 		looking, stop := context.WithCancel(context.WithoutCancel(ctx))
@@ -312,6 +329,7 @@ func (s *service) stop(ctx context.Context) error {
 		cancel()
 	}
 	if !s.WithoutWorkers {
+		s.working.Store(false)
 		within, cancel := context.WithTimeout(ctx, stopRiver)
 		if err := s.river.Stop(within); err != nil {
 			s.Log.WarnContext(ctx, "jobs cut off; they go on at the next start", slog.Any("error", err))

@@ -16,11 +16,13 @@ import (
 // gives each answer a request id and the headers that keep browsers from
 // guessing and caching, turns errors and panics into answers in the dialect of
 // the path, and says 404 and 405 in it too. Body limits belong to the routes:
-// see BodyLimit.
-func NewEcho(log *slog.Logger) *echo.Echo {
+// see BodyLimit. What is outermost is around all of that, and sees each answer as
+// it is given.
+func NewEcho(log *slog.Logger, outermost ...echo.MiddlewareFunc) *echo.Echo {
 	e := echo.New()
 	e.HideBanner, e.HidePort = true, true
 	e.HTTPErrorHandler = errorHandler(log)
+	e.Use(outermost...)
 	e.Use(prepareAnswer, recoverPanics, limitHeaders)
 	return e
 }

@@ -22,6 +22,7 @@ func (s Settings) Check() error {
 		s.Stripe.Check(),
 		s.Limits.Check(),
 		s.Log.Check(),
+		s.Monitoring.Check(),
 		s.Profiling.Check(),
 		s.Webhooks.Check(),
 		s.checkTest(),
@@ -96,6 +97,20 @@ func (l Limits) Check() error {
 		checkCount("RATE_LIMIT_PER_MINUTE", l.RateLimitPerMinute),
 		checkCount("WALLETS_PER_CUSTOMER", l.WalletsPerCustomer),
 	)
+}
+
+// Check reports an address that cannot be listened on, and ages below zero.
+func (m Monitoring) Check() error {
+	var problems []error
+	if m.MetricsListenAddr != "" {
+		if _, port, err := net.SplitHostPort(m.MetricsListenAddr); err != nil || !validPort(port) {
+			problems = append(problems, fmt.Errorf("METRICS_LISTEN_ADDR must be a host and port such as 127.0.0.1:9090, not %q", m.MetricsListenAddr))
+		}
+	}
+	if m.ReadyMaxEventAge < 0 || m.ReadyMaxPaymentAge < 0 {
+		problems = append(problems, errors.New("READY_MAX_EVENT_AGE and READY_MAX_PAYMENT_AGE must not be below zero"))
+	}
+	return errors.Join(problems...)
 }
 
 // Check reports a limit that is not above zero.

@@ -37,6 +37,7 @@ type Settings struct {
 	Stripe
 	Limits
 	Log
+	Monitoring
 	Profiling
 	Webhooks
 	Test
@@ -111,6 +112,18 @@ type Webhooks struct {
 	WebhookAllowPrivate bool `name:"webhook-allow-private" env:"WEBHOOK_ALLOW_PRIVATE" group:"Settings" help:"Deliver to merchants' endpoints in private networks too."`
 	// WebhookEndpointLimit is per organization and mode.
 	WebhookEndpointLimit int `name:"webhook-endpoint-limit" env:"WEBHOOK_ENDPOINT_LIMIT" group:"Settings" default:"10" help:"Webhook endpoints that an organization may have in a mode."`
+}
+
+// Monitoring is how operators see in.
+type Monitoring struct {
+	// MetricsListenAddr takes /metrics off the address that merchants call. A
+	// process without HTTP has it nowhere else.
+	MetricsListenAddr string `name:"metrics-listen" env:"METRICS_LISTEN_ADDR" group:"Settings" placeholder:"HOST:PORT" help:"Address of its own for /metrics, /healthz and /readyz; otherwise they are where the API is."`
+	// ReadyMaxEventAge is a red line: an event of Stripe's that waits for longer
+	// takes the process out of service until somebody looks.
+	ReadyMaxEventAge time.Duration `name:"ready-max-event-age" env:"READY_MAX_EVENT_AGE" group:"Settings" default:"1h" help:"Age of an unhandled event from which /readyz says no; 0 for none."`
+	// ReadyMaxPaymentAge is another: a payment nobody knows the outcome of.
+	ReadyMaxPaymentAge time.Duration `name:"ready-max-payment-age" env:"READY_MAX_PAYMENT_AGE" group:"Settings" default:"0s" help:"Age of a payment in processing from which /readyz says no; 0 for none."`
 }
 
 // Log is how much is logged and in which form.

@@ -46,8 +46,9 @@ func TestLoad(t *testing.T) {
 			Limits: config.Limits{
 				ActionDeadline: 24 * time.Hour, FundWait: 20 * time.Second, RateLimitPerMinute: 1000, WalletsPerCustomer: 6, Workers: 100,
 			},
-			Log:      config.Log{LogFormat: "json", LogLevel: "info"},
-			Webhooks: config.Webhooks{WebhookEndpointLimit: 10},
+			Log:        config.Log{LogFormat: "json", LogLevel: "info"},
+			Monitoring: config.Monitoring{ReadyMaxEventAge: time.Hour},
+			Webhooks:   config.Webhooks{WebhookEndpointLimit: 10},
 		}, s)
 	})
 
@@ -103,9 +104,12 @@ func TestLoad(t *testing.T) {
 		{"ListenAddrPortTooLarge", []string{"LISTEN_ADDR", ":65536"}, `LISTEN_ADDR must be a host and port`},
 		{"LogFormat", []string{"LOG_FORMAT", "xml"}, `LOG_FORMAT must be json or text, not "xml"`},
 		{"LogLevel", []string{"LOG_LEVEL", "loud"}, `LOG_LEVEL must be debug, info, warn or error, not "loud"`},
+		{"MetricsListenAddr", []string{"METRICS_LISTEN_ADDR", "9090"}, "METRICS_LISTEN_ADDR must be a host and port"},
 		{"NoMode", []string{"STRIPE_TEST_SECRET_KEY", ""}, "STRIPE_TEST_SECRET_KEY or STRIPE_LIVE_SECRET_KEY is required"},
 		{"ProfileListenAddrForAll", []string{"PROFILE_LISTEN_ADDR", ":6060"}, `PROFILE_LISTEN_ADDR must be a loopback address and port such as 127.0.0.1:6060, not ":6060"`},
 		{"ProfileListenAddrNoAddress", []string{"PROFILE_LISTEN_ADDR", "here:6060"}, "PROFILE_LISTEN_ADDR must be a loopback address"},
+		{"ReadyMaxEventAge", []string{"READY_MAX_EVENT_AGE", "-1s"}, "READY_MAX_EVENT_AGE and READY_MAX_PAYMENT_AGE must not be below zero"},
+		{"WebhookEndpointLimit", []string{"WEBHOOK_ENDPOINT_LIMIT", "0"}, "WEBHOOK_ENDPOINT_LIMIT must be at least 1"},
 		{"PublicURLEndsInSlash", []string{"PUBLIC_URL", "https://pay.example.com/"}, `PUBLIC_URL must not end in a slash: "https://pay.example.com/"`},
 		{"PublicURLRelative", []string{"PUBLIC_URL", "pay.example.com"}, "PUBLIC_URL must be a URL that starts with http:// or https://"},
 		{"PublicURLWithQuery", []string{"PUBLIC_URL", "https://pay.example.com?a=b"}, "PUBLIC_URL must have nothing but scheme, host and path"},

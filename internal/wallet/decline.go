@@ -1,5 +1,7 @@
 package wallet
 
+import "slices"
+
 // DeclineClass sorts declines by what may be tried next.
 type DeclineClass string
 
@@ -164,4 +166,20 @@ func Decline(f Failure) Failure {
 		f.Message = MessageDeclined
 	}
 	return f
+}
+
+// softReasons are decline codes that Stripe names besides those of reasons.
+var softReasons = []string{
+	"approve_with_id", "call_issuer", "card_declined", "card_not_supported", "card_velocity_exceeded", "do_not_honor",
+	"duplicate_transaction", "generic_decline", "insufficient_funds", "issuer_not_available", "no_action_taken",
+	"not_permitted", "processing_error", "reenter_transaction", "revocation_of_authorization", "service_not_allowed",
+	"stop_payment_order", "transaction_not_allowed", "try_again_later", "withdrawal_count_limit_exceeded",
+	FailureActionUnsupported, FailureAuthentication, FailureInternal, FailurePaymentMethodMissing,
+}
+
+// KnownDecline tells whether a code is one that there is a name for: one of
+// Stripe's, or of ours. Stripe may use others.
+func KnownDecline(code string) bool {
+	_, ok := reasons[code]
+	return ok || slices.Contains(softReasons, code)
 }

@@ -1,0 +1,75 @@
+package telemetry
+
+import (
+	"encoding/json"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/stretchr/testify/require"
+
+	"github.com/fundrail/fundrail/internal/wallet"
+)
+
+var (
+	metricName = regexp.MustCompile(`fundrail_[a-z_]+`)
+	described  = regexp.MustCompile(`fqName: "([^"]+)"`)
+)
+
+// names are those of every metric that the service has, whether anything was
+// counted yet or not.
+func names(t *testing.T) map[string]bool {
+	t.Helper()
+
+	m := NewMetrics(Config{Log: slog.New(slog.DiscardHandler), Modes: wallet.Modes, Now: time.Now, Pool: new(pgxpool.Pool)})
+	ch := make(chan *prometheus.Desc)
+	go func() {
+		m.registry.Describe(ch)
+		close(ch)
+	}()
+	all := map[string]bool{}
+	for d := range ch {
+		name := described.FindStringSubmatch(d.String())[1]
+		all[name] = true
+		for _, part := range []string{"_bucket", "_count", "_sum"} {
+			all[name+part] = strings.HasSuffix(name, "_seconds")
+		}
+	}
+	return all
+}
+
+// Dashboards and alerts that name a metric which is not there stay silent for ever.
+func TestDeploy(t *testing.T) {
+	t.Parallel()
+
+	known := names(t)
+	used := map[string]bool{}
+	for _, file := range []string{"alerts.yaml", "grafana.json"} {
+		content, err := os.ReadFile(filepath.Join("..", "..", "deploy", file))
+		require.NoError(t, err)
+		found := metricName.FindAllString(string(content), -1)
+		require.NotEmpty(t, found)
+		for _, name := range found {
+			require.True(t, known[name], "%s names %s, which there is none of", file, name)
+			used[strings.TrimSuffix(strings.TrimSuffix(strings.TrimSuffix(name, "_bucket"), "_count"), "_sum")] = true
+		}
+	}
+	for name := range known {
+		base := strings.TrimSuffix(strings.TrimSuffix(strings.TrimSuffix(name, "_bucket"), "_count"), "_sum")
+		if strings.HasPrefix(name, "fundrail_") {
+			require.True(t, used[base], "nobody looks at %s", base)
+		}
+	}
+
+	var dashboard struct{ Panels []struct{ ID int } }
+	content, err := os.ReadFile(filepath.Join("..", "..", "deploy", "grafana.json"))
+	require.NoError(t, err)
+	require.NoError(t, json.Unmarshal(content, &dashboard))
+	require.NotEmpty(t, dashboard.Panels)
+}
