@@ -90,7 +90,9 @@ func caught(do func() error) (err error) {
 }
 
 // workCharge does what the payment's state asks of the job that charges it.
-func (e *Engine) workCharge(ctx context.Context, c postgres.Charge, cause wallet.Cause) error {
+func (e *Engine) workCharge(ctx context.Context, c postgres.Charge, cause wallet.Cause) (err error) {
+	ctx, end := e.tracePayment(ctx, "charge payment", c.Payment)
+	defer func() { end(err) }()
 	switch c.Payment.Status {
 	case wallet.PaymentCreated, wallet.PaymentProcessing:
 		if !e.keyHolds(c.Payment) {

@@ -58,7 +58,10 @@ func (w *CheckPaymentWorker) Work(ctx context.Context, job *river.Job[CheckPayme
 		return err
 	}
 	breakpoint.Reach(breakpoint.CheckRead)
-	return e.check(ctx, c, wallet.Cause{Kind: wallet.CauseJob, ID: strconv.FormatInt(job.ID, 10)})
+	ctx, end := e.tracePayment(ctx, "check payment", c.Payment)
+	err = e.check(ctx, c, wallet.Cause{Kind: wallet.CauseJob, ID: strconv.FormatInt(job.ID, 10)})
+	end(err)
+	return err
 }
 
 func (e *Engine) check(ctx context.Context, c postgres.Charge, cause wallet.Cause) error {

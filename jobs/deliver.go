@@ -95,9 +95,11 @@ func (w *DeliverWorker) Work(ctx context.Context, job *river.Job[DeliverArgs]) e
 // deliver makes one attempt, and tells whether the lane's next one may follow.
 func (e *Engine) deliver(ctx context.Context, lane postgres.Lane, d *postgres.Delivery) (bool, error) {
 	began := e.Now()
-	status, err := e.Merchants.Send(ctx, delivery.Message{
+	sending, end := e.trace(ctx, "deliver event", d.Event.Traceparent)
+	status, err := e.Merchants.Send(sending, delivery.Message{
 		DeliveryID: d.ID, Endpoint: d.Endpoint, Event: d.Event, Now: began, Secrets: d.Secrets,
 	})
+	end(err)
 	if ctx.Err() != nil {
 		return false, ctx.Err() // the process stops: that is no failure of the endpoint's
 	}

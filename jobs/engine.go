@@ -17,6 +17,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/riverqueue/river"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/fundrail/fundrail/internal/batch"
 	"github.com/fundrail/fundrail/internal/breakpoint"
@@ -85,6 +86,8 @@ type Options struct {
 	// Merchants is how merchants' endpoints are reached: the internet alone unless
 	// given.
 	Merchants Merchants
+	// Tracer makes the spans of payments' traces. Nil makes none, and costs nothing.
+	Tracer trace.Tracer
 	// Watch is told of what happens. Nil is nobody.
 	Watch Watcher
 	// PollEvery is how often callers who wait look for payments that another
@@ -171,7 +174,7 @@ func (e *Engine) Close(ctx context.Context) {
 // taken. Once begun it does not depend on ctx: a caller that goes away changes
 // nothing but whether it hears of the result.
 func (e *Engine) Accept(ctx context.Context, p postgres.NewPayment) (bool, error) {
-	e.complete(&p)
+	e.complete(ctx, &p)
 	e.waiters.expect(p.ID, e.Now())
 	accepted, err := e.accepts.Do(ctx, p)
 	if err != nil || !accepted {
@@ -181,7 +184,8 @@ func (e *Engine) Accept(ctx context.Context, p postgres.NewPayment) (bool, error
 }
 
 // complete adds what the engine alone knows to a payment that is to be stored.
-func (e *Engine) complete(p *postgres.NewPayment) {
+func (e *Engine) complete(ctx context.Context, p *postgres.NewPayment) {
+	p.Traceparent = e.traceparent(ctx)
 	p.FirstCheckAt = p.CreatedAt.Add(e.scaled(postgres.FirstCheckAfter))
 	p.ReturnURL = e.returnURL(p.Mode, p.ID)
 }
@@ -237,7 +241,10 @@ func (e *Engine) writeAccepts(ctx context.Context, list []postgres.NewPayment) (
 // Settle turns an outcome into state, through the one function that does so, and
 // tells those who wait for the payment.
 func (e *Engine) Settle(ctx context.Context, s postgres.Settlement) (postgres.Applied, error) {
-	return e.settles.Do(ctx, s)
+	ctx, end := e.trace(ctx, "settle payment", "")
+	applied, err := e.settles.Do(ctx, s)
+	end(err)
+	return applied, err
 }
 
 func (e *Engine) writeSettlements(ctx context.Context, list []postgres.Settlement) ([]postgres.Applied, error) {

@@ -32,7 +32,10 @@ func (e *Engine) TakeIn(ctx context.Context, i Intake) (postgres.StoredEvent, er
 	if i.Needless {
 		e.charging.wait(ctx, i.Event.PaymentID, holdFor)
 	}
-	return e.intakes.Do(ctx, i)
+	ctx, end := e.traceEvent(ctx, "take in event", i.Event)
+	stored, err := e.intakes.Do(ctx, i)
+	end(err)
+	return stored, err
 }
 
 func (e *Engine) writeIntakes(ctx context.Context, list []Intake) ([]postgres.StoredEvent, error) {

@@ -79,7 +79,7 @@ func (e *Engine) CreateWallet(ctx context.Context, n postgres.NewWallet, opening
 
 func (e *Engine) makeTopUp(ctx context.Context, tx pgx.Tx, p postgres.PreparedTopUp) (bool, error) {
 	if p.Purchase != nil {
-		e.complete(p.Purchase)
+		e.complete(ctx, p.Purchase)
 	}
 	return postgres.MakeTopUp(ctx, tx, p)
 }

@@ -16,7 +16,7 @@ import (
 
 // newServer puts every route on one server.
 func newServer(s *service, publicURL string) *http.Server {
-	e := api.NewEcho(s.Log, s.metrics.Requests())
+	e := api.NewEcho(s.Log, append(s.Traces.Requests(), s.metrics.Requests())...)
 	(&api.Server{
 		DB:          s.pool,
 		FundWait:    s.Settings.FundWait,

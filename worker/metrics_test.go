@@ -150,6 +150,7 @@ func TestLogShowsNoSecrets(t *testing.T) {
 	text := log.String()
 	require.Contains(t, text, `"msg":"request","method":"POST","route":"/v1/wallet/fund","status":200`)
 	require.Contains(t, text, `"request_id":"req-of-mine"`)
+	require.Regexp(t, `"request_id":"req-of-mine","payment_id":"[0-9a-f-]{36}"`, text)
 	require.Contains(t, text, `"msg":"payment moved","payment_id":"`)
 	for _, hush := range []string{b.m.APIKey, endpointSecret, secret, "sk_test_", "whsec_", "_secret_", "aks_test_", "hush"} {
 		require.NotContains(t, text, hush)

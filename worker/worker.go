@@ -47,6 +47,8 @@ type Options struct {
 	Ready func(addr net.Addr)
 	// Now is the clock, the system's unless given.
 	Now func() time.Time
+	// Traces are where spans go, Settings.OTLPEndpoint unless given. Run closes them.
+	Traces *telemetry.Traces
 }
 
 // How long each part may take to stop. Together they stay below the ten seconds
@@ -83,7 +85,14 @@ func Run(ctx context.Context, o Options) error {
 	if o.Listener != nil {
 		defer func() { _ = o.Listener.Close() }() // the server has usually closed it
 	}
-	pool, err := OpenPool(ctx, string(o.Settings.DatabaseURL), maxConns)
+	if o.Traces == nil {
+		var err error
+		if o.Traces, err = telemetry.NewTraces(ctx, o.Settings.OTLPEndpoint); err != nil {
+			return err
+		}
+	}
+	defer closeTraces(ctx, o)
+	pool, err := openPool(ctx, string(o.Settings.DatabaseURL), maxConns, planByIndex, o.Traces.Queries())
 	if err != nil {
 		return err
 	}
@@ -94,7 +103,7 @@ func Run(ctx context.Context, o Options) error {
 	if err := allowTestSettings(ctx, o.Settings.Test, pool); err != nil {
 		return err
 	}
-	views, err := openPool(ctx, string(o.Settings.DatabaseURL), viewConns, nil)
+	views, err := openPool(ctx, string(o.Settings.DatabaseURL), viewConns, nil, nil)
 	if err != nil {
 		return err
 	}
@@ -120,6 +129,15 @@ func Run(ctx context.Context, o Options) error {
 	return s.run(ctx)
 }
 
+// closeTraces sends what has not been sent, if whoever takes it is there.
+func closeTraces(ctx context.Context, o Options) {
+	within, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopRest)
+	defer cancel()
+	if err := o.Traces.Close(within); err != nil {
+		o.Log.WarnContext(within, "traces not sent", slog.Any("error", err))
+	}
+}
+
 // allowTestSettings lets settings that are for tests alone take effect on a
 // database that was made for a test, and refuses to start with them anywhere
 // else.
@@ -139,15 +157,16 @@ func allowTestSettings(ctx context.Context, t config.Test, pool *pgxpool.Pool) e
 // OpenPool connects to the database for the money's way. It fails when nothing
 // answers there.
 func OpenPool(ctx context.Context, url string, conns int32) (*pgxpool.Pool, error) {
-	return openPool(ctx, url, conns, planByIndex)
+	return openPool(ctx, url, conns, planByIndex, nil)
 }
 
-func openPool(ctx context.Context, url string, conns int32, prepare func(context.Context, *pgx.Conn) error) (*pgxpool.Pool, error) {
+func openPool(ctx context.Context, url string, conns int32, prepare func(context.Context, *pgx.Conn) error, tracer pgx.QueryTracer) (*pgxpool.Pool, error) {
 	cfg, err := pgxpool.ParseConfig(url)
 	if err != nil {
 		return nil, errors.New("DATABASE_URL is not a PostgreSQL address") // the parser's error may show the password
 	}
 	cfg.MaxConns = conns
+	cfg.ConnConfig.Tracer = tracer
 	cfg.ConnConfig.RuntimeParams["application_name"] = "fundrail"
 	cfg.AfterConnect = func(ctx context.Context, conn *pgx.Conn) error {
 		if err := postgres.RegisterTypes(ctx, conn); err != nil || prepare == nil {
@@ -225,6 +244,7 @@ func newService(ctx context.Context, o Options, pool, views *pgxpool.Pool) (*ser
 		Pool:           pool,
 		PublicURL:      publicURL,
 		Stripe:         stripe,
+		Tracer:         o.Traces.Tracer(),
 		Watch:          s.metrics,
 		Workers:        o.Settings.Workers,
 	})
@@ -266,6 +286,7 @@ func stripeClients(ctx context.Context, o Options, m *telemetry.Metrics) (map[wa
 				},
 			}),
 			Mode: mode, SecretKey: string(key), Timeout: o.Settings.TestRescueAfter / 3, URL: o.Settings.StripeAPIURL,
+			Tracer: o.Traces.Tracer(),
 		}
 		cfg.Now, cfg.OnCall = o.Now, func(c stripeapi.Call) { m.StripeCall(mode, c) }
 		if calls := o.Settings.CallsPerSecond(mode); calls > 0 {

@@ -42,6 +42,10 @@ func prepareAnswer(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
+// KeyPaymentID is what the id of the payment that a request is about is kept under
+// in its context, so that the log shows it with the request's own.
+const KeyPaymentID = "payment_id"
+
 // RequestID is the id of the request, its sender's or ours.
 func RequestID(c echo.Context) string {
 	return c.Response().Header().Get(echo.HeaderXRequestID)

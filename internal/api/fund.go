@@ -204,6 +204,7 @@ func (s *Server) waitFor(ctx context.Context, c echo.Context, p wallet.Payment, 
 // answerFunding says how a payment went. It looks at nothing but the payment, so
 // that the answer to a replay is the same to the byte.
 func (s *Server) answerFunding(c echo.Context, p wallet.Payment) error {
+	c.Set(KeyPaymentID, p.ID.String())
 	if e := failureOf(p); e != nil {
 		return e
 	}

@@ -107,6 +107,9 @@ func (m Monitoring) Check() error {
 			problems = append(problems, fmt.Errorf("METRICS_LISTEN_ADDR must be a host and port such as 127.0.0.1:9090, not %q", m.MetricsListenAddr))
 		}
 	}
+	if m.OTLPEndpoint != "" {
+		problems = append(problems, checkBaseURL("OTEL_EXPORTER_OTLP_ENDPOINT", m.OTLPEndpoint))
+	}
 	if m.ReadyMaxEventAge < 0 || m.ReadyMaxPaymentAge < 0 {
 		problems = append(problems, errors.New("READY_MAX_EVENT_AGE and READY_MAX_PAYMENT_AGE must not be below zero"))
 	}

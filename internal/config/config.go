@@ -116,6 +116,8 @@ type Webhooks struct {
 
 // Monitoring is how operators see in.
 type Monitoring struct {
+	// OTLPEndpoint is where traces go. Without it none are made.
+	OTLPEndpoint string `name:"otlp-endpoint" env:"OTEL_EXPORTER_OTLP_ENDPOINT" group:"Settings" placeholder:"http://…" help:"OpenTelemetry collector to send traces to, over HTTP; none unless given."`
 	// MetricsListenAddr takes /metrics off the address that merchants call. A
 	// process without HTTP has it nowhere else.
 	MetricsListenAddr string `name:"metrics-listen" env:"METRICS_LISTEN_ADDR" group:"Settings" placeholder:"HOST:PORT" help:"Address of its own for /metrics, /healthz and /readyz; otherwise they are where the API is."`

@@ -12,6 +12,9 @@ import (
 
 	"github.com/stripe/stripe-go/v76"
 	"github.com/stripe/stripe-go/v76/form"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/codes"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/fundrail/fundrail/internal/wallet"
 )
@@ -49,6 +52,8 @@ type Config struct {
 	Limiter Limiter
 	// Breaker stops the calls while Stripe is down. Nil never does.
 	Breaker *Breaker
+	// Tracer makes a span for each call that is made within a trace. Nil makes none.
+	Tracer trace.Tracer
 	// OnCall is told of each call after its answer was sorted. It must be safe
 	// for concurrent use and must not block.
 	OnCall func(Call)
@@ -78,6 +83,7 @@ type Client struct {
 	mode    wallet.Mode
 	now     func() time.Time
 	onCall  func(Call)
+	tracer  trace.Tracer
 }
 
 // New makes a client. It refuses a key of the other mode, or of none that can be
@@ -93,7 +99,7 @@ func New(cfg Config) (*Client, error) {
 		return nil, errors.New("stripe: OnCall needs Now")
 	}
 	noTime := func() time.Time { return time.Time{} }
-	c := &Client{breaker: cfg.Breaker, key: cfg.SecretKey, limiter: cfg.Limiter, mode: cfg.Mode, now: noTime, onCall: func(Call) {}}
+	c := &Client{breaker: cfg.Breaker, key: cfg.SecretKey, limiter: cfg.Limiter, mode: cfg.Mode, now: noTime, onCall: func(Call) {}, tracer: cfg.Tracer}
 	if cfg.OnCall != nil {
 		c.now, c.onCall = cfg.Now, cfg.OnCall
 	}
@@ -205,9 +211,28 @@ func (c *Client) exchange(ctx context.Context, r request, body *form.Values, v s
 	if err != nil {
 		return x, notSent(r.op, err)
 	}
+	ctx, traced := c.trace(ctx, r)
 	e := c.carry(ctx, r, body, v, x)
+	traced(x, e)
 	end(verdictOf(ctx, x, e))
 	return x, e
+}
+
+// trace begins a span for a call, within a trace alone. It shows what was asked and
+// how it came out, and nothing of what was sent.
+func (c *Client) trace(ctx context.Context, r request) (context.Context, func(*exchange, *Error)) {
+	if c.tracer == nil || !trace.SpanContextFromContext(ctx).IsValid() {
+		return ctx, func(*exchange, *Error) {}
+	}
+	ctx, span := c.tracer.Start(ctx, "stripe "+r.op, trace.WithSpanKind(trace.SpanKindClient),
+		trace.WithAttributes(attribute.String("mode", string(c.mode))))
+	return ctx, func(x *exchange, e *Error) {
+		span.SetAttributes(attribute.Int("http.response.status_code", x.status), attribute.String("stripe_request_id", x.requestID))
+		if e != nil {
+			span.SetStatus(codes.Error, string(e.Kind))
+		}
+		span.End()
+	}
 }
 
 // carry makes the call itself.

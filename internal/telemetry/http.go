@@ -38,13 +38,18 @@ func (m *Metrics) logRequest(c echo.Context, method, route string, status int, t
 	case "/healthz", "/metrics", "/readyz":
 		level = slog.LevelDebug // machines ask for them all the time
 	}
-	m.Log.LogAttrs(c.Request().Context(), level, "request",
+	attrs := []slog.Attr{
 		slog.String("method", method),
 		slog.String("route", route),
 		slog.Int("status", status),
 		slog.Duration("duration", took),
 		slog.Int64("bytes", c.Response().Size),
-		slog.String("request_id", c.Response().Header().Get(echo.HeaderXRequestID)))
+		slog.String("request_id", c.Response().Header().Get(echo.HeaderXRequestID)),
+	}
+	if id, ok := c.Get("payment_id").(string); ok { // set by the handler
+		attrs = append(attrs, slog.String("payment_id", id))
+	}
+	m.Log.LogAttrs(c.Request().Context(), level, "request", attrs...)
 }
 
 func methodLabel(method string) string {

@@ -38,6 +38,9 @@ type Payment struct {
 	Checks           int
 	CreatedAt        time.Time
 	UpdatedAt        time.Time
+	// Traceparent names the trace of the request that made it, empty when nobody
+	// traced that.
+	Traceparent string
 }
 
 // PaymentMethod is a saved card.

@@ -1,0 +1,75 @@
+package jobs
+
+import (
+	"context"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/codes"
+	"go.opentelemetry.io/otel/propagation"
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/fundrail/fundrail/internal/postgres"
+	"github.com/fundrail/fundrail/internal/wallet"
+)
+
+// A payment belongs to the trace of the request that made it. The trace's context
+// is stored with the payment, and neither with the job, which charges many payments
+// at once, nor at Stripe, where a repeated request must not differ from the first.
+// Whoever carries the payment on adds a span to its trace.
+
+const traceparentKey = "traceparent"
+
+// traceparent is the context of the span that ctx is in, empty without one.
+func (e *Engine) traceparent(ctx context.Context) string {
+	if e.Tracer == nil {
+		return ""
+	}
+	carrier := propagation.MapCarrier{}
+	propagation.TraceContext{}.Inject(ctx, carrier)
+	return carrier[traceparentKey]
+}
+
+// trace begins a span of a payment's trace: below the span that ctx is in, if that
+// is in the trace, or else below the request. It costs nothing without a Tracer.
+func (e *Engine) trace(ctx context.Context, name, traceparent string, attrs ...attribute.KeyValue) (context.Context, func(error)) {
+	if e.Tracer == nil {
+		return ctx, func(error) {}
+	}
+	within := trace.SpanContextFromContext(ctx)
+	remote := propagation.TraceContext{}.Extract(context.Background(), propagation.MapCarrier{traceparentKey: traceparent})
+	parent := trace.SpanContextFromContext(remote)
+	opts := []trace.SpanStartOption{trace.WithAttributes(attrs...)}
+	if parent.IsValid() && parent.TraceID() != within.TraceID() {
+		if within.IsValid() {
+			opts = append(opts, trace.WithLinks(trace.Link{SpanContext: within}))
+		}
+		ctx = trace.ContextWithRemoteSpanContext(ctx, parent)
+	}
+	ctx, span := e.Tracer.Start(ctx, name, opts...)
+	return ctx, func(err error) {
+		if err != nil {
+			span.SetStatus(codes.Error, err.Error())
+		}
+		span.End()
+	}
+}
+
+func (e *Engine) tracePayment(ctx context.Context, name string, p wallet.Payment) (context.Context, func(error)) {
+	if e.Tracer == nil {
+		return ctx, func(error) {}
+	}
+	return e.trace(ctx, name, p.Traceparent, attribute.String("payment_id", p.ID.String()))
+}
+
+// traceEvent is tracePayment for an event of Stripe's, whose payment it has to find.
+func (e *Engine) traceEvent(ctx context.Context, name string, event postgres.Event) (context.Context, func(error)) {
+	if e.Tracer == nil {
+		return ctx, func(error) {}
+	}
+	attrs := []attribute.KeyValue{attribute.String("event_id", event.ID), attribute.String("type", event.Type)}
+	p, err := postgres.FindPayment(ctx, e.Pool, event.Mode, event.StripePaymentIntentID, event.PaymentID)
+	if err == nil {
+		attrs = append(attrs, attribute.String("payment_id", p.ID.String()))
+	}
+	return e.trace(ctx, name, p.Traceparent, attrs...)
+}
