@@ -93,6 +93,42 @@ func TestSetUp(t *testing.T) {
 		require.True(t, wallet.HasCode(err, wallet.CodeNotFound))
 	})
 
+	t.Run("ScopesAreKeptAndListed", func(t *testing.T) {
+		t.Parallel()
+
+		o := object(t, fundrail(t, env, "key", "create", "--organization="+org, "--scopes=read,fund", "--json"))
+
+		caller, err := postgres.GetCaller(t.Context(), pool, o["api_key"].(string), testNow)
+		require.NoError(t, err)
+		require.Equal(t, []wallet.Scope{wallet.ScopeFund, wallet.ScopeRead}, caller.Scopes)
+		r := fundrail(t, env, "key", "list", "--organization="+org)
+		require.Regexp(t, `(?m)^`+o["key_id"].(string)+` .* fund,read `, r.stdout)
+		r = fundrail(t, env, "key", "list", "--organization="+org, "--json")
+		require.Contains(t, r.stdout, `"scopes":["admin","fund","read"]`)
+	})
+
+	t.Run("RotatedKeysOverlap", func(t *testing.T) {
+		t.Parallel()
+
+		o := object(t, fundrail(t, env, "key", "create", "--organization="+org, "--scopes=fund", "--expires-in=48h", "--json"))
+		old, oldID := o["api_key"].(string), o["key_id"].(string)
+
+		o = object(t, fundrail(t, env, "key", "rotate", oldID, "--overlap=1h", "--json"))
+
+		successor := o["api_key"].(string)
+		require.NotEqual(t, old, successor)
+		for key, end := range map[string]time.Duration{old: time.Hour, successor: 48 * time.Hour} {
+			caller, err := postgres.GetCaller(t.Context(), pool, key, testNow.Add(end-time.Second))
+			require.NoError(t, err)
+			require.Equal(t, []wallet.Scope{wallet.ScopeFund}, caller.Scopes)
+			_, err = postgres.GetCaller(t.Context(), pool, key, testNow.Add(end))
+			require.True(t, wallet.HasCode(err, wallet.CodeNotFound))
+		}
+		r := fundrail(t, env, "key", "rotate", oldID)
+		require.Equal(t, exitFailed, r.code)
+		require.Contains(t, r.stderr, "No such API key, or it has ended or was replaced.")
+	})
+
 	t.Run("RevokedKeysAreGone", func(t *testing.T) {
 		t.Parallel()
 
@@ -115,6 +151,7 @@ func TestSetUp(t *testing.T) {
 		{"CustomerTwice", []string{"customer", "create", "--organization=" + org, "--external-id=ada"}, "customers_organization_id_mode_external_id_key"},
 		{"UnknownCustomer", []string{"wallet", "create", "--customer=" + org}, "No such customer."},
 		{"UnknownKey", []string{"key", "revoke", org}, "No such API key."},
+		{"UnknownScope", []string{"key", "create", "--organization=" + org, "--scopes=read,everything"}, `no scope called "everything"`},
 		{"UnknownOrganization", []string{"key", "create", "--organization=" + customer}, "No such organization."},
 		{"WalletCurrency", []string{"wallet", "create", "--customer=" + customer, "--currency=usd"}, "--currency"},
 		{"WalletRate", []string{"wallet", "create", "--customer=" + customer, "--rate=0"}, "--rate must be above zero"},

@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -16,6 +18,7 @@ import (
 type keyCmd struct {
 	Create keyCreateCmd `cmd:"" help:"Create an API key. It is shown once."`
 	List   keyListCmd   `cmd:"" help:"List an organization's API keys."`
+	Rotate keyRotateCmd `cmd:"" help:"Replace an API key: a new one now, the old one for a while."`
 	Revoke keyRevokeCmd `cmd:"" help:"Revoke an API key."`
 }
 
@@ -25,6 +28,7 @@ type keyCreateCmd struct {
 	Organization wallet.ID     `required:"" placeholder:"ID" help:"Whose key it is."`
 	Mode         wallet.Mode   `enum:"test,live" default:"test" help:"test or live."`
 	Name         string        `default:"Default" help:"What it is called."`
+	Scopes       []string      `default:"admin,fund,read" help:"What it may do: admin, fund, read, or several with commas."`
 	ExpiresIn    time.Duration `placeholder:"720h" help:"How long it lives; for ever unless given."`
 	JSON         bool          `help:"Print one JSON object."`
 }
@@ -34,7 +38,12 @@ func (c *keyCreateCmd) Run(ctx context.Context, a *app) error {
 	if c.ExpiresIn < 0 {
 		return errors.New("--expires-in must be longer than zero")
 	}
+	scopes, unknown := wallet.ParseScopes(c.Scopes)
+	if unknown != "" || len(scopes) == 0 {
+		return fmt.Errorf("--scopes: there is no scope called %q", unknown)
+	}
 	k, key := newAPIKey(c.Organization, c.Mode, c.Name, a.Now())
+	k.Scopes = scopes
 	if c.ExpiresIn > 0 {
 		expiresAt := k.CreatedAt.Add(c.ExpiresIn)
 		k.ExpiresAt = &expiresAt
@@ -48,13 +57,18 @@ func (c *keyCreateCmd) Run(ctx context.Context, a *app) error {
 	if err != nil {
 		return err
 	}
-	if c.JSON {
+	return a.printAPIKey(c.JSON, k.ID, key)
+}
+
+// printAPIKey shows a new key, which nobody can do again.
+func (a *app) printAPIKey(asJSON bool, id wallet.ID, key string) error {
+	if asJSON {
 		return a.printJSON(struct {
 			KeyID  wallet.ID `json:"key_id"`
 			APIKey string    `json:"api_key"`
-		}{k.ID, key})
+		}{id, key})
 	}
-	a.printf("key     %s\nAPI key %s\n\nThis is the only time it is shown: what is stored is its hash.\n", k.ID, key)
+	a.printf("key     %s\nAPI key %s\n\nThis is the only time it is shown: what is stored is its hash.\n", id, key)
 	return nil
 }
 
@@ -79,13 +93,15 @@ type keyListCmd struct {
 }
 
 type keyLine struct {
-	KeyID     wallet.ID   `json:"key_id"`
-	Mode      wallet.Mode `json:"mode"`
-	Name      string      `json:"name"`
-	Hint      string      `json:"hint"`
-	CreatedAt time.Time   `json:"created_at"`
-	ExpiresAt *time.Time  `json:"expires_at"`
-	RevokedAt *time.Time  `json:"revoked_at"`
+	KeyID      wallet.ID      `json:"key_id"`
+	Mode       wallet.Mode    `json:"mode"`
+	Name       string         `json:"name"`
+	Hint       string         `json:"hint"`
+	Scopes     []wallet.Scope `json:"scopes"`
+	CreatedAt  time.Time      `json:"created_at"`
+	ExpiresAt  *time.Time     `json:"expires_at"`
+	RevokedAt  *time.Time     `json:"revoked_at"`
+	LastUsedAt *time.Time     `json:"last_used_at"`
 }
 
 // Run lists API keys, the newest first.
@@ -101,21 +117,66 @@ func (c *keyListCmd) Run(ctx context.Context, a *app) error {
 		if c.JSON {
 			lines := make([]keyLine, len(list))
 			for i, k := range list {
-				lines[i] = keyLine{k.ID, k.Mode, k.Name, k.Hint, k.CreatedAt, k.ExpiresAt, k.RevokedAt}
+				lines[i] = keyLine{k.ID, k.Mode, k.Name, k.Hint, k.Scopes, k.CreatedAt, k.ExpiresAt, k.RevokedAt, k.LastUsedAt}
 			}
 			return a.printJSON(struct {
 				Keys []keyLine `json:"keys"`
 			}{lines})
 		}
-		rows := [][]string{{"KEY", "MODE", "NAME", "ENDS IN", "CREATED", "EXPIRES", "REVOKED"}}
+		rows := [][]string{{"KEY", "MODE", "NAME", "ENDS IN", "MAY", "CREATED", "LAST USED", "EXPIRES", "REVOKED"}}
 		for _, k := range list {
 			rows = append(rows, []string{
-				k.ID.String(), string(k.Mode), k.Name, k.Hint,
-				formatTime(&k.CreatedAt), formatTime(k.ExpiresAt), formatTime(k.RevokedAt),
+				k.ID.String(), string(k.Mode), k.Name, k.Hint, scopeNames(k.Scopes),
+				formatTime(&k.CreatedAt), formatTime(k.LastUsedAt), formatTime(k.ExpiresAt), formatTime(k.RevokedAt),
 			})
 		}
 		return a.printTable(rows)
 	})
+}
+
+func scopeNames(scopes []wallet.Scope) string {
+	names := make([]string, len(scopes))
+	for i, s := range scopes {
+		names[i] = string(s)
+	}
+	return strings.Join(names, ",")
+}
+
+type keyRotateCmd struct {
+	config.Database
+
+	Key     wallet.ID     `arg:"" help:"The id of the key to replace."`
+	Overlap time.Duration `default:"24h" help:"How long the old key goes on working."`
+	JSON    bool          `help:"Print one JSON object."`
+}
+
+// Run makes a key like another one, which ends after the overlap. The new one lives
+// as long as the old one was given.
+func (c *keyRotateCmd) Run(ctx context.Context, a *app) error {
+	if c.Overlap < 0 {
+		return errors.New("--overlap must not be negative")
+	}
+	now := a.Now()
+	var id wallet.ID
+	var key string
+	err := withTx(ctx, c.Database, func(tx pgx.Tx) error {
+		old, err := postgres.RetireAPIKey(ctx, tx, c.Key, now.Add(c.Overlap), now)
+		if err != nil {
+			return err
+		}
+		var k postgres.APIKey
+		k, key = newAPIKey(old.OrganizationID, old.Mode, old.Name, now)
+		id, k.Scopes = k.ID, old.Scopes
+		if old.ExpiresAt != nil {
+			expiresAt := now.Add(old.ExpiresAt.Sub(old.CreatedAt))
+			k.ExpiresAt = &expiresAt
+		}
+		return postgres.InsertAPIKey(ctx, tx, k, key)
+	})
+	if err != nil {
+		return err
+	}
+	return a.printAPIKey(c.JSON, id, key)
 }
 
 type keyRevokeCmd struct {

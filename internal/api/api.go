@@ -73,16 +73,18 @@ type Server struct {
 	// they may be in private networks.
 	WebhookLimit        int
 	WebhookAllowPrivate bool
-	// RateLimit is how many requests a minute an API key may make, 1,000 unless
-	// given.
+	// RateLimit is how many requests a minute an API key may make at all processes
+	// together, 1,000 unless given.
 	RateLimit int
 	// FundRateLimit is how many of them may be fund requests; 0 sets no limit of
 	// their own.
 	FundRateLimit int
 
-	lookups  lookups
-	requests *limiter
-	fundings *limiter // nil without a limit of their own
+	lookups   lookups
+	requests  *sharedLimiter
+	fundings  *sharedLimiter // nil without a limit of their own
+	strangers *limiter       // by address
+	uses      *keyUses
 }
 
 // DefaultRateLimit is how many requests a minute an API key may make unless
@@ -104,9 +106,11 @@ func (s *Server) Register(e *echo.Echo) {
 		limit = DefaultRateLimit
 	}
 	s.lookups = s.newLookups()
-	s.requests = newLimiter(limit)
+	s.uses = newKeyUses(s.DB, s.Log)
+	s.requests = newSharedLimiter("requests", limit, s.lookups.spendings, s.Log)
+	s.strangers = newLimiter(limit)
 	if s.FundRateLimit > 0 {
-		s.fundings = newLimiter(s.FundRateLimit)
+		s.fundings = newSharedLimiter("fundings", s.FundRateLimit, s.lookups.spendings, s.Log)
 	}
 	e.Use(s.stateRateLimit)
 	s.registerLava(e)
@@ -118,15 +122,15 @@ func (s *Server) Register(e *echo.Echo) {
 func (s *Server) registerLava(e *echo.Echo) {
 	// Charges a card; a second call does so again unless it carries the same
 	// Idempotency-Key.
-	e.POST("/v1/wallet/fund", s.authenticated(s.fundWallet, s.fundings))
+	e.POST("/v1/wallet/fund", s.funds(s.fundWallet))
 	// Sends money back; a second call does so again, as far as any is left, unless
 	// it carries the same Idempotency-Key.
-	e.POST("/v1/payments/:id/refund", s.authenticated(s.refundPayment, s.fundings))
+	e.POST("/v1/payments/:id/refund", s.administers(s.refundPayment, s.fundings))
 	// The rest reads.
-	get(e, "/v1/wallet", s.authenticated(s.showWallet))
-	get(e, "/v1/payment_methods", s.authenticated(s.listPaymentMethods))
-	get(e, "/v1/payments", s.authenticated(s.listPayments))
-	get(e, "/v1/payments/:id", s.authenticated(s.showPayment))
+	get(e, "/v1/wallet", s.reads(s.showWallet))
+	get(e, "/v1/payment_methods", s.reads(s.listPaymentMethods))
+	get(e, "/v1/payments", s.reads(s.listPayments))
+	get(e, "/v1/payments/:id", s.reads(s.showPayment))
 	// Where a cardholder's browser lands after the challenge; it has no key.
 	get(e, "/v1/payments/:id/return", s.showReturnPage)
 }

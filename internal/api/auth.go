@@ -3,30 +3,49 @@ package api
 import (
 	"encoding/base64"
 	"encoding/json"
+	"slices"
 	"strings"
 
 	"github.com/labstack/echo/v4"
 
 	"github.com/fundrail/fundrail/internal/postgres"
+	"github.com/fundrail/fundrail/internal/wallet"
 )
 
 // callerHandler answers a caller who is known.
 type callerHandler func(c echo.Context, caller postgres.Caller) error
 
-// authenticated lets h answer callers with an API key who are within their
-// limits: the general one, and those of limiters that are not nil. Nothing of the
-// body has been read by then.
-func (s *Server) authenticated(h callerHandler, limiters ...*limiter) echo.HandlerFunc {
+// authenticated lets h answer callers whose API key has a scope and who are within
+// their limits: the general one, and those of limiters that are not nil. Nothing of
+// the body has been read by then.
+func (s *Server) authenticated(scope wallet.Scope, h callerHandler, limiters ...*sharedLimiter) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		caller, err := s.authenticate(c)
 		if err != nil {
 			return err
+		}
+		s.uses.note(caller.APIKeyID, s.Now())
+		if !slices.Contains(caller.Scopes, scope) {
+			return errInsufficientScope(scope)
 		}
 		if err := s.admit(c, caller, limiters); err != nil {
 			return err
 		}
 		return h(c, caller)
 	}
+}
+
+// reads, funds and administers say which scope a route asks for.
+func (s *Server) reads(h callerHandler) echo.HandlerFunc {
+	return s.authenticated(wallet.ScopeRead, h)
+}
+
+func (s *Server) funds(h callerHandler) echo.HandlerFunc {
+	return s.authenticated(wallet.ScopeFund, h, s.fundings)
+}
+
+func (s *Server) administers(h callerHandler, limiters ...*sharedLimiter) echo.HandlerFunc {
+	return s.authenticated(wallet.ScopeAdmin, h, limiters...)
 }
 
 func (s *Server) authenticate(c echo.Context) (postgres.Caller, error) {

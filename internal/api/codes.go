@@ -26,6 +26,7 @@ const (
 	codeIdempotencyKeyInUse   = string(wallet.CodeIdempotencyKeyInUse)
 	codeIdempotencyKeyInvalid = "idempotency_key_invalid"
 	codeIdempotencyKeyReused  = string(wallet.CodeIdempotencyKeyReused)
+	codeInsufficientScope     = "insufficient_scope"
 	codeInternal              = wallet.FailureInternal
 	codeMediaTypeUnsupported  = "unsupported_media_type"
 	codeMethodNotAllowed      = "method_not_allowed"
@@ -107,6 +108,14 @@ func errIdempotencyKeyReused() *Error {
 		Status: http.StatusUnprocessableEntity, Code: codeIdempotencyKeyReused,
 		Message: "This idempotency key was used with a different request.",
 	}
+}
+
+// errInsufficientScope refuses a key that may do other things than this one.
+func errInsufficientScope(missing wallet.Scope) *Error {
+	return (&Error{
+		Status: http.StatusForbidden, Code: codeInsufficientScope,
+		Message: "This API key does not have the scope " + string(missing) + ".",
+	}).with(echo.HeaderWWWAuthenticate, `Bearer error="insufficient_scope", scope="`+string(missing)+`"`)
 }
 
 func errInternal(cause error) *Error {

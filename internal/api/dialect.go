@@ -113,12 +113,36 @@ func (lago) writeError(c echo.Context, e *Error) error {
 	switch e.Code {
 	case codeRootMissing:
 		body.Error, body.Code = "BadRequest: "+e.Message, ""
+	case codeInsufficientScope:
+		body.Code = lagoPermission(c)
 	case codeUnauthorized:
 		body.Code = ""
 	case codeRouteNotFound:
 		body.Code = "resource_not_found"
 	}
 	return writeJSON(c, e.Status, body)
+}
+
+// lagoResources are the names of resources in Lago's paths.
+var lagoResources = map[string]string{
+	"customers": "customer", "invoices": "invoice", "payment_methods": "payment_method", "payments": "payment",
+	"wallet_transactions": "wallet_transaction", "wallets": "wallet",
+}
+
+// lagoPermission is the code of a request that the API key has no permission for:
+// what it wanted to do, and with what.
+func lagoPermission(c echo.Context) string {
+	action := "write"
+	if m := c.Request().Method; m == http.MethodGet || m == http.MethodHead {
+		action = "read"
+	}
+	resource := ""
+	for segment := range strings.SplitSeq(c.Path(), "/") {
+		if name, ok := lagoResources[segment]; ok {
+			resource = name // a resource of another one comes behind it
+		}
+	}
+	return action + "_action_not_allowed_for_" + resource
 }
 
 // neutral is for the paths that no merchant calls.

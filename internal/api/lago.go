@@ -18,42 +18,42 @@ import (
 func (s *Server) registerLago(e *echo.Echo) {
 	const root = "/api/v1"
 	// Charges a card, grants, voids.
-	e.POST(root+"/wallet_transactions", s.authenticated(s.topUpWallet, s.fundings))
-	get(e, root+"/wallet_transactions/:id", s.authenticated(s.showTransaction))
-	get(e, root+"/wallet_transactions/:id/consumptions", s.authenticated(s.listConsumptions))
-	get(e, root+"/wallet_transactions/:id/fundings", s.authenticated(s.listFundings))
+	e.POST(root+"/wallet_transactions", s.funds(s.topUpWallet))
+	get(e, root+"/wallet_transactions/:id", s.reads(s.showTransaction))
+	get(e, root+"/wallet_transactions/:id/consumptions", s.reads(s.listConsumptions))
+	get(e, root+"/wallet_transactions/:id/fundings", s.reads(s.listFundings))
 	// Gives the same page until it closes, so a second call does no harm.
-	e.POST(root+"/wallet_transactions/:id/payment_url", s.authenticated(s.linkPayment, s.fundings))
+	e.POST(root+"/wallet_transactions/:id/payment_url", s.funds(s.linkPayment))
 
-	e.POST(root+"/wallets", s.authenticated(s.createWallet, s.fundings))
-	get(e, root+"/wallets", s.authenticated(s.listWallets))
-	get(e, root+"/wallets/:id/wallet_transactions", s.authenticated(s.listTransactions))
+	e.POST(root+"/wallets", s.funds(s.createWallet))
+	get(e, root+"/wallets", s.reads(s.listWallets))
+	get(e, root+"/wallets/:id/wallet_transactions", s.reads(s.listTransactions))
 	// The same wallets, by their id and by the customer and their code.
-	e.POST(root+"/customers/:external_id/wallets", s.authenticated(s.createWallet, s.fundings))
-	get(e, root+"/customers/:external_id/wallets", s.authenticated(s.listWallets))
+	e.POST(root+"/customers/:external_id/wallets", s.funds(s.createWallet))
+	get(e, root+"/customers/:external_id/wallets", s.reads(s.listWallets))
 	for _, path := range []string{root + "/wallets/:id", root + "/customers/:external_id/wallets/:code"} {
-		get(e, path, s.authenticated(s.showLagoWallet))
-		e.PUT(path, s.authenticated(s.updateWallet))
-		e.DELETE(path, s.authenticated(s.terminateWallet))
-		e.POST(path+"/metadata", s.authenticated(s.replaceMetadata))
-		e.PATCH(path+"/metadata", s.authenticated(s.mergeMetadata))
-		e.PUT(path+"/metadata", s.authenticated(s.mergeMetadata))
-		e.DELETE(path+"/metadata", s.authenticated(s.dropMetadata))
-		e.DELETE(path+"/metadata/:key", s.authenticated(s.dropMetadataKey))
+		get(e, path, s.reads(s.showLagoWallet))
+		e.PUT(path, s.administers(s.updateWallet))
+		e.DELETE(path, s.administers(s.terminateWallet))
+		e.POST(path+"/metadata", s.administers(s.replaceMetadata))
+		e.PATCH(path+"/metadata", s.administers(s.mergeMetadata))
+		e.PUT(path+"/metadata", s.administers(s.mergeMetadata))
+		e.DELETE(path+"/metadata", s.administers(s.dropMetadata))
+		e.DELETE(path+"/metadata/:key", s.administers(s.dropMetadataKey))
 	}
 
-	e.POST(root+"/customers", s.authenticated(s.storeCustomer))
-	get(e, root+"/customers", s.authenticated(s.listCustomers))
-	get(e, root+"/customers/:external_id", s.authenticated(s.showCustomer))
-	get(e, root+"/customers/:external_id/payment_methods", s.authenticated(s.listLagoMethods))
-	e.PUT(root+"/customers/:external_id/payment_methods/:id/set_as_default", s.authenticated(s.setDefaultMethod))
-	e.DELETE(root+"/customers/:external_id/payment_methods/:id", s.authenticated(s.removeMethod))
+	e.POST(root+"/customers", s.administers(s.storeCustomer))
+	get(e, root+"/customers", s.reads(s.listCustomers))
+	get(e, root+"/customers/:external_id", s.reads(s.showCustomer))
+	get(e, root+"/customers/:external_id/payment_methods", s.reads(s.listLagoMethods))
+	e.PUT(root+"/customers/:external_id/payment_methods/:id/set_as_default", s.administers(s.setDefaultMethod))
+	e.DELETE(root+"/customers/:external_id/payment_methods/:id", s.administers(s.removeMethod))
 
-	get(e, root+"/payments/:id", s.authenticated(s.showLagoPayment))
-	get(e, root+"/invoices", s.authenticated(s.listInvoices))
-	get(e, root+"/invoices/:id", s.authenticated(s.showInvoice))
+	get(e, root+"/payments/:id", s.reads(s.showLagoPayment))
+	get(e, root+"/invoices", s.reads(s.listInvoices))
+	get(e, root+"/invoices/:id", s.reads(s.showInvoice))
 	// A page for people, to be printed.
-	get(e, root+"/invoices/:id/page", s.authenticated(s.showInvoicePage))
+	get(e, root+"/invoices/:id/page", s.reads(s.showInvoicePage))
 }
 
 // pathID reads the id of the path. One that is none is the zero id, which belongs

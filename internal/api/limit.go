@@ -1,7 +1,6 @@
 package api
 
 import (
-	"net"
 	"strconv"
 	"sync"
 	"time"
@@ -61,6 +60,15 @@ func (l *limiter) take(key string, now time.Time) allowance {
 	return a
 }
 
+// raise has a key's bucket be full no sooner than at a time.
+func (l *limiter) raise(key string, fullAt time.Time) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if fullAt.After(l.fullAt[key]) {
+		l.fullAt[key] = fullAt
+	}
+}
+
 // sweep forgets full buckets once a minute, so that the cost of it is spread
 // over many requests.
 func (l *limiter) sweep(now time.Time) {
@@ -77,14 +85,14 @@ func (l *limiter) sweep(now time.Time) {
 
 // admit spends one request of the caller's allowances and refuses it when one of
 // them is used up. The answer tells of the scarcest.
-func (s *Server) admit(c echo.Context, caller postgres.Caller, limiters []*limiter) error {
-	now, key := s.Now(), caller.APIKeyID.String()
-	least := s.requests.take(key, now)
+func (s *Server) admit(c echo.Context, caller postgres.Caller, limiters []*sharedLimiter) error {
+	now := s.Now()
+	least := s.requests.takeOf(caller.APIKeyID, now)
 	for _, l := range limiters {
 		if l == nil || least.refused {
 			continue
 		}
-		if a := l.take(key, now); a.refused || a.remaining < least.remaining {
+		if a := l.takeOf(caller.APIKeyID, now); a.refused || a.remaining < least.remaining {
 			least = a
 		}
 	}
@@ -105,9 +113,8 @@ func (s *Server) stateRateLimit(next echo.HandlerFunc) echo.HandlerFunc {
 				if c.Response().Header().Get(headerLimit) != "" {
 					return
 				}
-				host, _, _ := net.SplitHostPort(c.Request().RemoteAddr) // empty for a socket without one
 				now := s.Now()
-				setRateLimit(c, s.requests.take(host, now), now)
+				setRateLimit(c, s.strangers.take(c.RealIP(), now), now)
 			})
 		}
 		return next(c)

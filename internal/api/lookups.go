@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"time"
 
 	"github.com/fundrail/fundrail/internal/batch"
 	"github.com/fundrail/fundrail/internal/postgres"
@@ -14,6 +15,8 @@ import (
 type lookups struct {
 	callers *batch.Writer[string, *postgres.Caller]
 	cards   *batch.Writer[postgres.CardOf, bool]
+	// spendings is no look-up: it tells what was spent of rate limits.
+	spendings *exchange
 }
 
 func (s *Server) newLookups() lookups {
@@ -25,5 +28,8 @@ func (s *Server) newLookups() lookups {
 		cards: batch.NewWriter(ctx, func(ctx context.Context, questions []postgres.CardOf) ([]bool, error) {
 			return postgres.OwnCards(ctx, s.DB, questions)
 		}, batch.Config[postgres.CardOf]{}),
+		spendings: batch.NewWriter(ctx, func(ctx context.Context, list []postgres.Spending) ([]time.Time, error) {
+			return postgres.ShareSpendings(ctx, s.DB, list)
+		}, batch.Config[postgres.Spending]{Key: func(p postgres.Spending) string { return p.Name + p.APIKeyID.String() }}),
 	}
 }

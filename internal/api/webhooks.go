@@ -55,14 +55,14 @@ func newWebhookResource(e wallet.Endpoint) webhookResource {
 // registerWebhooks mounts the endpoints of Lava's dialect that are about webhooks,
 // and what is added to it.
 func (s *Server) registerWebhooks(e *echo.Echo) {
-	e.POST("/v1/webhooks", s.authenticated(s.createWebhook))
-	get(e, "/v1/webhooks", s.authenticated(s.listWebhooks))
-	get(e, "/v1/webhooks/:id", s.authenticated(s.showWebhook))
-	e.PATCH("/v1/webhooks/:id", s.authenticated(s.changeWebhook))
-	e.DELETE("/v1/webhooks/:id", s.authenticated(s.deleteWebhook))
-	e.POST("/v1/webhooks/:id/rotate_secret", s.authenticated(s.rotateWebhookSecret))
-	get(e, "/v1/webhooks/:id/deliveries", s.authenticated(s.listDeliveries))
-	e.POST("/v1/webhooks/:id/redeliver", s.authenticated(s.redeliver))
+	e.POST("/v1/webhooks", s.administers(s.createWebhook))
+	get(e, "/v1/webhooks", s.reads(s.listWebhooks))
+	get(e, "/v1/webhooks/:id", s.reads(s.showWebhook))
+	e.PATCH("/v1/webhooks/:id", s.administers(s.changeWebhook))
+	e.DELETE("/v1/webhooks/:id", s.administers(s.deleteWebhook))
+	e.POST("/v1/webhooks/:id/rotate_secret", s.administers(s.rotateWebhookSecret))
+	get(e, "/v1/webhooks/:id/deliveries", s.reads(s.listDeliveries))
+	e.POST("/v1/webhooks/:id/redeliver", s.administers(s.redeliver))
 }
 
 // webhookRequest is what a request says of an endpoint; what is nil it does not

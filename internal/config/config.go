@@ -100,7 +100,7 @@ type Limits struct {
 	// Workers is how many charges are under way at once in one process.
 	Workers int `name:"workers" env:"WORKERS" group:"Settings" default:"100" help:"Charges that one process has under way at once."`
 	// RateLimitPerMinute is per API key.
-	RateLimitPerMinute int `name:"rate-limit-per-minute" env:"RATE_LIMIT_PER_MINUTE" group:"Settings" default:"1000" help:"Requests per minute and API key."`
+	RateLimitPerMinute int `name:"rate-limit-per-minute" env:"RATE_LIMIT_PER_MINUTE" group:"Settings" default:"1000" help:"Requests per minute and API key, at all processes together."`
 	// WalletsPerCustomer is how many active wallets a customer may have.
 	WalletsPerCustomer int `name:"wallets-per-customer" env:"WALLETS_PER_CUSTOMER" group:"Settings" default:"6" help:"Active wallets that one customer may have."`
 }

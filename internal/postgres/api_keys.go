@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"time"
@@ -11,19 +12,86 @@ import (
 	"github.com/fundrail/fundrail/internal/wallet"
 )
 
+// APIKey is a merchant's key without the key itself, of which only the SHA-256
+// is stored.
+type APIKey struct {
+	ID             wallet.ID
+	OrganizationID wallet.ID
+	Mode           wallet.Mode
+	Name           string
+	Hint           string // the last four characters of the key
+	Scopes         []wallet.Scope
+	CreatedAt      time.Time
+	ExpiresAt      *time.Time
+	RevokedAt      *time.Time
+	LastUsedAt     *time.Time // to the minute
+}
+
+// InsertAPIKey stores a new key by its hash. Without scopes it may do everything.
+func InsertAPIKey(ctx context.Context, db DB, k APIKey, key string) error {
+	scopes := k.Scopes
+	if len(scopes) == 0 {
+		scopes = wallet.Scopes
+	}
+	hash := sha256.Sum256([]byte(key))
+	_, err := db.Exec(ctx, `
+		insert into api_keys (id, organization_id, mode, name, key_hash, hint, scopes, created_at, expires_at)
+		values ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
+		k.ID, k.OrganizationID, k.Mode, k.Name, hash[:], k.Hint, scopes, k.CreatedAt, k.ExpiresAt)
+	if err != nil {
+		return fmt.Errorf("insert API key: %w", err)
+	}
+	return nil
+}
+
+const selectAPIKeys = `
+	select id, organization_id, mode, name, hint, scopes, created_at, expires_at, revoked_at, last_used_at
+	from api_keys `
+
 // ListAPIKeys gives an organization's keys of both modes, revoked ones too, the
 // newest first.
 func ListAPIKeys(ctx context.Context, db DB, organizationID wallet.ID) ([]APIKey, error) {
-	rows, _ := db.Query(ctx, `
-		select id, organization_id, mode, name, hint, created_at, expires_at, revoked_at
-		from api_keys
-		where organization_id = $1
-		order by id desc`, organizationID)
+	rows, _ := db.Query(ctx, selectAPIKeys+`where organization_id = $1 order by id desc`, organizationID)
 	list, err := pgx.CollectRows(rows, pgx.RowToStructByPos[APIKey])
 	if err != nil {
 		return nil, fmt.Errorf("list API keys of organization %s: %w", organizationID, err)
 	}
 	return nonNil(list), nil
+}
+
+// RetireAPIKey has a key end at a time, unless it ends before, and returns it as it
+// was. One that is unknown is CodeNotFound, and so is one that has ended or was
+// replaced before: its life has been cut, and its successor's would be as well.
+func RetireAPIKey(ctx context.Context, tx pgx.Tx, id wallet.ID, at, now time.Time) (APIKey, error) {
+	rows, _ := tx.Query(ctx, selectAPIKeys+`
+		where id = $1 and revoked_at is null and replaced_at is null and (expires_at is null or expires_at > $2) for no key update`, id, now)
+	k, err := pgx.CollectExactlyOneRow(rows, pgx.RowToStructByPos[APIKey])
+	if errors.Is(err, pgx.ErrNoRows) {
+		return k, &wallet.Error{Code: wallet.CodeNotFound, Message: "No such API key, or it has ended or was replaced."}
+	}
+	if err != nil {
+		return k, fmt.Errorf("find API key %s: %w", id, err)
+	}
+	_, err = tx.Exec(ctx, `
+		update api_keys set expires_at = least(expires_at, $2), replaced_at = $3 where id = $1`, id, at, now)
+	if err != nil {
+		return k, fmt.Errorf("retire API key %s: %w", id, err)
+	}
+	return k, nil
+}
+
+// NoteKeyUse remembers when keys were used. A time less than a minute after the one
+// that is stored is left out, so that many processes write no more often than one.
+func NoteKeyUse(ctx context.Context, db DB, ids []wallet.ID, at []time.Time) error {
+	_, err := db.Exec(ctx, `
+		update api_keys k
+		set last_used_at = u.at
+		from (select id, max(at) as at from unnest($1::uuid[], $2::timestamptz[]) as u (id, at) group by id) u
+		where k.id = u.id and (k.last_used_at is null or k.last_used_at <= u.at - interval '1 minute')`, ids, at)
+	if err != nil {
+		return fmt.Errorf("note the use of %d API keys: %w", len(ids), err)
+	}
+	return nil
 }
 
 // RevokeAPIKey ends a key's life and returns when that was: now, or earlier when

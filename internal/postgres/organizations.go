@@ -32,32 +32,6 @@ func InsertOrganization(ctx context.Context, db DB, o Organization) error {
 	return nil
 }
 
-// APIKey is a merchant's key without the key itself, of which only the SHA-256
-// is stored.
-type APIKey struct {
-	ID             wallet.ID
-	OrganizationID wallet.ID
-	Mode           wallet.Mode
-	Name           string
-	Hint           string // the last four characters of the key
-	CreatedAt      time.Time
-	ExpiresAt      *time.Time
-	RevokedAt      *time.Time
-}
-
-// InsertAPIKey stores a new key by its hash.
-func InsertAPIKey(ctx context.Context, db DB, k APIKey, key string) error {
-	hash := sha256.Sum256([]byte(key))
-	_, err := db.Exec(ctx, `
-		insert into api_keys (id, organization_id, mode, name, key_hash, hint, created_at, expires_at)
-		values ($1, $2, $3, $4, $5, $6, $7, $8)`,
-		k.ID, k.OrganizationID, k.Mode, k.Name, hash[:], k.Hint, k.CreatedAt, k.ExpiresAt)
-	if err != nil {
-		return fmt.Errorf("insert API key: %w", err)
-	}
-	return nil
-}
-
 // Caller is who holds an API key, with the wallet that the key stands for in the
 // Lava dialect.
 type Caller struct {
@@ -66,6 +40,8 @@ type Caller struct {
 	Mode           wallet.Mode
 	PrimaryEmail   string // empty: the account has none
 	Suspended      bool
+	// Scopes are what the key lets them do.
+	Scopes []wallet.Scope
 	// WalletID and CustomerID are those of the primary wallet, zero when the
 	// organization has none in this mode.
 	WalletID   wallet.ID
@@ -100,7 +76,7 @@ func GetCallers(ctx context.Context, db DB, keys []string, now time.Time) ([]*Ca
 		hashes[i] = hash[:]
 	}
 	rows, _ := db.Query(ctx, `
-		select i.position, k.id, k.organization_id, k.mode, coalesce(o.primary_email, ''), o.suspended_at is not null,
+		select i.position, k.id, k.organization_id, k.mode, coalesce(o.primary_email, ''), o.suspended_at is not null, k.scopes,
 			w.id, w.customer_id, w.currency, w.rate_amount,
 			coalesce(w.status <> 'active' or w.expiration_at <= $2, false)
 		from unnest($1::bytea[]) with ordinality as i (hash, position)
@@ -118,10 +94,11 @@ func GetCallers(ctx context.Context, db DB, keys []string, now time.Time) ([]*Ca
 	)
 	list := make([]*Caller, len(keys))
 	_, err := pgx.ForEachRow(rows, []any{
-		&position, &c.APIKeyID, &c.OrganizationID, &c.Mode, &c.PrimaryEmail, &c.Suspended,
+		&position, &c.APIKeyID, &c.OrganizationID, &c.Mode, &c.PrimaryEmail, &c.Suspended, &c.Scopes,
 		&walletID, &customerID, &currencyCode, &rate, &c.WalletEnded,
 	}, func() error {
 		found := c
+		c.Scopes = nil // the next row gets a list of its own
 		if walletID != nil {
 			found.WalletID, found.CustomerID, found.Currency = *walletID, *customerID, wallet.Currency(*currencyCode)
 			found.RateAmount = rate.Decimal

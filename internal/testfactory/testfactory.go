@@ -69,6 +69,7 @@ type APIKeyOpts struct {
 	Mode           wallet.Mode
 	OrganizationID wallet.ID
 	Revoked        bool
+	Scopes         []wallet.Scope // all unless given
 }
 
 // APIKey stores an API key, of a new organization unless one is given, and
@@ -81,6 +82,7 @@ func APIKey(tb testing.TB, db DB, opts APIKeyOpts) (postgres.APIKey, string) {
 		OrganizationID: opts.OrganizationID,
 		Mode:           or(opts.Mode, wallet.ModeTest),
 		Name:           "Default",
+		Scopes:         opts.Scopes,
 		CreatedAt:      Now,
 		ExpiresAt:      opts.ExpiresAt,
 	}

@@ -1,0 +1,98 @@
+package api
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/fundrail/fundrail/internal/batch"
+	"github.com/fundrail/fundrail/internal/postgres"
+	"github.com/fundrail/fundrail/internal/wallet"
+)
+
+// exchange tells the database what was spent, and hears what all processes have.
+type exchange = batch.Writer[postgres.Spending, time.Time]
+
+// sharedLimiter is a limiter whose buckets all processes spend from. A process
+// decides alone, on what it knows; what it has spent it tells after every second of
+// use and after every second's worth of tokens, and hears then what the others
+// have. Together the processes so let no more through than the limit and, for each
+// of them, about a second's worth. No request waits for that, and most tell nothing.
+type sharedLimiter struct {
+	*limiter
+	name  string
+	block int // tokens
+	tell  *exchange
+	log   *slog.Logger
+
+	mu    sync.Mutex
+	spent map[wallet.ID]*spending
+}
+
+// spending is what a process has taken from a bucket since it last told.
+type spending struct {
+	tokens  int
+	since   time.Time // the first of them
+	toldAt  time.Time
+	telling bool
+}
+
+func newSharedLimiter(name string, perMinute int, tell *exchange, log *slog.Logger) *sharedLimiter {
+	const seconds = 60
+	return &sharedLimiter{
+		limiter: newLimiter(perMinute), name: name, block: max(1, perMinute/seconds), tell: tell, log: log,
+		spent: map[wallet.ID]*spending{},
+	}
+}
+
+// takeOf spends one token of an API key, if it has one.
+func (l *sharedLimiter) takeOf(id wallet.ID, now time.Time) allowance {
+	a := l.take(id.String(), now)
+	if !a.refused {
+		l.note(id, now)
+	}
+	return a
+}
+
+func (l *sharedLimiter) note(id wallet.ID, now time.Time) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+
+	s := l.spent[id]
+	if s == nil {
+		s = &spending{}
+		l.spent[id] = s
+	}
+	if s.tokens == 0 {
+		s.since = now
+	}
+	s.tokens++
+	if s.telling || s.tokens < l.block && now.Before(s.toldAt.Add(time.Second)) {
+		return
+	}
+	told := postgres.Spending{
+		APIKeyID: id, Name: l.name, Since: s.since, Cost: l.interval * time.Duration(s.tokens),
+	}
+	tokens := s.tokens
+	s.tokens, s.toldAt, s.telling = 0, now, true
+	go l.send(s, told, tokens)
+}
+
+func (l *sharedLimiter) send(s *spending, told postgres.Spending, tokens int) {
+	ctx := context.Background() // the request may be over by then
+	fullAt, err := l.tell.Do(ctx, told)
+
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	s.telling = false
+	if err != nil {
+		if s.tokens += tokens; s.tokens > 0 {
+			s.since = told.Since
+		}
+		l.log.WarnContext(ctx, "rate limit not shared",
+			slog.String("api_key_id", told.APIKeyID.String()), slog.Any("error", err))
+		return
+	}
+	l.raise(told.APIKeyID.String(), fullAt.Add(l.interval*time.Duration(s.tokens)))
+}

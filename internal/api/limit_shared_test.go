@@ -1,0 +1,190 @@
+package api
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/fundrail/fundrail/internal/batch"
+	"github.com/fundrail/fundrail/internal/postgres"
+	"github.com/fundrail/fundrail/internal/testfactory"
+	"github.com/fundrail/fundrail/internal/wallet"
+)
+
+func TestSharedLimiter(t *testing.T) {
+	t.Parallel()
+
+	now := testfactory.Now
+
+	t.Run("ProcessesSpendFromOneBucket", func(t *testing.T) {
+		t.Parallel()
+
+		const limit = 120
+		b := setup(t, func(s *Server) { s.RateLimit = limit })
+		other := &Server{DB: b.pool, Payments: b.payments, Log: b.server.Log, Now: b.time.Now, PublicURL: b.server.PublicURL, RateLimit: limit}
+		there := other.Handler()
+		header := http.Header{"Authorization": {"Bearer " + b.APIKey}}
+		passed := 0
+		for range limit {
+			if request(t, b.handler, http.MethodGet, "/v1/wallet", header).Code == http.StatusOK {
+				passed++
+			}
+		}
+		require.Equal(t, limit, passed, "one process alone may spend everything")
+
+		// The other hears of it with its first request, or a little later.
+		var refused int
+		require.Eventually(t, func() bool {
+			rec := request(t, there, http.MethodGet, "/v1/wallet", header)
+			if rec.Code == http.StatusOK {
+				passed++
+				return false
+			}
+			refused = rec.Code
+			return true
+		}, 10*time.Second, 5*time.Millisecond)
+		require.Equal(t, http.StatusTooManyRequests, refused)
+		require.Less(t, passed, limit+limit/2)
+
+		// What comes back comes back for both of them together.
+		b.time.advance(30 * time.Second)
+		passed = 0
+		for range limit {
+			for _, h := range []http.Handler{b.handler, there} {
+				if request(t, h, http.MethodGet, "/v1/wallet", header).Code == http.StatusOK {
+					passed++
+				}
+			}
+		}
+		require.GreaterOrEqual(t, passed, limit/2-limit/4)
+		require.LessOrEqual(t, passed, limit/2+limit/4)
+	})
+
+	t.Run("FewTokensAreTold", func(t *testing.T) {
+		t.Parallel()
+
+		book := &ledger{}
+		l := newSharedLimiter("requests", 6000, book.writer(), slog.New(slog.DiscardHandler))
+		key := wallet.NewID()
+		for range 99 {
+			l.takeOf(key, now)
+		}
+		book.await(t, 1) // the first, to hear of others
+		require.False(t, l.takeOf(key, now).refused)
+		require.False(t, l.takeOf(key, now).refused)
+		book.await(t, 2) // a second's worth
+		require.Equal(t, []time.Duration{l.interval, 100 * l.interval}, book.costs())
+		l.takeOf(key, now.Add(time.Second))
+		book.await(t, 3) // a second later
+	})
+
+	t.Run("WhatOthersSpentIsMissing", func(t *testing.T) {
+		t.Parallel()
+
+		book := &ledger{others: 30 * time.Second}
+		l := newSharedLimiter("requests", 60, book.writer(), slog.New(slog.DiscardHandler))
+		key := wallet.NewID()
+		require.Equal(t, 59, l.takeOf(key, now).remaining)
+		book.await(t, 1)
+		require.Eventually(t, func() bool { return l.fullAtOf(key).Equal(now.Add(31 * time.Second)) }, 10*time.Second, time.Millisecond)
+		require.Equal(t, 28, l.takeOf(key, now).remaining)
+	})
+
+	t.Run("WhatCouldNotBeToldIsToldLater", func(t *testing.T) {
+		t.Parallel()
+
+		book := &ledger{fail: true}
+		l := newSharedLimiter("requests", 600, book.writer(), slog.New(slog.DiscardHandler))
+		key := wallet.NewID()
+		l.takeOf(key, now)
+		book.await(t, 1)
+		require.Eventually(t, func() bool {
+			l.mu.Lock()
+			defer l.mu.Unlock()
+			return !l.spent[key].telling
+		}, 10*time.Second, time.Millisecond)
+		book.setFail(false)
+		l.takeOf(key, now.Add(time.Second))
+		book.await(t, 2)
+		require.Equal(t, 2*l.interval, book.costs()[1])
+	})
+}
+
+// ledger stands in for the database, where other processes have spent as well.
+type ledger struct {
+	others time.Duration
+
+	mu   sync.Mutex
+	fail bool
+	told []postgres.Spending
+}
+
+func (b *ledger) writer() *exchange {
+	return batch.NewWriter(context.Background(), func(_ context.Context, list []postgres.Spending) ([]time.Time, error) {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		b.told = append(b.told, list...)
+		if b.fail {
+			return nil, context.DeadlineExceeded
+		}
+		fullAt := make([]time.Time, len(list))
+		for i, s := range list {
+			fullAt[i] = s.Since.Add(b.others + s.Cost)
+		}
+		return fullAt, nil
+	}, batch.Config[postgres.Spending]{})
+}
+
+func (b *ledger) setFail(fail bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.fail = fail
+}
+
+func (b *ledger) costs() (list []time.Duration) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, s := range b.told {
+		list = append(list, s.Cost)
+	}
+	return list
+}
+
+func (b *ledger) await(t *testing.T, n int) {
+	t.Helper()
+
+	require.Eventually(t, func() bool { return len(b.costs()) >= n }, 10*time.Second, time.Millisecond)
+	require.Len(t, b.costs(), n)
+}
+
+func (l *sharedLimiter) fullAtOf(id wallet.ID) time.Time {
+	l.limiter.mu.Lock()
+	defer l.limiter.mu.Unlock()
+	return l.fullAt[id.String()]
+}
+
+func TestShareSpendings(t *testing.T) {
+	t.Parallel()
+
+	b := setup(t)
+	now := testfactory.Now
+	share := func(since time.Time, cost time.Duration) time.Time {
+		fullAt, err := postgres.ShareSpendings(t.Context(), b.pool, []postgres.Spending{
+			{APIKeyID: b.APIKeyID, Name: "requests", Since: since, Cost: cost},
+			{APIKeyID: b.APIKeyID, Name: "fundings", Since: since, Cost: time.Hour},
+		})
+		require.NoError(t, err)
+		require.Len(t, fullAt, 2)
+		require.True(t, fullAt[1].After(fullAt[0]))
+		return fullAt[0].UTC()
+	}
+
+	require.Equal(t, now.Add(10*time.Second), share(now, 10*time.Second))
+	require.Equal(t, now.Add(15*time.Second), share(now.Add(5*time.Second), 5*time.Second), "adds to what is spent")
+	require.Equal(t, now.Add(61*time.Second), share(now.Add(time.Minute), time.Second), "what came back is back")
+}
