@@ -105,13 +105,16 @@ type Engine struct {
 	accepts   *batch.Writer[postgres.NewPayment, bool]
 	intakes   *batch.Writer[Intake, postgres.StoredEvent]
 	settles   *batch.Writer[postgres.Settlement, postgres.Applied]
-	charging  *charging
-	waiters   *waiters
-	wakes     *wakes
-	draining  chan struct{}
-	drain     sync.Once
-	stop      context.CancelFunc
-	stopping  context.Context //nolint:containedctx // the life of the engine, not of one call
+	// found reads events that are to be handled, and finishes marks those that were.
+	found    *batch.Writer[string, postgres.FoundEvent]
+	finishes *batch.Writer[postgres.FinishedEvent, struct{}]
+	charging *charging
+	waiters  *waiters
+	wakes    *wakes
+	draining chan struct{}
+	drain    sync.Once
+	stop     context.CancelFunc
+	stopping context.Context //nolint:containedctx // the life of the engine, not of one call
 }
 
 // NewEngine makes an Engine. Connect must be called before it is used, and Close
@@ -142,6 +145,12 @@ func NewEngine(ctx context.Context, o Options) *Engine {
 	e.settles = batch.NewWriter(ctx, e.writeSettlements, batch.Config[postgres.Settlement]{
 		Key: func(s postgres.Settlement) string { return string(s.PaymentID[:]) },
 	})
+	e.found = batch.NewWriter(ctx, func(ctx context.Context, ids []string) ([]postgres.FoundEvent, error) {
+		return postgres.FindEvents(ctx, o.Pool, ids)
+	}, batch.Config[string]{Key: func(id string) string { return id }})
+	e.finishes = batch.NewWriter(ctx, func(ctx context.Context, list []postgres.FinishedEvent) ([]struct{}, error) {
+		return make([]struct{}, len(list)), postgres.FinishEvents(ctx, o.Pool, list)
+	}, batch.Config[postgres.FinishedEvent]{Key: func(f postgres.FinishedEvent) string { return f.ID }})
 	e.charging, e.waiters = newCharging(), newWaiters()
 	e.wakes = newWakes(o.FetchCooldown, func(queues []string) {
 		if err := postgres.WakeQueues(e.stopping, o.Pool, queues); err != nil && e.stopping.Err() == nil {
@@ -165,6 +174,8 @@ func (e *Engine) Close(ctx context.Context) {
 	e.accepts.Close(ctx)
 	e.intakes.Close(ctx)
 	e.settles.Close(ctx)
+	e.found.Close(ctx)
+	e.finishes.Close(ctx)
 	e.wakes.close()
 	e.stop()
 }
@@ -305,7 +316,15 @@ func (e *Engine) insertJobs(ctx context.Context, tx pgx.Tx, params []river.Inser
 	if e.river == nil {
 		return errors.New("engine is not connected to River")
 	}
-	if _, err := e.river.InsertManyFastTx(ctx, tx, params); err != nil {
+	// COPY is the cheaper way for many, but it is planned anew each time.
+	const few = 20
+	var err error
+	if len(params) > few {
+		_, err = e.river.InsertManyFastTx(ctx, tx, params)
+	} else {
+		_, err = e.river.InsertManyTx(ctx, tx, params)
+	}
+	if err != nil {
 		return fmt.Errorf("insert %d jobs: %w", len(params), err)
 	}
 	return nil

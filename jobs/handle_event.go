@@ -38,12 +38,12 @@ type HandleEventWorker struct {
 // says it stands.
 func (w *HandleEventWorker) Work(ctx context.Context, job *river.Job[HandleEventArgs]) error {
 	e := w.Engine
-	event, err := postgres.GetEvent(ctx, e.Pool, job.Args.EventID)
-	if wallet.HasCode(err, wallet.CodeNotFound) {
-		return river.JobCancel(err)
-	}
+	event, err := e.found.Do(ctx, job.Args.EventID)
 	if err != nil {
 		return err
+	}
+	if !event.Found {
+		return river.JobCancel(&wallet.Error{Code: wallet.CodeNotFound, Message: "Event not found."})
 	}
 	breakpoint.Reach(breakpoint.EventRead)
 	if event.Status != postgres.EventPending && !breakpoint.Broken(breakpoint.WebhookDedupe) {
@@ -55,14 +55,16 @@ func (w *HandleEventWorker) Work(ctx context.Context, job *river.Job[HandleEvent
 	if err != nil {
 		return err
 	}
-	err = postgres.FinishEvent(ctx, e.Pool, event.ID, status, "job "+strconv.FormatInt(job.ID, 10), note, e.Now())
+	_, err = e.finishes.Do(ctx, postgres.FinishedEvent{
+		ID: event.ID, Status: status, By: "job " + strconv.FormatInt(job.ID, 10), Note: note, Now: e.Now(),
+	})
 	breakpoint.Reach(breakpoint.EventFinished)
 	return err
 }
 
-func (e *Engine) handleEvent(ctx context.Context, event postgres.Event) (postgres.EventStatus, string, error) {
+func (e *Engine) handleEvent(ctx context.Context, event postgres.FoundEvent) (postgres.EventStatus, string, error) {
 	if slices.Contains(moneyBackTypes, event.Type) {
-		return e.handleMoneyBack(ctx, event)
+		return e.handleMoneyBack(ctx, event.Event)
 	}
 	x, err := e.examine(ctx, event)
 	if err != nil || x.outcome == nil {
@@ -83,16 +85,13 @@ type examination struct {
 	outcome *wallet.Outcome
 }
 
-// examine finds the payment that an event is about, and asks Stripe how it stands
-// if that can be news. It changes nothing.
-func (e *Engine) examine(ctx context.Context, event postgres.Event) (examination, error) {
-	p, err := postgres.FindPayment(ctx, e.Pool, event.Mode, event.StripePaymentIntentID, event.PaymentID)
-	if wallet.HasCode(err, wallet.CodePaymentNotFound) {
+// examine asks Stripe how the payment stands that an event is about, if that can be
+// news. It changes nothing.
+func (e *Engine) examine(ctx context.Context, event postgres.FoundEvent) (examination, error) {
+	if event.Payment == nil {
 		return examination{status: postgres.EventIgnored, note: "no payment of ours"}, nil
 	}
-	if err != nil {
-		return examination{}, err
-	}
+	p := *event.Payment
 	x := examination{status: postgres.EventHandled, payment: &p}
 	if !canChange(event.Type, p.Status) {
 		x.note = "the payment was " + string(p.Status) + " already"

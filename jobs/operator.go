@@ -59,12 +59,16 @@ func (p EventPreview) Moves() bool { return p.After != nil || len(p.Bookings) > 
 // function that the job uses, looks at the result and takes it back. An unknown
 // event is CodeNotFound.
 func (e *Engine) PreviewEvent(ctx context.Context, id string) (EventPreview, error) {
-	event, err := postgres.GetEvent(ctx, e.Pool, id)
+	found, err := postgres.FindEvents(ctx, e.Pool, []string{id})
 	if err != nil {
 		return EventPreview{}, err
 	}
+	event := found[0]
+	if !event.Found {
+		return EventPreview{}, &wallet.Error{Code: wallet.CodeNotFound, Message: "Event not found."}
+	}
 	if slices.Contains(moneyBackTypes, event.Type) {
-		return e.previewMoneyBack(ctx, event)
+		return e.previewMoneyBack(ctx, event.Event)
 	}
 	x, err := e.examine(ctx, event)
 	preview := EventPreview{Status: x.status, Note: x.note, Payment: x.payment}

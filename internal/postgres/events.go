@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -170,15 +171,93 @@ func GetEvent(ctx context.Context, db DB, id string) (Event, error) {
 	return e, nil
 }
 
-// FinishEvent marks a pending event as handled or ignored, by whom, and with a
-// note for a person. Finishing one again changes nothing.
-func FinishEvent(ctx context.Context, db DB, id string, status EventStatus, by, note string, now time.Time) error {
-	_, err := db.Exec(ctx, `
-		update stripe_events
-		set status = $2, handled_at = $3, handled_by = $4, note = nullif($5, '')
-		where id = $1 and status = 'pending'`, id, status, now, by, note)
+// FoundEvent is a stored event, without its body, and the payment that it is about.
+type FoundEvent struct {
+	Event
+	// Found is false when there is no such event, and nothing else is set.
+	Found bool
+	// Payment is nil when the event is about none of ours.
+	Payment *wallet.Payment
+}
+
+// FindEvents finds stored events and their payments: a payment by the id of its
+// intent, or else by the one that the intent named. The results stand in the order
+// of the ids, of which no two may be the same.
+func FindEvents(ctx context.Context, db DB, ids []string) ([]FoundEvent, error) {
+	var b pgx.Batch
+	b.Queue(`select `+strings.Replace(eventColumns, "body", "null::bytea", 1)+` from stripe_events where id = any ($1)`, ids)
+	b.Queue(`
+		select e.id, `+paymentColumns+`
+		from stripe_events e
+		cross join lateral (
+			select p.id from payments p where p.stripe_payment_intent_id = e.stripe_payment_intent_id and p.mode = e.mode
+			union all
+			select p.id from payments p where p.id = e.payment_id and p.mode = e.mode
+			limit 1
+		) own
+		join payments p on p.id = own.id
+		where e.id = any ($1)`, ids)
+	results := db.SendBatch(ctx, &b)
+	found, err := readFound(results, ids)
+	if closeErr := results.Close(); err == nil {
+		err = closeErr
+	}
 	if err != nil {
-		return fmt.Errorf("finish event %s: %w", id, err)
+		return nil, fmt.Errorf("find %d events: %w", len(ids), err)
+	}
+	return found, nil
+}
+
+func readFound(results pgx.BatchResults, ids []string) ([]FoundEvent, error) {
+	position := make(map[string]int, len(ids))
+	for i, id := range ids {
+		position[id] = i
+	}
+	found := make([]FoundEvent, len(ids))
+	rows, _ := results.Query()
+	events, err := pgx.CollectRows(rows, scanEvent)
+	if err != nil {
+		return nil, err
+	}
+	for _, e := range events {
+		found[position[e.ID]] = FoundEvent{Event: e, Found: true}
+	}
+	rows, _ = results.Query()
+	var (
+		id string
+		p  wallet.Payment
+	)
+	_, err = pgx.ForEachRow(rows, append([]any{&id}, paymentFields(&p)...), func() error {
+		found[position[id]].Payment = new(p)
+		return nil
+	})
+	return found, err
+}
+
+// FinishedEvent is what became of an event.
+type FinishedEvent struct {
+	ID     string
+	Status EventStatus
+	By     string // who handled it, such as a job
+	Note   string // for a person
+	Now    time.Time
+}
+
+// FinishEvents marks pending events as handled or ignored. Finishing one again
+// changes nothing.
+func FinishEvents(ctx context.Context, db DB, list []FinishedEvent) error {
+	n := len(list)
+	ids, statuses, by, notes, nows := make([]string, n), make([]string, n), make([]string, n), make([]string, n), make([]time.Time, n)
+	for i, f := range list {
+		ids[i], statuses[i], by[i], notes[i], nows[i] = f.ID, string(f.Status), f.By, f.Note, f.Now
+	}
+	_, err := db.Exec(ctx, `
+		update stripe_events e
+		set status = i.status, handled_at = i.now, handled_by = i.handled_by, note = nullif(i.note, '')
+		from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::timestamptz[]) as i (id, status, handled_by, note, now)
+		where e.id = i.id and e.status = 'pending'`, ids, statuses, by, notes, nows)
+	if err != nil {
+		return fmt.Errorf("finish %d events: %w", n, err)
 	}
 	return nil
 }
