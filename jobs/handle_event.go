@@ -49,7 +49,7 @@ func (w *HandleEventWorker) Work(ctx context.Context, job *river.Job[HandleEvent
 	if event.Status != postgres.EventPending && !breakpoint.Broken(breakpoint.WebhookDedupe) {
 		return nil // another delivery's job was quicker
 	}
-	ctx, end := e.traceEvent(ctx, "handle event", event)
+	ctx, end := e.traceEvent(ctx, "handle event", event.Event, event.Payment)
 	status, note, err := e.handleEvent(ctx, event)
 	end(err)
 	if err != nil {

@@ -32,7 +32,7 @@ func (e *Engine) TakeIn(ctx context.Context, i Intake) (postgres.StoredEvent, er
 	if i.Needless {
 		e.charging.wait(ctx, i.Event.PaymentID, holdFor)
 	}
-	ctx, end := e.traceEvent(ctx, "take in event", i.Event)
+	ctx, end := e.traceEvent(ctx, "take in event", i.Event, nil)
 	stored, err := e.intakes.Do(ctx, i)
 	end(err)
 	return stored, err

@@ -61,15 +61,20 @@ func (e *Engine) tracePayment(ctx context.Context, name string, p wallet.Payment
 	return e.trace(ctx, name, p.Traceparent, attribute.String("payment_id", p.ID.String()))
 }
 
-// traceEvent is tracePayment for an event of Stripe's, whose payment it has to find.
-func (e *Engine) traceEvent(ctx context.Context, name string, event postgres.Event) (context.Context, func(error)) {
+// traceEvent is tracePayment for an event of Stripe's, whose payment it finds if p is
+// nil.
+func (e *Engine) traceEvent(ctx context.Context, name string, event postgres.Event, p *wallet.Payment) (context.Context, func(error)) {
 	if e.Tracer == nil {
 		return ctx, func(error) {}
 	}
-	attrs := []attribute.KeyValue{attribute.String("event_id", event.ID), attribute.String("type", event.Type)}
-	p, err := postgres.FindPayment(ctx, e.Pool, event.Mode, event.StripePaymentIntentID, event.PaymentID)
-	if err == nil {
-		attrs = append(attrs, attribute.String("payment_id", p.ID.String()))
+	if p == nil {
+		if found, err := postgres.FindPayment(ctx, e.Pool, event.Mode, event.StripePaymentIntentID, event.PaymentID); err == nil {
+			p = &found
+		}
 	}
-	return e.trace(ctx, name, p.Traceparent, attrs...)
+	attrs := []attribute.KeyValue{attribute.String("event_id", event.ID), attribute.String("type", event.Type)}
+	if p == nil {
+		return e.trace(ctx, name, "", attrs...)
+	}
+	return e.trace(ctx, name, p.Traceparent, append(attrs, attribute.String("payment_id", p.ID.String()))...)
 }

@@ -13,7 +13,8 @@ import (
 var ErrClosed = errors.New("batch: closed")
 
 // Write writes members in one transaction and returns a result for each, in
-// their order, or an error and no effect.
+// their order, or an error and no effect. A lone member's write carries the values
+// of its caller's context, such as the trace that it belongs to.
 type Write[T, R any] func(ctx context.Context, members []T) ([]R, error)
 
 // Config says how a Writer gathers.
@@ -41,6 +42,7 @@ type Writer[T, R any] struct {
 }
 
 type member[T, R any] struct {
+	ctx    context.Context //nolint:containedctx // whose member it is
 	value  T
 	result R
 	err    error
@@ -64,7 +66,7 @@ func NewWriter[T, R any](ctx context.Context, write Write[T, R], cfg Config[T]) 
 // neighbours. A caller that gives up leaves its member in the write: ctx ends the
 // wait, not the effect.
 func (w *Writer[T, R]) Do(ctx context.Context, value T) (R, error) {
-	m := &member[T, R]{value: value, done: make(chan struct{})}
+	m := &member[T, R]{ctx: ctx, value: value, done: make(chan struct{})}
 	w.mu.Lock()
 	if w.closed {
 		w.mu.Unlock()
@@ -144,7 +146,11 @@ func (w *Writer[T, R]) flush(group []*member[T, R]) {
 	for i, m := range group {
 		values[i] = m.value
 	}
-	results, err := w.write(w.ctx, values)
+	ctx := w.ctx
+	if len(group) == 1 {
+		ctx = joined{Context: ctx, values: context.WithoutCancel(group[0].ctx)}
+	}
+	results, err := w.write(ctx, values)
 	if err != nil && len(group) > 1 && w.ctx.Err() == nil {
 		for _, m := range group {
 			w.flush([]*member[T, R]{m})
@@ -159,4 +165,19 @@ func (w *Writer[T, R]) flush(group []*member[T, R]) {
 		}
 		close(m.done)
 	}
+}
+
+// joined is the life of one context with the values of another.
+type joined struct {
+	context.Context //nolint:containedctx // it is one
+
+	values context.Context //nolint:containedctx // the other
+}
+
+// Value implements context.Context.
+func (j joined) Value(key any) any {
+	if v := j.values.Value(key); v != nil {
+		return v
+	}
+	return j.Context.Value(key)
 }

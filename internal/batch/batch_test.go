@@ -16,6 +16,25 @@ import (
 func TestWriter(t *testing.T) {
 	t.Parallel()
 
+	t.Run("ALoneMembersWriteHasTheValuesOfItsCaller", func(t *testing.T) {
+		t.Parallel()
+
+		type key struct{}
+		w := batch.NewWriter(t.Context(), func(ctx context.Context, members []int) ([]string, error) {
+			inner, cancel := context.WithCancel(ctx)
+			defer cancel()
+			value, _ := inner.Value(key{}).(string)
+			return []string{value}, inner.Err()
+		}, batch.Config[int]{})
+		ctx, cancel := context.WithCancel(context.WithValue(t.Context(), key{}, "mine"))
+		defer cancel()
+
+		r, err := w.Do(ctx, 1)
+
+		require.NoError(t, err)
+		require.Equal(t, "mine", r)
+	})
+
 	t.Run("MembersGatherWhileAWriteIsUnderWay", func(t *testing.T) {
 		t.Parallel()
 
