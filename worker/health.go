@@ -81,10 +81,7 @@ func (s *service) serveMetrics(ctx context.Context, addr string) (stop func(), e
 	mux.Handle("GET /metrics", s.metrics.Handler())
 	mux.HandleFunc("GET /healthz", healthy)
 	mux.HandleFunc("GET /readyz", s.ready)
-	server := &http.Server{
-		ErrorLog: slog.NewLogLogger(s.Log.Handler(), slog.LevelWarn), Handler: mux,
-		IdleTimeout: 2 * time.Minute, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 10 * time.Second,
-	}
+	server := newInnerServer(s, mux, writeGrace)
 	go func() { _ = server.Serve(l) }() // until it is closed
 	s.Log.InfoContext(ctx, "metrics served", slog.String("address", l.Addr().String()))
 	return func() { _ = server.Close() }, nil

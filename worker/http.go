@@ -4,6 +4,7 @@ import (
 	"log/slog"
 	"net/http"
 	"slices"
+	"time"
 
 	"github.com/labstack/echo/v4"
 
@@ -15,8 +16,13 @@ import (
 )
 
 // newServer puts every route on one server.
-func newServer(s *service, publicURL string) *http.Server {
+func newServer(s *service, publicURL string) (*http.Server, error) {
 	e := api.NewEcho(s.Log, append(s.Traces.Requests(), s.metrics.Requests())...)
+	proxies, err := s.Settings.Proxies()
+	if err != nil {
+		return nil, err
+	}
+	api.TrustProxies(e, proxies)
 	(&api.Server{
 		DB:          s.pool,
 		FundWait:    s.Settings.FundWait,
@@ -45,7 +51,34 @@ func newServer(s *service, publicURL string) *http.Server {
 	}
 	server := api.NewHTTPServer(e)
 	server.ErrorLog = slog.NewLogLogger(s.Log.Handler(), slog.LevelWarn)
-	return server
+	// Whoever waits for as long as the setting says has still to be answered.
+	server.WriteTimeout = max(server.WriteTimeout, s.Settings.FundWait+writeGrace)
+	if !s.Settings.TLS() {
+		return server, nil
+	}
+	c, err := loadCertificate(s.Settings.TLSCertFile, s.Settings.TLSKeyFile, s.Log, s.Now)
+	if err != nil {
+		return nil, err
+	}
+	server.TLSConfig = c.config()
+	return server, nil
+}
+
+// writeGrace is how long an answer may take to be written once it is known.
+const writeGrace = 30 * time.Second
+
+// newInnerServer makes a server for those who run the service: metrics, profiles.
+func newInnerServer(s *service, h http.Handler, write time.Duration) *http.Server {
+	return &http.Server{
+		ErrorLog: slog.NewLogLogger(s.Log.Handler(), slog.LevelWarn),
+		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set(echo.HeaderXContentTypeOptions, "nosniff")
+			w.Header().Set(echo.HeaderContentSecurityPolicy, "default-src 'none'; frame-ancestors 'none'")
+			h.ServeHTTP(w, r)
+		}),
+		IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 16 << 10,
+		ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 10 * time.Second, WriteTimeout: write,
+	}
 }
 
 // newDashboard makes the operators' pages.

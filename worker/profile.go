@@ -11,7 +11,7 @@ import (
 
 // serveProfiles answers with Go's profiles, on a listener of their own that only
 // this machine reaches.
-func serveProfiles(ctx context.Context, addr string) (stop func(), err error) {
+func (s *service) serveProfiles(ctx context.Context, addr string) (stop func(), err error) {
 	l, err := new(net.ListenConfig).Listen(ctx, "tcp", addr)
 	if err != nil {
 		return nil, fmt.Errorf("listen for profiles: %w", err)
@@ -20,7 +20,8 @@ func serveProfiles(ctx context.Context, addr string) (stop func(), err error) {
 	mux.HandleFunc("/debug/pprof/", pprof.Index)
 	mux.HandleFunc("/debug/pprof/profile", pprof.Profile)
 	mux.HandleFunc("/debug/pprof/trace", pprof.Trace)
-	server := &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second}
+	const longest = 10 * time.Minute // a profile is as long as asked for
+	server := newInnerServer(s, mux, longest)
 	go func() { _ = server.Serve(l) }() // until it is closed
 	return func() { _ = server.Close() }, nil
 }

@@ -120,7 +120,7 @@ func Run(ctx context.Context, o Options) error {
 		defer stop()
 	}
 	if o.Settings.ProfileListenAddr != "" {
-		stop, err := serveProfiles(ctx, o.Settings.ProfileListenAddr)
+		stop, err := s.serveProfiles(ctx, o.Settings.ProfileListenAddr)
 		if err != nil {
 			return err
 		}
@@ -263,7 +263,9 @@ func newService(ctx context.Context, o Options, pool, views *pgxpool.Pool) (*ser
 		}
 	}
 	if !o.WithoutHTTP {
-		s.server = newServer(s, publicURL) //nolint:contextcheck // requests bring their own
+		if s.server, err = newServer(s, publicURL); err != nil { //nolint:contextcheck // requests bring their own
+			return nil, err
+		}
 	}
 	return s, nil
 }
@@ -323,7 +325,7 @@ func (s *service) run(ctx context.Context) error {
 	var addr net.Addr
 	if s.server != nil {
 		addr = s.Listener.Addr()
-		go func() { failed <- s.server.Serve(s.Listener) }()
+		go func() { failed <- s.serve() }()
 	}
 	s.Log.InfoContext(ctx, "started",
 		slog.String("id", s.id), slog.Bool("http", s.server != nil), slog.Bool("workers", !s.WithoutWorkers))
@@ -336,6 +338,13 @@ func (s *service) run(ctx context.Context) error {
 	case err = <-failed:
 	}
 	return errors.Join(err, s.stop(context.WithoutCancel(ctx)))
+}
+
+func (s *service) serve() error {
+	if s.server.TLSConfig != nil {
+		return s.server.ServeTLS(s.Listener, "", "") // the certificate is in the configuration
+	}
+	return s.server.Serve(s.Listener)
 }
 
 func (s *service) stop(ctx context.Context) error {

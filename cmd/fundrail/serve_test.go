@@ -7,8 +7,10 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -175,4 +177,22 @@ func TestServiceNamesWhatIsMissing(t *testing.T) {
 	for _, name := range []string{"DATABASE_URL", "FUND_WAIT", "STRIPE_TEST_SECRET_KEY"} {
 		require.Contains(t, r.stderr, name)
 	}
+}
+
+// TestServeWritesNoFiles runs the service where it can write not a byte to any file:
+// it needs no disk, and may be given one that is read-only.
+func TestServeWritesNoFiles(t *testing.T) {
+	t.Parallel()
+
+	addr, pool := freeAddr(t), testdb.New(t)
+	p := startProcess(t, "/bin/sh", pool.Config().ConnString(), "-c", `ulimit -f 0 && exec "$0" "$@"`, buildBinary(t),
+		"serve", "--listen="+addr, "--stripe-test-secret-key=sk_test_diskless", "--stripe-api-url=http://127.0.0.1:1")
+	require.Eventually(t, func() bool { return answers("http://" + addr + "/readyz") }, startWithin, lookEvery)
+
+	require.True(t, answers("http://"+addr+"/admin/login"))
+
+	p.stop(t, syscall.SIGTERM)
+	left, err := os.ReadDir(p.cmd.Dir)
+	require.NoError(t, err)
+	require.Empty(t, left)
 }

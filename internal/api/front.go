@@ -16,12 +16,14 @@ import (
 // gives each answer a request id and the headers that keep browsers from
 // guessing and caching, turns errors and panics into answers in the dialect of
 // the path, and says 404 and 405 in it too. Body limits belong to the routes:
-// see BodyLimit. What is outermost is around all of that, and sees each answer as
+// see BodyLimit. What proxies say of where a request comes from is not believed: see
+// TrustProxies. What is outermost is around all of that, and sees each answer as
 // it is given.
 func NewEcho(log *slog.Logger, outermost ...echo.MiddlewareFunc) *echo.Echo {
 	e := echo.New()
 	e.HideBanner, e.HidePort = true, true
 	e.HTTPErrorHandler = errorHandler(log)
+	e.IPExtractor = echo.ExtractIPDirect()
 	e.Use(outermost...)
 	e.Use(prepareAnswer, recoverPanics, limitHeaders)
 	return e
@@ -38,6 +40,14 @@ func prepareAnswer(next echo.HandlerFunc) echo.HandlerFunc {
 		h.Set(echo.HeaderXRequestID, id)
 		h.Set(echo.HeaderXContentTypeOptions, "nosniff")
 		h.Set(echo.HeaderCacheControl, "no-store") // a route that may be cached says so itself
+		// A browser has nothing to do with an answer; a page says itself what it needs.
+		h.Set(echo.HeaderContentSecurityPolicy, "default-src 'none'; frame-ancestors 'none'")
+		h.Set(echo.HeaderReferrerPolicy, "no-referrer")
+		h.Set(echo.HeaderXFrameOptions, "DENY")
+		h.Set("Cross-Origin-Resource-Policy", "same-origin")
+		if overTLS(c) {
+			h.Set(echo.HeaderStrictTransportSecurity, "max-age=31536000")
+		}
 		return next(c)
 	}
 }
@@ -112,15 +122,15 @@ func limitHeaders(next echo.HandlerFunc) echo.HandlerFunc {
 }
 
 // NewHTTPServer makes the server that h is served by. A request that is sent by
-// halves is dropped within 30 seconds, and a connection that nobody uses within
-// two minutes. There is no limit on the time an answer takes, to which the limit
-// on reading doesn't apply: a caller may ask to wait, and a dashboard stays
-// connected.
+// halves is dropped within 30 seconds, and a connection that nobody uses, or an
+// answer that nobody reads, within two minutes. That is longer than a caller may
+// ask to wait; what stays connected moves its own deadline.
 func NewHTTPServer(h http.Handler) *http.Server {
 	return &http.Server{
 		Handler:           h,
 		ReadHeaderTimeout: 10 * time.Second,
 		ReadTimeout:       30 * time.Second,
+		WriteTimeout:      2 * time.Minute,
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    64 << 10,
 	}

@@ -19,6 +19,7 @@ func (s Settings) Check() error {
 	return errors.Join(
 		s.Database.Check(),
 		s.HTTP.Check(),
+		s.Edge.Check(),
 		s.Stripe.Check(),
 		s.Limits.Check(),
 		s.Log.Check(),

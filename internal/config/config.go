@@ -34,6 +34,7 @@ func (Secret) String() string { return hidden }
 type Settings struct {
 	Database
 	HTTP
+	Edge
 	Stripe
 	Limits
 	Log

@@ -24,7 +24,7 @@ func Load(getenv func(string) string) (Settings, error) {
 }
 
 // Environment makes a kong parser take the flags that name a variable from
-// getenv, where an empty value counts as none. Problems do not end the reading:
+// getenv, where an empty value counts as none, and secrets from files too. Problems do not end the reading:
 // once everything is read, all of them are reported, together with what the
 // Check methods of the chosen command's settings have to say.
 func Environment(getenv func(string) string) kong.Option {
@@ -47,6 +47,7 @@ func Environment(getenv func(string) string) kong.Option {
 type environment struct {
 	getenv    func(string) string
 	problems  []error
+	unread    []error // secrets that should have come from files
 	variables map[*kong.Value]string
 }
 
@@ -58,7 +59,11 @@ func (e *environment) adopt(k *kong.Kong) error {
 			name := flag.Tag.Envs[0]
 			e.variables[flag.Value] = name
 			flag.Envs, flag.Tag.Envs = nil, nil
-			flag.Help = strings.TrimSuffix(flag.Help, ".") + " ($" + name + ")."
+			source := "$" + name
+			if isSecret(flag.Target.Type()) {
+				source += " or $" + name + fileSuffix
+			}
+			flag.Help = strings.TrimSuffix(flag.Help, ".") + " (" + source + ")."
 		}
 		return next(nil)
 	})
@@ -71,6 +76,12 @@ func (e *environment) Resolve(_ *kong.Context, _ *kong.Path, flag *kong.Flag) (a
 		return nil, nil
 	}
 	value := e.getenv(name)
+	if isSecret(flag.Target.Type()) {
+		var err error
+		if value, err = readSecret(e.getenv, name); err != nil {
+			e.unread = append(e.unread, err)
+		}
+	}
 	if value == "" {
 		return nil, nil
 	}
@@ -85,7 +96,10 @@ func (e *environment) Resolve(_ *kong.Context, _ *kong.Path, flag *kong.Flag) (a
 
 // Validate implements kong.Resolver.
 func (e *environment) Validate(app *kong.Application) error {
-	problems := e.problems
+	problems := append(e.unread, e.problems...)
+	if e.unread != nil {
+		return errors.Join(problems...) // what a missing secret leads to is no news
+	}
 	for node := app.Node; node != nil; node = activeChild(node) {
 		problems = append(problems, checkAll(node.Target)...)
 	}

@@ -41,6 +41,7 @@ type testBundle struct {
 	passed   atomic.Int64 // how far the clock was moved since, in nanoseconds
 	pool     *pgxpool.Pool
 	stripe   *stripe
+	handler  http.Handler
 	url      string
 	users    map[postgres.Role]postgres.User
 }
@@ -80,7 +81,7 @@ func setup(t *testing.T, change ...func(*dashboard.Config)) *testBundle {
 		d.Close()
 		server.Close()
 	})
-	b.url = server.URL
+	b.handler, b.url = e, server.URL
 	return b
 }
 

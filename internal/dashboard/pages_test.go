@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"html"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"regexp"
 	"strconv"
@@ -266,7 +267,12 @@ func TestStreamTellsOfAMove(t *testing.T) {
 	testfactory.Move(t, b.pool, p.ID, wallet.Outcome{
 		Kind: wallet.OutcomeSucceeded, IntentID: "pi_live", ChargeID: "ch_1", AmountReceived: p.Amount, Currency: wallet.USD,
 	}, b.now)
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, b.url+html.UnescapeString(stream[1]), nil)
+	// A stream goes on for longer than answers may take where it is served.
+	brisk := httptest.NewUnstartedServer(b.handler)
+	brisk.Config.WriteTimeout = 500 * time.Millisecond
+	brisk.Start()
+	t.Cleanup(brisk.Close)
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, brisk.URL+html.UnescapeString(stream[1]), nil)
 	require.NoError(t, err)
 	res, err := c.http.Do(req)
 	require.NoError(t, err)

@@ -48,6 +48,10 @@ func (d *Dashboard) stream(r *request) error {
 	r.Response().WriteHeader(http.StatusOK)
 	ctx, cancel := context.WithTimeout(r.ctx(), streamLife)
 	defer cancel()
+	// A stream lives longer than other answers may.
+	if deadline, ok := ctx.Deadline(); ok {
+		_ = http.NewResponseController(r.Response()).SetWriteDeadline(deadline.Add(listEvery)) // not every writer has one
+	}
 	r.send("retry: 3000\n\n")
 	tick := time.NewTicker(every)
 	defer tick.Stop()

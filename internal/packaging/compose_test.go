@@ -26,6 +26,7 @@ type composeFile struct {
 		Image       string                    `json:"image"`
 		Ports       []map[string]any          `json:"ports"`
 		Profiles    []string                  `json:"profiles"`
+		ReadOnly    bool                      `json:"read_only"`
 	} `json:"services"`
 }
 
@@ -107,6 +108,14 @@ func TestCompose(t *testing.T) {
 			for _, port := range service.Ports {
 				require.Equal(t, "127.0.0.1", port["host_ip"], name)
 			}
+		}
+	})
+
+	t.Run("ServiceHasNoDisk", func(t *testing.T) {
+		t.Parallel()
+
+		for name, service := range file.Services {
+			require.Equal(t, service.Image == "fundrail", service.ReadOnly, name)
 		}
 	})
 
