@@ -41,6 +41,7 @@ func TestTorture(t *testing.T) {
 		require.Positive(t, r.Charged)
 		require.Equal(t, r.Charged, r.Credited)
 		require.Positive(t, r.Answers)
+		require.Positive(t, r.LogLines)
 		require.NotContains(t, p.output.String(), "the logs of the services are in")
 	})
 

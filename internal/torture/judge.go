@@ -102,7 +102,7 @@ func (s *storm) judge(ctx context.Context, left []string, took time.Duration) (R
 		return r, err
 	}
 	s.judgeProcesses(&r)
-	return r, nil
+	return r, s.judgeLogs(&r)
 }
 
 // traces are what must not be found in the database, however things ended: the

@@ -31,7 +31,9 @@ type Report struct {
 	Lost     int     `json:"lost"`
 	Doubled  int     `json:"doubled"`
 	// Answers is how many accepted requests were asked for once more.
-	Answers  int       `json:"answers"`
+	Answers int `json:"answers"`
+	// LogLines is how many lines were searched for secrets.
+	LogLines int       `json:"log_lines"`
 	Findings []Finding `json:"findings"`
 }
 
@@ -140,6 +142,7 @@ func (r Report) Print(w io.Writer) error {
 		{"lost", int64(r.Lost)},
 		{"doubled", int64(r.Doubled)},
 		{"accepted requests asked for once more", int64(r.Answers)},
+		{"lines of logs searched for secrets", int64(r.LogLines)},
 	})
 	fmt.Fprintf(&t, "\nDrained in %s of %s.\n", r.Drain, r.DrainLimit)
 	const most = 20
