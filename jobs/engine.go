@@ -23,6 +23,7 @@ import (
 	"github.com/fundrail/fundrail/internal/breakpoint"
 	"github.com/fundrail/fundrail/internal/delivery"
 	"github.com/fundrail/fundrail/internal/postgres"
+	"github.com/fundrail/fundrail/internal/requestid"
 	"github.com/fundrail/fundrail/internal/stripeapi"
 	"github.com/fundrail/fundrail/internal/wallet"
 )
@@ -196,7 +197,7 @@ func (e *Engine) Accept(ctx context.Context, p postgres.NewPayment) (bool, error
 
 // complete adds what the engine alone knows to a payment that is to be stored.
 func (e *Engine) complete(ctx context.Context, p *postgres.NewPayment) {
-	p.Traceparent = e.traceparent(ctx)
+	p.Traceparent, p.RequestID = e.traceparent(ctx), requestid.From(ctx)
 	p.FirstCheckAt = p.CreatedAt.Add(e.scaled(postgres.FirstCheckAfter))
 	p.ReturnURL = e.returnURL(p.Mode, p.ID)
 }
@@ -281,6 +282,7 @@ func (e *Engine) writeSettlements(ctx context.Context, list []postgres.Settlemen
 func (e *Engine) logMove(ctx context.Context, s postgres.Settlement, p wallet.Payment) {
 	e.Log.InfoContext(ctx, "payment moved",
 		slog.String("payment_id", p.ID.String()),
+		slog.String("request_id", p.RequestID),
 		slog.String("wallet_id", p.WalletID.String()),
 		slog.String("status", string(p.Status)),
 		slog.Int64("amount", p.Amount),

@@ -198,6 +198,7 @@ func (e *Engine) logBookings(ctx context.Context, p wallet.Payment, bookings []p
 	for _, b := range bookings {
 		e.Log.InfoContext(ctx, "money went back",
 			slog.String("payment_id", p.ID.String()),
+			slog.String("request_id", p.RequestID),
 			slog.String("wallet_id", p.WalletID.String()),
 			slog.String("transfer", b.Kind),
 			slog.String("id", b.ID.String()),

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/fundrail/fundrail/internal/postgres"
+	"github.com/fundrail/fundrail/internal/requestid"
 	"github.com/fundrail/fundrail/internal/stripeapi"
 	"github.com/fundrail/fundrail/internal/wallet"
 )
@@ -142,7 +143,7 @@ func (e *Engine) openAttempt(ctx context.Context, t wallet.Transaction) error {
 	id := wallet.NewID()
 	opened, err := postgres.OpenAttempt(ctx, e.Pool, postgres.Attempt{
 		PaymentID: id, OrganizationID: t.OrganizationID, Mode: t.Mode, TransactionID: t.ID,
-		ReturnURL: e.returnURL(t.Mode, id), Now: e.Now(),
+		ReturnURL: e.returnURL(t.Mode, id), RequestID: requestid.From(ctx), Now: e.Now(),
 	})
 	if err != nil || !opened {
 		return err

@@ -2,11 +2,13 @@ package jobs
 
 import (
 	"context"
+	"log/slog"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/riverqueue/river"
 
 	"github.com/fundrail/fundrail/internal/postgres"
+	"github.com/fundrail/fundrail/internal/requestid"
 	"github.com/fundrail/fundrail/internal/wallet"
 )
 
@@ -31,7 +33,23 @@ func (e *Engine) TopUp(ctx context.Context, p postgres.PreparedTopUp) (bool, err
 	if postgres.StoredBefore(err) {
 		return true, nil // by an attempt whose answer got lost
 	}
+	if made && err == nil {
+		e.logMovements(ctx, p)
+	}
 	return made && err == nil, err
+}
+
+func (e *Engine) logMovements(ctx context.Context, p postgres.PreparedTopUp) {
+	for _, m := range p.Movements() {
+		e.Log.InfoContext(ctx, "credits moved",
+			slog.String("wallet_transaction_id", m.TransactionID.String()),
+			slog.String("request_id", requestid.From(ctx)),
+			slog.String("wallet_id", p.WalletID.String()),
+			slog.String("transfer", string(m.Kind)),
+			slog.Int64("amount", m.Amount),
+			slog.String("credits", m.Credits.String()),
+			slog.String("currency", string(p.Wallet.Currency)))
+	}
 }
 
 // CreateWallet makes a wallet and its opening top-up in one transaction, with the
@@ -43,8 +61,9 @@ func (e *Engine) TopUp(ctx context.Context, p postgres.PreparedTopUp) (bool, err
 // wallet.ValidationError, into which goes also what the caller has found wrong.
 func (e *Engine) CreateWallet(ctx context.Context, n postgres.NewWallet, opening postgres.TopUp, key *postgres.IdempotencyRecord, v *wallet.ValidationError) (wallet.Wallet, bool, error) {
 	var (
-		w    wallet.Wallet
-		made bool
+		w        wallet.Wallet
+		prepared postgres.PreparedTopUp
+		made     bool
 	)
 	if n.Wallet.ID == (wallet.ID{}) {
 		n.Wallet.ID = wallet.NewID()
@@ -67,13 +86,15 @@ func (e *Engine) CreateWallet(ctx context.Context, n postgres.NewWallet, opening
 			return nil, nil
 		}
 		opening.WalletID = w.ID
-		prepared, err := postgres.PrepareTopUp(ctx, tx, opening, v)
-		if err != nil {
+		if prepared, err = postgres.PrepareTopUp(ctx, tx, opening, v); err != nil {
 			return nil, err
 		}
 		_, err = e.makeTopUp(ctx, tx, prepared)
 		return prepared.Purchase, err
 	})
+	if made && err == nil {
+		e.logMovements(ctx, prepared)
+	}
 	return w, made && err == nil, err
 }
 

@@ -15,6 +15,7 @@ import (
 	"github.com/stripe/stripe-go/v76/webhook"
 
 	"github.com/fundrail/fundrail/internal/postgres"
+	"github.com/fundrail/fundrail/internal/requestid"
 	"github.com/fundrail/fundrail/internal/wallet"
 	"github.com/fundrail/fundrail/jobs"
 )
@@ -57,24 +58,24 @@ func (h *Handler) receive(c echo.Context) error {
 	}
 	mode, ok := h.verify(body, c.Request().Header.Get("Stripe-Signature"))
 	if !ok {
-		h.Log.WarnContext(ctx, "event with a bad signature refused", slog.Int("bytes", len(body)))
+		h.Log.WarnContext(ctx, "event with a bad signature refused", slog.String("request_id", requestid.From(ctx)), slog.Int("bytes", len(body)))
 		return refuse(c, http.StatusBadRequest, "The signature does not fit the event, or is too old.")
 	}
 	in, err := jobs.ParseEvent(body, mode)
 	if err != nil {
 		// The signature was good: somebody has to look at this.
-		h.Log.ErrorContext(ctx, "signed event refused", slog.Any("error", err))
+		h.Log.ErrorContext(ctx, "signed event refused", slog.String("request_id", requestid.From(ctx)), slog.Any("error", err))
 		return refuse(c, http.StatusBadRequest, "The event is not one that this endpoint can read.")
 	}
 	in.Event.Source, in.Event.ReceivedAt = "webhook", h.Now()
 	stored, err := h.Intake.TakeIn(ctx, in)
 	if err != nil {
 		h.Log.ErrorContext(ctx, "event not stored",
-			slog.String("event_id", in.Event.ID), slog.Any("error", err))
+			slog.String("request_id", requestid.From(ctx)), slog.String("event_id", in.Event.ID), slog.Any("error", err))
 		return refuse(c, http.StatusInternalServerError, "The event could not be stored. Please send it again.")
 	}
 	h.Log.DebugContext(ctx, "event stored",
-		slog.String("event_id", in.Event.ID), slog.String("type", in.Event.Type),
+		slog.String("request_id", requestid.From(ctx)), slog.String("event_id", in.Event.ID), slog.String("type", in.Event.Type),
 		slog.String("status", string(stored.Status)), slog.Bool("new", stored.New))
 	return c.JSONBlob(http.StatusOK, []byte(`{"received":true}`))
 }

@@ -2,6 +2,7 @@ package worker_test
 
 import (
 	"bytes"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
@@ -131,6 +132,10 @@ func TestLogShowsNoSecrets(t *testing.T) {
 	})
 	status, _ := b.fund(t, p, http.Header{"X-Request-Id": {"req-of-mine"}})
 	require.Equal(t, http.StatusOK, status)
+	status, _ = b.post(t, p, "/api/v1/wallet_transactions",
+		fmt.Appendf(nil, `{"wallet_transaction":{"wallet_id":%q,"paid_credits":"7","granted_credits":"5"}}`, b.m.Wallet.ID),
+		http.Header{"X-Request-Id": {"req-of-grant"}})
+	require.Equal(t, http.StatusOK, status)
 	for _, f := range []stripesim.Fault{
 		{Kind: stripesim.FaultReset, When: stripesim.After},
 		{Kind: stripesim.FaultBody, Body: stripesim.BodyTruncated},
@@ -151,7 +156,8 @@ func TestLogShowsNoSecrets(t *testing.T) {
 	require.Contains(t, text, `"msg":"request","method":"POST","route":"/v1/wallet/fund","status":200`)
 	require.Contains(t, text, `"request_id":"req-of-mine"`)
 	require.Regexp(t, `"request_id":"req-of-mine","payment_id":"[0-9a-f-]{36}"`, text)
-	require.Contains(t, text, `"msg":"payment moved","payment_id":"`)
+	require.Regexp(t, `"msg":"payment moved","payment_id":"[0-9a-f-]{36}","request_id":"req-of-mine","wallet_id":"[0-9a-f-]{36}","status":"succeeded"`, text)
+	require.Regexp(t, `"msg":"credits moved","wallet_transaction_id":"[0-9a-f-]{36}","request_id":"req-of-grant","wallet_id":"[0-9a-f-]{36}","transfer":"granted","amount":500`, text)
 	for _, hush := range []string{b.m.APIKey, endpointSecret, secret, "sk_test_", "whsec_", "_secret_", "aks_test_", "hush"} {
 		require.NotContains(t, text, hush)
 	}

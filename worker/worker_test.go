@@ -120,7 +120,13 @@ func (b *testBundle) fund(tb testing.TB, p *process, header http.Header) (int, m
 		"amount": "25.00", "payment_method_id": wallet.Spell(wallet.PrefixPaymentMethod, b.m.Mode, b.m.PaymentMethod.ID),
 	})
 	require.NoError(tb, err)
-	req, err := http.NewRequestWithContext(tb.Context(), http.MethodPost, p.url+"/v1/wallet/fund", bytes.NewReader(body))
+	return b.post(tb, p, "/v1/wallet/fund", body, header)
+}
+
+func (b *testBundle) post(tb testing.TB, p *process, path string, body []byte, header http.Header) (int, map[string]any) {
+	tb.Helper()
+
+	req, err := http.NewRequestWithContext(tb.Context(), http.MethodPost, p.url+path, bytes.NewReader(body))
 	require.NoError(tb, err)
 	if header != nil {
 		req.Header = header

@@ -9,6 +9,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"github.com/fundrail/fundrail/internal/requestid"
 	"github.com/fundrail/fundrail/internal/wallet"
 )
 
@@ -36,6 +37,7 @@ func prepareAnswer(next echo.HandlerFunc) echo.HandlerFunc {
 		if !validRequestID(id) {
 			id = wallet.NewID().String()
 		}
+		c.SetRequest(c.Request().WithContext(requestid.With(c.Request().Context(), id)))
 		h := c.Response().Header()
 		h.Set(echo.HeaderXRequestID, id)
 		h.Set(echo.HeaderXContentTypeOptions, "nosniff")

@@ -39,6 +39,7 @@ func (s *Server) topUpWallet(c echo.Context, caller postgres.Caller) error {
 	} else {
 		prefer.confirm(c)
 		if made.Purchase != nil && made.Purchase.Charged() {
+			c.Set(KeyPaymentID, made.Purchase.ID.String())
 			s.waitFor(ctx, c, wallet.Payment{ID: made.Purchase.ID, Status: wallet.PaymentCreated}, prefer.wait)
 		}
 	}

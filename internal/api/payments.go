@@ -104,5 +104,8 @@ func (s *Server) findPayment(c echo.Context, caller postgres.Caller) (wallet.Pay
 	if err == nil && p.WalletID != caller.WalletID {
 		err = errPaymentNotFound()
 	}
+	if err == nil {
+		c.Set(KeyPaymentID, p.ID.String())
+	}
 	return p, err
 }

@@ -36,6 +36,7 @@ type NewPayment struct {
 	// stored, because a repeated charge must send what the first one sent.
 	ReturnURL   string
 	Traceparent string             // of the trace that made it, empty for none
+	RequestID   string             // of the request that made it, empty for none
 	Idempotency *IdempotencyRecord // nil without a key
 	CreatedAt   time.Time
 	// Purchase is what the Lago dialect says of the purchase besides. With it the
@@ -98,10 +99,10 @@ const acceptPayments = `
 		select i.*, d.*
 		from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::uuid[], $6::text[], $7::text[],
 			$8::numeric[], $9::bigint[], $10::boolean[], $11::text[], $12::text[], $13::bytea[], $14::timestamptz[], $15::timestamptz[],
-			$16::timestamptz[], $17::text[], $18::text[], $19::jsonb[], $20::text[])
+			$16::timestamptz[], $17::text[], $18::text[], $19::jsonb[], $20::text[], $21::text[])
 		as i (id, wallet_transaction_id, organization_id, wallet_id, payment_method_id, mode, currency,
 			credit_amount, amount, off_session, operation, key, fingerprint, wait_until, created_at,
-			first_check_at, return_url, result_ids, purchase, traceparent),
+			first_check_at, return_url, result_ids, purchase, traceparent, request_id),
 		lateral jsonb_to_record(coalesce(i.purchase, '{}')) as d (name text, priority smallint, source text,
 			purchase_order_number text, requires_payment boolean, metadata jsonb, method_type text, method_id uuid,
 			skip_sections boolean, sections jsonb, invoice_id uuid, invoice_sections jsonb, invoice_purchase_order_number text,
@@ -139,9 +140,9 @@ const acceptPayments = `
 		from accepted where invoice_id is not null
 	), charges as (
 		insert into payments (id, organization_id, mode, wallet_id, wallet_transaction_id, payment_method_id, amount, currency,
-			off_session, receipt_email, return_url, traceparent, status, next_check_at, created_at, updated_at)
+			off_session, receipt_email, return_url, traceparent, request_id, status, next_check_at, created_at, updated_at)
 		select id, organization_id, mode, wallet_id, wallet_transaction_id, payment_method_id, amount, currency,
-			off_session, (select o.primary_email from organizations o where o.id = organization_id), return_url, traceparent,
+			off_session, (select o.primary_email from organizations o where o.id = organization_id), return_url, traceparent, request_id,
 			'created', first_check_at, created_at, created_at
 		from accepted where payment_method_id is not null
 	)
@@ -157,7 +158,8 @@ func AcceptPayments(ctx context.Context, tx pgx.Tx, list []NewPayment) ([]bool, 
 		ids, transactions, organizations = make([]wallet.ID, n), make([]wallet.ID, n), make([]wallet.ID, n)
 		wallets, methods                 = make([]wallet.ID, n), make([]*wallet.ID, n)
 		modes, currencies, credits       = make([]string, n), make([]string, n), make([]string, n)
-		returnURLs, traceparents         = make([]string, n), make([]*string, n)
+		returnURLs                       = make([]string, n)
+		traceparents, requestIDs         = make([]*string, n), make([]*string, n)
 		amounts                          = make([]int64, n)
 		offSession                       = make([]bool, n)
 		operations, keys, resultIDs      = make([]*string, n), make([]*string, n), make([]*string, n)
@@ -173,7 +175,7 @@ func AcceptPayments(ctx context.Context, tx pgx.Tx, list []NewPayment) ([]bool, 
 		wallets[i], methods[i], purchases[i] = p.WalletID, idOrNull(p.PaymentMethodID), p.Purchase
 		modes[i], currencies[i], credits[i] = string(p.Mode), string(p.Currency), p.CreditAmount.String()
 		amounts[i], offSession[i], createdAt[i] = p.Amount, p.OffSession, p.CreatedAt
-		traceparents[i] = orNull(p.Traceparent)
+		traceparents[i], requestIDs[i] = orNull(p.Traceparent), orNull(p.RequestID)
 		returnURLs[i], firstChecks[i] = p.ReturnURL, p.firstCheckAt()
 		if r := p.Idempotency; r != nil {
 			operations[i], keys[i], fingerprints[i], waitUntil[i] = &r.Operation, &r.Key, r.Fingerprint[:], &r.WaitUntil
@@ -186,7 +188,7 @@ func AcceptPayments(ctx context.Context, tx pgx.Tx, list []NewPayment) ([]bool, 
 	b.Queue(acceptPayments,
 		ids, transactions, organizations, wallets, methods, modes, currencies,
 		credits, amounts, offSession, operations, keys, fingerprints, waitUntil, createdAt, firstChecks,
-		returnURLs, resultIDs, purchases, traceparents)
+		returnURLs, resultIDs, purchases, traceparents, requestIDs)
 	b.Queue(announceTransactions, transactions, string(wallet.EventTransactionCreated), list[0].CreatedAt)
 	results := tx.SendBatch(ctx, &b)
 	rows, _ := results.Query()

@@ -22,6 +22,7 @@ type Attempt struct {
 	// checks it must ask for the session and never charge.
 	PaymentMethodID wallet.ID
 	ReturnURL       string
+	RequestID       string // of the request that asks for it, empty for none
 	Now             time.Time
 }
 
@@ -38,9 +39,9 @@ func OpenAttempt(ctx context.Context, db Beginner, a Attempt) (bool, error) {
 		// The transaction's row is not locked: settling locks it after the payments.
 		tag, err := tx.Exec(ctx, `
 			insert into payments (id, organization_id, mode, wallet_id, wallet_transaction_id, payment_method_id, amount, currency,
-				off_session, receipt_email, return_url, status, next_check_at, created_at, updated_at)
+				off_session, receipt_email, return_url, request_id, status, next_check_at, created_at, updated_at)
 			select $1, t.organization_id, t.mode, t.wallet_id, t.id, $5, t.amount, w.currency,
-				false, o.primary_email, $6, 'created', $7::timestamptz + $8::bigint * interval '1 millisecond', $7, $7
+				false, o.primary_email, $6, $9, 'created', $7::timestamptz + $8::bigint * interval '1 millisecond', $7, $7
 			from wallet_transactions t
 			join wallets w on w.id = t.wallet_id
 			join organizations o on o.id = t.organization_id
@@ -48,7 +49,7 @@ func OpenAttempt(ctx context.Context, db Beginner, a Attempt) (bool, error) {
 				and t.transaction_status = 'purchased' and t.status <> 'settled'
 			on conflict do nothing`,
 			a.PaymentID, a.TransactionID, a.OrganizationID, a.Mode, idOrNull(a.PaymentMethodID), a.ReturnURL, a.Now,
-			FirstCheckAfter.Milliseconds())
+			FirstCheckAfter.Milliseconds(), orNull(a.RequestID))
 		if err != nil {
 			return err
 		}

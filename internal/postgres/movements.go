@@ -34,6 +34,7 @@ func (p *PreparedTopUp) moveCredits(ctx context.Context, tx pgx.Tx) error {
 		}
 		w.Balance += p.grant.amount
 		w.CreditsBalance = w.CreditsBalance.Add(p.grant.credits)
+		p.grant.made = &Movement{p.grant.id, wallet.TransactionGranted, p.grant.amount, p.grant.credits}
 	}
 	if p.void != nil {
 		void, err := p.makeVoid(ctx, tx, w)
@@ -44,6 +45,7 @@ func (p *PreparedTopUp) moveCredits(ctx context.Context, tx pgx.Tx) error {
 		w.CreditsBalance = w.CreditsBalance.Sub(void.credits)
 		w.ConsumedCredits = w.ConsumedCredits.Add(void.credits)
 		w.LastConsumedCreditAt = &p.Now
+		p.void.made = &Movement{void.id, wallet.TransactionVoided, void.amount, void.credits}
 	}
 	_, err = tx.Exec(ctx, `
 		update wallets

@@ -17,7 +17,8 @@ const paymentColumns = `p.id, p.organization_id, p.mode, p.wallet_id, p.wallet_t
 	coalesce(p.stripe_checkout_session_id, ''),
 	coalesce(p.amount_received, 0), p.balance_after, coalesce(p.redirect_url, ''),
 	coalesce(p.failure_code, ''), coalesce(p.failure_decline_code, ''), coalesce(p.failure_message, ''),
-	p.refunded, p.disputed, p.action_deadline_at, p.next_check_at, p.checks, p.created_at, p.updated_at, coalesce(p.traceparent, '')`
+	p.refunded, p.disputed, p.action_deadline_at, p.next_check_at, p.checks, p.created_at, p.updated_at, coalesce(p.traceparent, ''),
+	coalesce(p.request_id, '')`
 
 func scanPayment(row pgx.CollectableRow) (wallet.Payment, error) {
 	var p wallet.Payment
@@ -33,6 +34,7 @@ func paymentFields(p *wallet.Payment) []any {
 		&p.AmountReceived, &p.BalanceAfter, &p.RedirectURL,
 		&p.Failure.Code, &p.Failure.DeclineCode, &p.Failure.Message,
 		&p.Refunded, &p.Disputed, &p.ActionDeadlineAt, &p.NextCheckAt, &p.Checks, &p.CreatedAt, &p.UpdatedAt, &p.Traceparent,
+		&p.RequestID,
 	}
 }
 

@@ -62,6 +62,27 @@ type movement struct {
 	id      wallet.ID
 	amount  int64
 	credits decimal.Decimal
+	// made is what was moved in the end, nil before that.
+	made *Movement
+}
+
+// Movement is credits that were granted or voided.
+type Movement struct {
+	TransactionID wallet.ID
+	Kind          wallet.TransactionKind
+	Amount        int64 // minor units
+	Credits       decimal.Decimal
+}
+
+// Movements are what MakeTopUp has granted and voided.
+func (p PreparedTopUp) Movements() []Movement {
+	var list []Movement
+	for _, m := range []*movement{p.grant, p.void} {
+		if m != nil && m.made != nil {
+			list = append(list, *m.made)
+		}
+	}
+	return list
 }
 
 // TransactionIDs are the wallet transactions that the top-up makes: the purchased,

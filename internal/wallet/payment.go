@@ -41,6 +41,8 @@ type Payment struct {
 	// Traceparent names the trace of the request that made it, empty when nobody
 	// traced that.
 	Traceparent string
+	// RequestID is that of the request that made it, empty when none did.
+	RequestID string
 }
 
 // PaymentMethod is a saved card.
