@@ -46,6 +46,9 @@ func (s *service) problems(ctx context.Context) []string {
 		return []string{"database"}
 	}
 	var problems []string
+	if s.leaving.Load() {
+		problems = append(problems, "stopping")
+	}
 	if !s.WithoutWorkers && !s.working.Load() {
 		problems = append(problems, "workers")
 	}

@@ -26,7 +26,6 @@ const (
 	fetchPoll     = time.Second
 	jobTimeout    = 30 * time.Second
 	rescueAfter   = 60 * time.Second
-	softStop      = 4 * time.Second
 )
 
 // droppedIndexes are River's indexes that a migration of ours drops.
@@ -46,7 +45,7 @@ func newRiver(pool *pgxpool.Pool, engine *jobs.Engine, o Options, id string, mid
 		FetchPollInterval:    fetchPoll,
 		RescueStuckJobsAfter: rescueAfter,
 		RetryPolicy:          jobs.RetryPolicy{Now: o.Now},
-		SoftStopTimeout:      softStop,
+		SoftStopTimeout:      stopTimesOf(o.Settings.Stopping).jobs,
 	}
 	if d := o.Settings.TestRescueAfter; d > 0 {
 		cfg.RescueStuckJobsAfter, cfg.JobTimeout = d, d/2

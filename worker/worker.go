@@ -51,14 +51,6 @@ type Options struct {
 	Traces *telemetry.Traces
 }
 
-// How long each part may take to stop. Together they stay below the ten seconds
-// that process supervisors wait before they kill.
-const (
-	stopHTTP  = 3 * time.Second
-	stopRiver = softStop + time.Second
-	stopRest  = time.Second
-)
-
 // maxConns is how many connections a process opens. No connection is held during
 // a call to Stripe, so a few serve many workers.
 const maxConns = 16
@@ -67,10 +59,8 @@ const maxConns = 16
 // the money does, and must not keep the money waiting.
 const viewConns = 4
 
-// Run runs the service until ctx ends, then stops it: the HTTP server first, which
-// answers those who wait with how things stand; then River, which lets charges in
-// flight finish for a few seconds. What is cut off goes on at the next start. It
-// refuses to start on a schema that it does not know.
+// Run runs the service until ctx ends, and then stops it in good order, within the
+// settings' limits. It refuses to start on a schema that it does not know.
 func Run(ctx context.Context, o Options) error {
 	if o.Now == nil {
 		o.Now = time.Now
@@ -96,7 +86,7 @@ func Run(ctx context.Context, o Options) error {
 	if err != nil {
 		return err
 	}
-	defer pool.Close()
+	defer closePool(ctx, o, pool)
 	if err := migrations.Check(ctx, pool); err != nil {
 		return err
 	}
@@ -107,7 +97,7 @@ func Run(ctx context.Context, o Options) error {
 	if err != nil {
 		return err
 	}
-	defer views.Close()
+	defer closePool(ctx, o, views)
 	s, err := newService(ctx, o, pool, views)
 	if err != nil {
 		return err
@@ -127,15 +117,6 @@ func Run(ctx context.Context, o Options) error {
 		defer stop()
 	}
 	return s.run(ctx)
-}
-
-// closeTraces sends what has not been sent, if whoever takes it is there.
-func closeTraces(ctx context.Context, o Options) {
-	within, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopRest)
-	defer cancel()
-	if err := o.Traces.Close(within); err != nil {
-		o.Log.WarnContext(within, "traces not sent", slog.Any("error", err))
-	}
 }
 
 // allowTestSettings lets settings that are for tests alone take effect on a
@@ -211,6 +192,7 @@ type service struct {
 	// metrics watch the process.
 	metrics *telemetry.Metrics
 	working atomic.Bool // the workers have been started, and not stopped
+	leaving atomic.Bool // the process was told to stop
 	river   *river.Client[pgx.Tx]
 	server  *http.Server // nil without HTTP
 	// dashboard is nil without HTTP.
@@ -335,6 +317,7 @@ func (s *service) run(ctx context.Context) error {
 	var err error
 	select {
 	case <-ctx.Done():
+		s.leave(context.WithoutCancel(ctx))
 	case err = <-failed:
 	}
 	return errors.Join(err, s.stop(context.WithoutCancel(ctx)))
@@ -345,30 +328,4 @@ func (s *service) serve() error {
 		return s.server.ServeTLS(s.Listener, "", "") // the certificate is in the configuration
 	}
 	return s.server.Serve(s.Listener)
-}
-
-func (s *service) stop(ctx context.Context) error {
-	var problems []error
-	s.engine.Drain()
-	if s.server != nil {
-		s.dashboard.Close() // ends its streams, for which the server would wait
-		within, cancel := context.WithTimeout(ctx, stopHTTP)
-		if err := s.server.Shutdown(within); err != nil {
-			problems = append(problems, s.server.Close()) // half-sent requests are dropped
-		}
-		cancel()
-	}
-	if !s.WithoutWorkers {
-		s.working.Store(false)
-		within, cancel := context.WithTimeout(ctx, stopRiver)
-		if err := s.river.Stop(within); err != nil {
-			s.Log.WarnContext(ctx, "jobs cut off; they go on at the next start", slog.Any("error", err))
-		}
-		cancel()
-	}
-	within, cancel := context.WithTimeout(ctx, stopRest)
-	defer cancel()
-	s.engine.Close(within)
-	s.Log.InfoContext(ctx, "stopped", slog.String("id", s.id))
-	return errors.Join(problems...)
 }

@@ -48,6 +48,7 @@ func TestLoad(t *testing.T) {
 			},
 			Log:        config.Log{LogFormat: "json", LogLevel: "info"},
 			Monitoring: config.Monitoring{ReadyMaxEventAge: time.Hour},
+			Stopping:   config.Stopping{StopWithin: 9 * time.Second},
 			Webhooks:   config.Webhooks{WebhookEndpointLimit: 10},
 		}, s)
 	})
@@ -109,6 +110,8 @@ func TestLoad(t *testing.T) {
 		{"ProfileListenAddrForAll", []string{"PROFILE_LISTEN_ADDR", ":6060"}, `PROFILE_LISTEN_ADDR must be a loopback address and port such as 127.0.0.1:6060, not ":6060"`},
 		{"ProfileListenAddrNoAddress", []string{"PROFILE_LISTEN_ADDR", "here:6060"}, "PROFILE_LISTEN_ADDR must be a loopback address"},
 		{"ReadyMaxEventAge", []string{"READY_MAX_EVENT_AGE", "-1s"}, "READY_MAX_EVENT_AGE and READY_MAX_PAYMENT_AGE must not be below zero"},
+		{"StopDelay", []string{"STOP_DELAY", "-1s"}, "STOP_DELAY must not be below zero"},
+		{"StopWithin", []string{"STOP_WITHIN", "500ms"}, "STOP_WITHIN must be at least 1s"},
 		{"WebhookEndpointLimit", []string{"WEBHOOK_ENDPOINT_LIMIT", "0"}, "WEBHOOK_ENDPOINT_LIMIT must be at least 1"},
 		{"PublicURLEndsInSlash", []string{"PUBLIC_URL", "https://pay.example.com/"}, `PUBLIC_URL must not end in a slash: "https://pay.example.com/"`},
 		{"PublicURLRelative", []string{"PUBLIC_URL", "pay.example.com"}, "PUBLIC_URL must be a URL that starts with http:// or https://"},
