@@ -101,8 +101,9 @@ func GetAttention(ctx context.Context, db DB, mode wallet.Mode, ages AttentionAg
 		from (
 			select s.* from unnest(array['created', 'processing']) as u (status) cross join lateral (
 				select * from payments p
-				where p.mode = $1 and p.status = u.status and p.id < $2 and p.created_at < $3
-				order by p.id limit $4
+				where p.mode = $1 and (p.status, p.id) >= (u.status, '00000000-0000-0000-0000-000000000000'::uuid)
+					and (p.status, p.id) < (u.status, $2) and p.created_at < $3
+				order by p.status, p.id limit $4
 			) s
 		) p`+paymentRowJoins+`
 		order by p.id limit $4`, mode, wallet.FirstID(now.Add(-ages.Unknown)), now.Add(-ages.Unknown), limit)

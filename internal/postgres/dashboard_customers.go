@@ -31,7 +31,7 @@ const customerRowColumns = `c.id, c.organization_id, o.name, c.external_id, coal
 func ListCustomerRows(ctx context.Context, db DB, f OwnerFilter) (Page[CustomerRow], error) {
 	rows, _ := db.Query(ctx, `
 		select `+customerRowColumns+`
-		from (select * from customers c where c.mode = @mode and c.id < @before order by c.id desc limit @limit) c
+		from (select * from customers c where `+pairsOf("c")+` order by c.mode desc, c.id desc limit @limit) c
 		join organizations o on o.id = c.organization_id
 		order by c.id desc`, f.args())
 	list, err := pgx.CollectRows(rows, pgx.RowToStructByPos[CustomerRow])

@@ -75,8 +75,7 @@ func ListEventRows(ctx context.Context, db DB, f EventRowFilter) (Page[EventRow]
 		seen = `select id, type, status, due_at from stripe_events e
 			where e.status = 'pending' and e.mode = @mode and @status = 'pending' and ` + after + order + ` limit @window`
 	}
-	var b pgx.Batch
-	b.Queue(`
+	rows, _ := db.Query(ctx, `
 		with seen as (`+seen+`)
 		select `+eventRowColumns+`
 		from (
@@ -84,29 +83,32 @@ func ListEventRows(ctx context.Context, db DB, f EventRowFilter) (Page[EventRow]
 			where (@type = '' or type = @type) and (@status = '' or status = @status) `+order+` limit @limit
 		) page
 		join stripe_events e on e.id = page.id`+order, args)
-	b.Queue(`select count(*), coalesce(`+lastOf(direction)+`(`+column+`), 'epoch'),
-		coalesce((array_agg(id order by `+column+` `+opposite(direction)+`, id desc))[1], '') from (`+seen+`) s`, args)
-	results := db.SendBatch(ctx, &b)
-	defer func() { _ = results.Close() }() // what matters has been read
-	rows, _ := results.Query()
 	list, err := pgx.CollectRows(rows, pgx.RowToStructByPos[EventRow])
 	if err != nil {
 		return Page[EventRow]{}, fmt.Errorf("list events: %w", err)
+	}
+	cursor := func(e EventRow) string {
+		if f.Status == EventPending {
+			return timeCursor(e.DueAt, e.ID)
+		}
+		return timeCursor(e.ReceivedAt, e.ID)
+	}
+	if len(list) > f.Limit {
+		return paged(list, f.Limit, false, cursor, nil), nil
 	}
 	var (
 		count  int
 		lastAt time.Time
 		lastID string
 	)
-	if err := results.QueryRow().Scan(&count, &lastAt, &lastID); err != nil {
+	err = db.QueryRow(ctx, `
+		select count(*), coalesce(`+lastOf(direction)+`(`+column+`), 'epoch'),
+			coalesce((array_agg(id order by `+column+` `+opposite(direction)+`, id desc))[1], '')
+		from (`+seen+`) s`, args).Scan(&count, &lastAt, &lastID)
+	if err != nil {
 		return Page[EventRow]{}, fmt.Errorf("list events: %w", err)
 	}
-	return paged(list, f.Limit, count >= ListWindow, func(e EventRow) string {
-		if f.Status == EventPending {
-			return timeCursor(e.DueAt, e.ID)
-		}
-		return timeCursor(e.ReceivedAt, e.ID)
-	}, func() string { return timeCursor(lastAt, lastID) }), nil
+	return paged(list, f.Limit, count >= ListWindow, cursor, func() string { return timeCursor(lastAt, lastID) }), nil
 }
 
 func lastOf(direction string) string {

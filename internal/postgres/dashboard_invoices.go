@@ -33,16 +33,16 @@ type InvoiceRow struct {
 
 // ListInvoiceRows gives the invoices of a mode, the newest first.
 func ListInvoiceRows(ctx context.Context, db DB, f OwnerFilter) (Page[InvoiceRow], error) {
-	where := `i.mode = @mode`
+	where, order := pairsOf("i"), `order by i.mode desc, i.id desc`
 	if f.CustomerID != (wallet.ID{}) {
-		where = `i.mode = @mode and i.customer_id = @customer`
+		where, order = `i.mode = @mode and i.customer_id = @customer and i.id < @before`, `order by i.id desc`
 	}
 	rows, _ := db.Query(ctx, `
 		select i.id, coalesce(i.number, ''), i.status, i.payment_status, i.amount, i.paid_amount, i.currency, i.credit_amount, o.name,
 			i.customer_id, c.external_id, coalesce(c.email, ''), i.wallet_id,
 			(select p.id from payments p where p.wallet_transaction_id = i.wallet_transaction_id order by p.id desc limit 1),
 			i.created_at, i.finalized_at
-		from (select * from invoices i where `+where+` and i.id < @before order by i.id desc limit @limit) i
+		from (select * from invoices i where `+where+` `+order+` limit @limit) i
 		join organizations o on o.id = i.organization_id
 		join customers c on c.id = i.customer_id
 		order by i.id desc`, f.args())

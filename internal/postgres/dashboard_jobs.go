@@ -224,8 +224,7 @@ func ListJobs(ctx context.Context, db DB, f JobFilter) (Page[JobRow], error) {
 		"window": jobWindow, "limit": f.Limit + 1,
 	}
 	seen := `select * from (` + f.source(o) + `) j ` + o.sql() + ` limit @window`
-	var b pgx.Batch
-	b.Queue(`
+	rows, _ := db.Query(ctx, `
 		select `+jobColumns+`
 		from (`+seen+`) j `+jobSubject+`
 		where (@kind = '' or j.kind = @kind) and (@queue = '' or j.queue = @queue)
@@ -235,22 +234,21 @@ func ListJobs(ctx context.Context, db DB, f JobFilter) (Page[JobRow], error) {
 			and (s.mode is null or s.mode = @mode)
 		`+o.sql()+`
 		limit @limit`, args)
-	b.Queue(`
-		select j.id, j.scheduled_at, j.finalized_at, count(*) over ()
-		from (`+seen+`) j `+reversed(o)+` limit 1`, args)
-	results := db.SendBatch(ctx, &b)
-	defer func() { _ = results.Close() }() // what matters has been read
-	rows, _ := results.Query()
 	list, err := pgx.CollectRows(rows, pgx.RowToStructByPos[JobRow])
 	if err != nil {
 		return Page[JobRow]{}, fmt.Errorf("list jobs: %w", err)
+	}
+	if len(list) > f.Limit {
+		return paged(list, f.Limit, false, o.cursor, nil), nil
 	}
 	var (
 		last  JobRow
 		count int
 	)
-	err = results.QueryRow().Scan(&last.ID, &last.ScheduledAt, &last.FinalizedAt, &count)
-	if err != nil && !errors.Is(err, pgx.ErrNoRows) {
+	err = db.QueryRow(ctx, `
+		select j.id, j.scheduled_at, j.finalized_at, count(*) over ()
+		from (`+seen+`) j `+reversed(o)+` limit 1`, args).Scan(&last.ID, &last.ScheduledAt, &last.FinalizedAt, &count)
+	if err = ignoreNoRows(err); err != nil {
 		return Page[JobRow]{}, fmt.Errorf("list jobs: %w", err)
 	}
 	return paged(list, f.Limit, count >= jobWindow, o.cursor, func() string { return o.cursor(last) }), nil

@@ -13,7 +13,7 @@ import (
 // ListWindow is how many rows a page of a filtered list looks at, at most. Filters
 // that no index serves cost that much and no more: the page then says how far it
 // looked, and the next one goes on from there.
-const ListWindow = 5000
+const ListWindow = 2000
 
 // Page is a part of a list, and where the next part begins.
 type Page[T any] struct {
@@ -82,15 +82,17 @@ func (f PaymentFilter) owned() bool {
 }
 
 // paymentsOfMode and paymentsOfOwner read the newest payments of each status, or of
-// each wallet, and no more of them than the window.
+// each wallet, and no more of them than the window. Pairs are compared, because the
+// planner would else read all payments from the newest on until it has met enough
+// of the status: it cannot know that the rare ones are old.
 const (
 	paymentsOfMode = `
 		select p.id, p.amount, p.failure_code, p.failure_decline_code, p.status
 		from unnest(@statuses::text[]) as s (status)
 		cross join lateral (
 			select * from payments p
-			where p.mode = @mode and p.status = s.status and p.id >= @from and p.id < @before
-			order by p.id desc
+			where p.mode = @mode and (p.status, p.id) >= (s.status, @from) and (p.status, p.id) < (s.status, @before)
+			order by p.status desc, p.id desc
 			limit @window
 		) p`
 	paymentsOfOwner = `
@@ -112,7 +114,11 @@ func ListPaymentRows(ctx context.Context, db DB, f PaymentFilter) (Page[PaymentR
 	if f.owned() {
 		source = paymentsOfOwner
 	}
-	if len(statuses) == 0 {
+	switch {
+	case len(statuses) > 0:
+	case f.FailureCode != "":
+		statuses = []wallet.PaymentStatus{wallet.PaymentFailed, wallet.PaymentCanceled}
+	default:
 		statuses = wallet.PaymentStatuses
 	}
 	if f.narrow() {
@@ -123,8 +129,7 @@ func ListPaymentRows(ctx context.Context, db DB, f PaymentFilter) (Page[PaymentR
 		"failure": f.FailureCode, "from": wallet.FirstID(f.From), "before": paymentsEnd(f), "window": window, "limit": f.Limit + 1,
 	}
 	seen := `with seen as materialized (select * from (` + source + `) s order by s.id desc limit @window)`
-	var b pgx.Batch
-	b.Queue(seen+`
+	rows, _ := db.Query(ctx, seen+`
 		select `+paymentRowColumns+`
 		from (
 			select id from seen
@@ -136,24 +141,23 @@ func ListPaymentRows(ctx context.Context, db DB, f PaymentFilter) (Page[PaymentR
 		) page
 		join payments p on p.id = page.id`+paymentRowJoins+`
 		order by p.id desc`, args)
-	b.Queue(seen+`select count(*), (array_agg(id order by id))[1] from seen`, args)
-	results := db.SendBatch(ctx, &b)
-	defer func() { _ = results.Close() }() // what matters has been read
-	rows, _ := results.Query()
 	list, err := pgx.CollectRows(rows, pgx.RowToStructByPos[PaymentRow])
 	if err != nil {
 		return page, fmt.Errorf("list payments: %w", err)
+	}
+	cursor := func(p PaymentRow) string { return p.ID.String() }
+	if len(list) > f.Limit || !f.narrow() {
+		return paged(list, f.Limit, false, cursor, nil), nil
 	}
 	var (
 		count int
 		last  *wallet.ID
 	)
-	if err := results.QueryRow().Scan(&count, &last); err != nil {
+	err = db.QueryRow(ctx, seen+`select count(*), (array_agg(id order by id))[1] from seen`, args).Scan(&count, &last)
+	if err != nil {
 		return page, fmt.Errorf("list payments: %w", err)
 	}
-	return paged(list, f.Limit, count >= ListWindow && f.narrow(),
-		func(p PaymentRow) string { return p.ID.String() },
-		func() string { return last.String() }), nil
+	return paged(list, f.Limit, count >= ListWindow, cursor, func() string { return last.String() }), nil
 }
 
 func paymentsEnd(f PaymentFilter) wallet.ID {

@@ -55,15 +55,22 @@ func (f OwnerFilter) args() pgx.NamedArgs {
 	return pgx.NamedArgs{"mode": f.Mode, "customer": f.CustomerID, "before": before, "limit": f.Limit + 1}
 }
 
+// pairsOf compares pairs of mode and id, so that the planner reads the index that
+// has both and not all rows in the order of their ids: there may be few of a mode.
+func pairsOf(alias string) string {
+	pair := `(` + alias + `.mode, ` + alias + `.id)`
+	return pair + ` >= (@mode, '00000000-0000-0000-0000-000000000000'::uuid) and ` + pair + ` < (@mode, @before)`
+}
+
 // ListWalletRows gives the wallets that pass the filter, the newest first.
 func ListWalletRows(ctx context.Context, db DB, f OwnerFilter) (Page[WalletRow], error) {
-	where := `w.mode = @mode`
+	where, order := pairsOf("w"), `order by w.mode desc, w.id desc`
 	if f.CustomerID != (wallet.ID{}) {
-		where = `w.mode = @mode and w.customer_id = @customer`
+		where, order = `w.mode = @mode and w.customer_id = @customer and w.id < @before`, `order by w.id desc`
 	}
 	rows, _ := db.Query(ctx, `
 		select `+walletRowColumns+`
-		from (select * from wallets w where `+where+` and w.id < @before order by w.id desc limit @limit) w`+walletRowJoins+`
+		from (select * from wallets w where `+where+` `+order+` limit @limit) w`+walletRowJoins+`
 		order by w.id desc`, f.args())
 	list, err := pgx.CollectRows(rows, pgx.RowToStructByPos[WalletRow])
 	if err != nil {
