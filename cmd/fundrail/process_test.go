@@ -6,10 +6,12 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/cookiejar"
 	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -157,6 +159,38 @@ func (d *dev) call(t *testing.T, method, path, body string) (int, map[string]any
 	return res.StatusCode, o
 }
 
+// logIn opens the dashboard as the admin of the ready file.
+func (d *dev) logIn(t *testing.T) {
+	t.Helper()
+	jar, err := cookiejar.New(nil)
+	require.NoError(t, err)
+	browser := &http.Client{Jar: jar}
+	send := func(address string, form url.Values) string {
+		t.Helper()
+		method := http.MethodGet
+		if form != nil {
+			method = http.MethodPost
+		}
+		req, err := http.NewRequestWithContext(t.Context(), method, address, strings.NewReader(form.Encode()))
+		require.NoError(t, err)
+		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		res, err := browser.Do(req)
+		require.NoError(t, err)
+		defer res.Body.Close()
+		body, err := io.ReadAll(res.Body)
+		require.NoError(t, err)
+		return string(body)
+	}
+	form := send(d.DashboardURL, nil)
+	token := regexp.MustCompile(`name="csrf" value="([^"]+)"`).FindStringSubmatch(form)
+	require.NotNil(t, token, form)
+	page := send(d.APIURL+"/admin/login", url.Values{
+		"csrf": {token[1]}, "email": {d.AdminEmail}, "password": {d.AdminPassword},
+	})
+	require.Contains(t, page, d.AdminEmail)
+	require.Contains(t, page, "Money in flight")
+}
+
 func (d *dev) fund(t *testing.T, card, amount string) map[string]any {
 	t.Helper()
 	status, o := d.call(t, http.MethodPost, "/v1/wallet/fund",
@@ -256,6 +290,7 @@ func TestProcesses(t *testing.T) {
 		first := startDev(t, binary, database, dir)
 		gone := first.postgresGone(t)
 		require.Equal(t, "25.00", first.fund(t, "visa", "25.00")["balance"])
+		first.logIn(t)
 		challenged := first.fund(t, "three_d_secure_required", "40.00")
 
 		require.NoError(t, first.cmd.Process.Kill())
@@ -267,6 +302,7 @@ func TestProcesses(t *testing.T) {
 		require.Equal(t, first.WalletID, second.WalletID)
 		require.Equal(t, first.WebhookSecret, second.WebhookSecret)
 		require.Equal(t, first.AdminPassword, second.AdminPassword)
+		second.logIn(t)
 		require.Equal(t, first.PaymentMethods, second.PaymentMethods)
 		require.Equal(t, "25.00", second.balance(t))
 
