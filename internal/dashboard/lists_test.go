@@ -115,12 +115,18 @@ func TestRareRowsAreFoundFurtherBack(t *testing.T) {
 	t.Parallel()
 
 	b := setup(t)
-	old := b.payment(t, 30*24*time.Hour, testfactory.PaymentOpts{Amount: 999_00})
-	const n = postgres.ListWindow + 1000
+	old := b.payment(t, 30*24*time.Hour, testfactory.PaymentOpts{Status: wallet.PaymentFailed, Amount: 999_00})
+	_, err := b.pool.Exec(t.Context(), `update payments set failure_decline_code = 'lost_card' where id = $1`, old.ID)
+	require.NoError(t, err)
+	const n = postgres.ListWindow + 500
 	require.NoError(t, postgres.Fill{
 		Payments: n, Jobs: 0, Until: b.now, Over: time.Hour, Progress: func(string, int) {},
 	}.Run(t.Context(), b.pool))
-	f := postgres.PaymentFilter{Mode: wallet.ModeTest, Amount: 999_00, Limit: 50}
+	_, err = b.pool.Exec(t.Context(), `
+		update payments set status = 'failed', failed_at = created_at, failure_code = 'card_declined', succeeded_at = null, balance_after = null,
+			canceled_at = null, next_check_at = null where id <> $1`, old.ID)
+	require.NoError(t, err)
+	f := postgres.PaymentFilter{Mode: wallet.ModeTest, FailureCode: "lost_card", Limit: 50}
 
 	page, err := postgres.ListPaymentRows(t.Context(), b.pool, f)
 	require.NoError(t, err)

@@ -30,6 +30,7 @@ func TestSearch(t *testing.T) {
 	})
 	b.event(t, "evt_found", wallet.ModeTest, p, postgres.EventHandled, b.now)
 	job := strconv.FormatInt(b.job(t, "completed", "charge_payments", `{"payment_ids":["`+p.ID.String()+`"]}`, b.now), 10)
+	refundID, disputeID := b.moneyBack(t, p)
 	c := b.as(t, postgres.RoleSupport)
 	payment, customer := "/admin/test/payments/"+p.ID.String(), "/admin/test/customers/"+b.merchant.Customer.ID.String()
 
@@ -45,13 +46,20 @@ func TestSearch(t *testing.T) {
 		"123.45":                                                  payment,
 		b.merchant.PaymentMethod.Last4:                            payment,
 		b.merchant.Wallet.ID.String():                             "/admin/test/wallets/" + b.merchant.Wallet.ID.String(),
-		wallet.Spell(wallet.PrefixWallet, wallet.ModeTest, b.merchant.Wallet.ID): "/admin/test/wallets/" + b.merchant.Wallet.ID.String(),
-		b.merchant.Customer.ID.String():                                          customer,
-		b.merchant.Customer.ExternalID:                                           customer,
-		b.merchant.Customer.Email:                                                customer,
-		b.merchant.Customer.StripeCustomerID:                                     customer,
-		"evt_found":                                                              "/admin/test/events/evt_found",
-		job:                                                                      "/admin/test/jobs/" + job,
+		wallet.Spell(wallet.PrefixWallet, wallet.ModeTest, b.merchant.Wallet.ID):               "/admin/test/wallets/" + b.merchant.Wallet.ID.String(),
+		b.merchant.Customer.ID.String():                                                        customer,
+		b.merchant.Customer.ExternalID:                                                         customer,
+		b.merchant.Customer.Email:                                                              customer,
+		b.merchant.Customer.StripeCustomerID:                                                   customer,
+		wallet.Spell(wallet.PrefixCustomer, wallet.ModeTest, b.merchant.Customer.ID):           customer,
+		wallet.Spell(wallet.PrefixPaymentMethod, wallet.ModeTest, b.merchant.PaymentMethod.ID): customer,
+		b.merchant.PaymentMethod.StripePaymentMethodID:                                         customer,
+		"re_back": payment,
+		wallet.Spell(wallet.PrefixRefund, wallet.ModeTest, refundID): payment,
+		"dp_back":          payment,
+		disputeID.String(): payment,
+		"evt_found":        "/admin/test/events/evt_found",
+		job:                "/admin/test/jobs/" + job,
 	} {
 		r := c.get("/admin/test/search?q=" + url.QueryEscape(query))
 		require.Equal(t, want, r.header.Get("Location"), "%s: %s", query, r.body)
@@ -61,12 +69,35 @@ func TestSearch(t *testing.T) {
 		require.Equal(t, http.StatusOK, r.status, query)
 		require.Contains(t, r.body, "Nothing found", query)
 	}
-	for _, query := range []string{p.ID.String(), p.StripePaymentIntentID, wallet.Spell(wallet.PrefixPayment, wallet.ModeTest, p.ID)} {
+	for _, query := range []string{
+		p.ID.String(), p.StripePaymentIntentID, wallet.Spell(wallet.PrefixPayment, wallet.ModeTest, p.ID), "re_back", "dp_back",
+		b.merchant.Customer.StripeCustomerID,
+	} {
 		r := c.get("/admin/live/search?q=" + query)
 		require.Contains(t, r.body, "This belongs to test mode.", query)
 		require.NotContains(t, r.body, "123.45")
 	}
 	require.Equal(t, http.StatusUnprocessableEntity, c.get("/admin/test/search?q="+strings.Repeat("x", 300)).status)
+}
+
+// moneyBack has a payment refunded and disputed in part, and returns our ids of both.
+func (b *testBundle) moneyBack(t *testing.T, p wallet.Payment) (refund, dispute wallet.ID) {
+	t.Helper()
+	require.NoError(t, pgx.BeginFunc(t.Context(), b.pool, func(tx pgx.Tx) error {
+		_, err := postgres.ApplyMoneyBack(t.Context(), tx, postgres.MoneyBack{
+			PaymentID: p.ID, Now: b.now,
+			Refunds: []wallet.RefundState{{
+				ID: "re_back", IntentID: p.StripePaymentIntentID, Amount: 4_00, Currency: wallet.USD, Status: wallet.RefundSucceeded, CreatedAt: b.now,
+			}},
+			Disputes: []wallet.DisputeState{{
+				ID: "dp_back", IntentID: p.StripePaymentIntentID, Amount: 6_00, Currency: wallet.USD, Status: "needs_response", CreatedAt: b.now,
+				Withdrawn: 6_00, FundsCurrency: wallet.USD,
+			}},
+		})
+		return err
+	}))
+	require.NoError(t, b.pool.QueryRow(t.Context(), `select r.id, d.id from refunds r, disputes d`).Scan(&refund, &dispute))
+	return refund, dispute
 }
 
 func TestTimeline(t *testing.T) {

@@ -110,7 +110,9 @@ func anyID(text string) (wallet.ID, wallet.Mode) {
 	if id, ok := isUUID(text); ok {
 		return id, ""
 	}
-	for _, prefix := range []wallet.Prefix{wallet.PrefixPayment, wallet.PrefixPaymentMethod, wallet.PrefixWallet} {
+	for _, prefix := range []wallet.Prefix{
+		wallet.PrefixCustomer, wallet.PrefixPayment, wallet.PrefixPaymentMethod, wallet.PrefixRefund, wallet.PrefixWallet,
+	} {
 		for _, mode := range wallet.Modes {
 			if id, err := wallet.ParseID(prefix, mode, text); err == nil {
 				return id, mode
@@ -205,28 +207,26 @@ func (d *Dashboard) findAmounts(r *request, page *searchPage, _ wallet.ID) error
 		}
 		until = from.AddDate(0, 0, 1)
 	}
-	const few = 20
-	seen := make(map[int64]bool)
+	byDecimals := make(map[int]int64)
+	var amounts []int64
 	for _, c := range []wallet.Currency{"USD", "JPY", "KWD"} { // with 2, 0 and 3 decimals
 		minor := amount.Shift(int32(c.Decimals())) //nolint:gosec // 0, 2 or 3
-		if !minor.IsInteger() || minor.IsZero() || !minor.BigInt().IsInt64() || seen[minor.IntPart()] {
-			continue
+		if minor.IsInteger() && !minor.IsZero() && minor.BigInt().IsInt64() {
+			byDecimals[c.Decimals()] = minor.IntPart()
+			amounts = append(amounts, minor.IntPart())
 		}
-		seen[minor.IntPart()] = true
-		list, err := postgres.ListPaymentRows(r.ctx(), d.Pool, postgres.PaymentFilter{
-			Mode: r.mode, Amount: minor.IntPart(), From: from, Until: until, Limit: few,
-		})
-		if err != nil {
-			return err
+	}
+	list, complete, err := postgres.SearchPaymentsByAmount(r.ctx(), d.Pool, r.mode, amounts, from, until)
+	if err != nil {
+		return err
+	}
+	for _, p := range list {
+		if p.Amount == byDecimals[p.Currency.Decimals()] {
+			page.Payments = append(page.Payments, p)
 		}
-		for _, p := range list.Rows {
-			if p.Currency.Decimals() == c.Decimals() {
-				page.Payments = append(page.Payments, p)
-			}
-		}
-		if list.Partial {
-			page.Hint = "Only the newest payments of that day were looked at."
-		}
+	}
+	if !complete {
+		page.Hint = "Only the newest payments of that day were looked at."
 	}
 	return nil
 }

@@ -63,9 +63,13 @@ type PaymentFilter struct {
 	Statuses    []wallet.PaymentStatus
 	CustomerID  wallet.ID
 	WalletID    wallet.ID
-	Amount      int64 // minor units
 	FailureCode string
-	From, Until time.Time // when it was accepted; Until itself is left out
+	// Challenge is the stage that the payment's challenge came to in the period, one
+	// of ChallengeStages.
+	Challenge string
+	// From and Until are when it was accepted, or, with a stage, when that was; Until
+	// itself is left out.
+	From, Until time.Time
 	// Before is the id that the page ends in front of, zero for the newest page.
 	Before wallet.ID
 	Limit  int
@@ -73,7 +77,7 @@ type PaymentFilter struct {
 
 // narrow tells whether rows have to be looked at that are not wanted.
 func (f PaymentFilter) narrow() bool {
-	return f.Amount != 0 || f.FailureCode != "" || f.owned() && len(f.Statuses) > 0
+	return f.FailureCode != "" || f.owned() && len(f.Statuses) > 0
 }
 
 // owned tells whether the payments are those of one wallet or customer.
@@ -87,7 +91,7 @@ func (f PaymentFilter) owned() bool {
 // of the status: it cannot know that the rare ones are old.
 const (
 	paymentsOfMode = `
-		select p.id, p.amount, p.failure_code, p.failure_decline_code, p.status
+		select p.id, p.failure_code, p.failure_decline_code, p.status
 		from unnest(@statuses::text[]) as s (status)
 		cross join lateral (
 			select * from payments p
@@ -96,7 +100,7 @@ const (
 			limit @window
 		) p`
 	paymentsOfOwner = `
-		select p.id, p.amount, p.failure_code, p.failure_decline_code, p.status
+		select p.id, p.failure_code, p.failure_decline_code, p.status
 		from (select id from wallets where mode = @mode and id = @wallet
 			union select id from wallets where mode = @mode and customer_id = @customer) w
 		cross join lateral (
@@ -125,7 +129,7 @@ func ListPaymentRows(ctx context.Context, db DB, f PaymentFilter) (Page[PaymentR
 		window = ListWindow
 	}
 	args := pgx.NamedArgs{
-		"mode": f.Mode, "statuses": statuses, "wallet": f.WalletID, "customer": f.CustomerID, "amount": f.Amount,
+		"mode": f.Mode, "statuses": statuses, "wallet": f.WalletID, "customer": f.CustomerID,
 		"failure": f.FailureCode, "from": wallet.FirstID(f.From), "before": paymentsEnd(f), "window": window, "limit": f.Limit + 1,
 	}
 	seen := `with seen as materialized (select * from (` + source + `) s order by s.id desc limit @window)`
@@ -133,8 +137,7 @@ func ListPaymentRows(ctx context.Context, db DB, f PaymentFilter) (Page[PaymentR
 		select `+paymentRowColumns+`
 		from (
 			select id from seen
-			where (@amount = 0 or amount = @amount)
-				and (@failure = '' or coalesce(failure_decline_code, failure_code) = @failure)
+			where (@failure = '' or coalesce(failure_decline_code, failure_code) = @failure)
 				and status = any (@statuses)
 			order by id desc
 			limit @limit

@@ -14,8 +14,9 @@ import (
 const searchLimit = 20
 
 // SearchPayments finds the newest payments of a mode that an id belongs to: a
-// payment's own, its transaction's, its card's, or Stripe's id of its intent or
-// charge. Ids that are no UUID are given as the zero id.
+// payment's own, its transaction's, its invoice's, one of its refunds', or Stripe's
+// id of its intent, charge, checkout session, or of a refund or dispute. Ids that
+// are no UUID are given as the zero id.
 func SearchPayments(ctx context.Context, db DB, mode wallet.Mode, id wallet.ID, stripeID string) ([]PaymentRow, error) {
 	return searchPayments(ctx, db, `
 		select id from payments where id = @id and mode = @mode
@@ -24,7 +25,16 @@ func SearchPayments(ctx context.Context, db DB, mode wallet.Mode, id wallet.ID, 
 		union
 		select id from payments where stripe_payment_intent_id = @stripe and mode = @mode
 		union
-		select id from payments where stripe_charge_id = @stripe and mode = @mode`,
+		select id from payments where stripe_charge_id = @stripe and mode = @mode
+		union
+		select id from payments where stripe_checkout_session_id = @stripe and mode = @mode
+		union
+		select payment_id from refunds where (id = @id or stripe_refund_id = @stripe) and mode = @mode
+		union
+		select payment_id from disputes where (id = @id or stripe_dispute_id = @stripe) and mode = @mode
+		union
+		select p.id from invoices i join payments p on p.wallet_transaction_id = i.wallet_transaction_id
+		where i.id = @id and i.mode = @mode`,
 		pgx.NamedArgs{"mode": mode, "id": id, "stripe": stripeID})
 }
 
@@ -66,6 +76,35 @@ func SearchPaymentsByCard(ctx context.Context, db DB, mode wallet.Mode, last4 st
 		where p.payment_method_id in (select id from cards)`, pgx.NamedArgs{"mode": mode, "last4": last4})
 }
 
+// amountWindow is how many payments of a day are looked at for an amount.
+const amountWindow = 100_000
+
+// SearchPaymentsByAmount finds the newest payments of one of several amounts, in
+// minor units, that were accepted in a period. No index has the amounts: it reads
+// the period's newest 100,000 payments, and tells whether that were all of them.
+func SearchPaymentsByAmount(
+	ctx context.Context, db DB, mode wallet.Mode, amounts []int64, from, until time.Time,
+) (list []PaymentRow, complete bool, err error) {
+	args := pgx.NamedArgs{
+		"mode": mode, "amounts": amounts, "from": wallet.FirstID(from), "until": wallet.FirstID(until), "window": amountWindow,
+	}
+	list, err = searchPayments(ctx, db, `
+		select id from (
+			select id, amount, mode from payments where id >= @from and id < @until order by id desc limit @window
+		) p where p.mode = @mode and p.amount = any (@amounts)`, args)
+	if err != nil {
+		return nil, false, err
+	}
+	err = db.QueryRow(ctx, `
+		select not exists (
+			select from payments where id >= @from and id < @until order by id desc offset @window limit 1
+		)`, args).Scan(&complete)
+	if err != nil {
+		return nil, false, fmt.Errorf("search payments: %w", err)
+	}
+	return list, complete, nil
+}
+
 func searchPayments(ctx context.Context, db DB, ids string, args pgx.NamedArgs) ([]PaymentRow, error) {
 	args["limit"] = searchLimit
 	rows, _ := db.Query(ctx, `
@@ -81,7 +120,8 @@ func searchPayments(ctx context.Context, db DB, ids string, args pgx.NamedArgs) 
 }
 
 // SearchCustomers finds the newest customers of a mode by the id of theirs that is
-// given: ours, the merchant's, Stripe's, or an e-mail address in any case.
+// given: ours, the merchant's, Stripe's, that of a saved card in either spelling, or
+// an e-mail address in any case.
 func SearchCustomers(ctx context.Context, db DB, mode wallet.Mode, id wallet.ID, text, email string) ([]CustomerRow, error) {
 	rows, _ := db.Query(ctx, `
 		with found as (
@@ -93,6 +133,8 @@ func SearchCustomers(ctx context.Context, db DB, mode wallet.Mode, id wallet.ID,
 			) c
 			union
 			select id from customers where mode = $1 and stripe_customer_id = $3
+			union
+			select customer_id from payment_methods where mode = $1 and (id = $2 or stripe_payment_method_id = $3)
 			union
 			(select id from customers where mode = $1 and lower(email) = lower($4) order by id desc limit $5)
 		)
@@ -141,8 +183,12 @@ func Locate(ctx context.Context, db DB, id wallet.ID, stripeID string) ([]Wherea
 		union select 'payment', mode from payments where wallet_transaction_id = $1
 		union select 'payment', mode from payments where stripe_payment_intent_id = $2
 		union select 'payment', mode from payments where stripe_charge_id = $2
+		union select 'payment', mode from refunds where id = $1 or stripe_refund_id = $2
+		union select 'payment', mode from disputes where id = $1 or stripe_dispute_id = $2
+		union select 'payment', mode from invoices where id = $1
 		union select 'wallet', mode from wallets where id = $1
 		union select 'customer', mode from customers where id = $1
+		union select 'customer', mode from customers where mode in ('live', 'test') and stripe_customer_id = $2
 		union select 'card', mode from payment_methods where id = $1
 		union select 'event', mode from stripe_events where id = $2`, id, stripeID)
 	list, err := pgx.CollectRows(rows, pgx.RowToStructByPos[Whereabouts])
