@@ -47,6 +47,9 @@ type EventPreview struct {
 	After *wallet.Payment
 	// BalanceBefore and BalanceAfter are the wallet's, in minor units.
 	BalanceBefore, BalanceAfter int64
+	// Confirms tells that the charge would be confirmed once more, as if the cardholder
+	// were there. What comes of that cannot be told before.
+	Confirms bool
 	// Bookings are what would be booked for refunds and disputes.
 	Bookings []postgres.Booking
 }
@@ -85,7 +88,7 @@ func (e *Engine) PreviewEvent(ctx context.Context, id string) (EventPreview, err
 		return preview, err
 	}
 	preview.BalanceBefore, preview.BalanceAfter = w.Balance, w.Balance
-	if x.outcome == nil || x.outcome.Kind == wallet.OutcomeUnavailable || !namesPayment(*x.outcome, x.payment.ID) {
+	if !e.applies(x, &preview) {
 		return preview, nil
 	}
 	applied, err := postgres.ApplyOutcomes(ctx, tx, []postgres.Settlement{{
@@ -107,6 +110,29 @@ func (e *Engine) PreviewEvent(ctx context.Context, id string) (EventPreview, err
 	}
 	preview.BalanceAfter = w.Balance
 	return preview, nil
+}
+
+// applies tells whether an outcome would be applied as it is, and notes in the
+// preview why not: the cases are those of conclude.
+func (e *Engine) applies(x examination, preview *EventPreview) bool {
+	switch o := x.outcome; {
+	case o == nil:
+		return false
+	case o.Kind == wallet.OutcomeUnavailable:
+		preview.Note = "stripe cannot be asked now; the job would be tried again later"
+		return false
+	case !namesPayment(*o, x.payment.ID):
+		preview.Note = "the intent names another payment"
+		return false
+	case atCheckout(*x.payment) && (o.Kind == wallet.OutcomeDeclined || o.Kind == wallet.OutcomeRequiresAction):
+		preview.Note += "; the payment page is still open, and another card may be tried on it"
+		return false
+	case wantsCardholder(*x.payment, *o):
+		preview.Note += "; the bank wants the cardholder"
+		preview.Confirms = true
+		return false
+	}
+	return true
 }
 
 // previewMoneyBack is PreviewEvent for an event about a refund or a dispute.

@@ -225,6 +225,70 @@ func TestReplayThatMovesNothingSaysSo(t *testing.T) {
 	require.Contains(t, page, "No money would move.")
 }
 
+// TestReplayPreviewFollowsTheMachine has Stripe answer with declines that the
+// machine does not take for the end.
+func TestReplayPreviewFollowsTheMachine(t *testing.T) {
+	t.Parallel()
+
+	declined := wallet.Outcome{Kind: wallet.OutcomeDeclined, Failure: wallet.Failure{Code: "card_declined", DeclineCode: "insufficient_funds"}}
+	wanted := wallet.Outcome{Kind: wallet.OutcomeDeclined, Failure: wallet.Failure{Code: "authentication_required"}}
+	for name, test := range map[string]struct {
+		opts   testfactory.PaymentOpts
+		change string
+		stripe wallet.Outcome
+		want   string
+	}{
+		"OnAnOpenPage": {
+			testfactory.PaymentOpts{Status: wallet.PaymentRequiresAction},
+			`update payments set payment_method_id = null where id = $1`, declined,
+			"the payment page is still open",
+		},
+		"WithoutTheCardholder": {
+			testfactory.PaymentOpts{Status: wallet.PaymentProcessing},
+			`update payments set off_session = true where id = $1`, wanted,
+			"confirmed once more, as if the cardholder were there",
+		},
+		"AboutAnotherPayment": {
+			testfactory.PaymentOpts{Status: wallet.PaymentProcessing},
+			`update payments set checks = 1 where id = $1`,
+			wallet.Outcome{Kind: wallet.OutcomeSucceeded, PaymentID: wallet.NewID()},
+			"the intent names another payment",
+		},
+		"WhenStripeIsAway": {
+			testfactory.PaymentOpts{Status: wallet.PaymentProcessing},
+			`update payments set checks = 1 where id = $1`,
+			wallet.Outcome{Kind: wallet.OutcomeUnavailable},
+			"the job would be tried again later",
+		},
+		"ForGood": {
+			testfactory.PaymentOpts{Status: wallet.PaymentProcessing},
+			`update payments set checks = 1 where id = $1`, declined,
+			`<span class="badge bad">Failed</span>`,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+
+			b := setup(t)
+			p := b.payment(t, time.Hour, test.opts)
+			_, err := b.pool.Exec(t.Context(), test.change, p.ID)
+			require.NoError(t, err)
+			b.event(t, "evt_preview", wallet.ModeTest, p, postgres.EventHandled, b.now)
+			b.stripe.retrieved = test.stripe
+			b.stripe.retrieved.IntentID = p.StripePaymentIntentID
+
+			page := b.as(t, postgres.RoleOperator).get("/admin/test/events/evt_preview/replay").body
+
+			require.Contains(t, page, test.want)
+			if name == "ForGood" {
+				return
+			}
+			require.Contains(t, page, "stays as it is")
+			require.NotContains(t, page, `<span class="badge bad">Failed</span>`)
+		})
+	}
+}
+
 func TestCheckIsQueued(t *testing.T) {
 	t.Parallel()
 
