@@ -326,6 +326,14 @@ func TestStreamTellsOfAMove(t *testing.T) {
 	b.event(t, "evt_stream", wallet.ModeTest, p, postgres.EventPending, b.now)
 
 	require.Equal(t, "event: change", next())
+	require.Regexp(t, `^data: `, next())
+
+	hash, err := passwordHash()
+	require.NoError(t, err)
+	_, err = postgres.SetPassword(t.Context(), b.pool, b.users[postgres.RoleViewer].Email, hash, b.now.Add(time.Second))
+	require.NoError(t, err)
+
+	require.Equal(t, "the end", next(), "a stream ends with its session")
 }
 
 func TestStreamIsForThoseWhoHaveLoggedIn(t *testing.T) {

@@ -72,7 +72,17 @@ func (d *Dashboard) stream(r *request) error {
 			return nil
 		case <-tick.C:
 		}
+		if !r.stillWelcome(ctx) {
+			return nil // the browser asks again, and is told
+		}
 	}
+}
+
+// stillWelcome tells whether the user is who began the stream: a new password or
+// another role ends it, as they end a session.
+func (r *request) stillWelcome(ctx context.Context) bool {
+	u, err := postgres.GetUser(ctx, r.dashboard.Pool, r.user.ID)
+	return err == nil && u.DisabledAt == nil && u.Role == r.user.Role && u.PasswordChangedAt.Equal(r.user.PasswordChangedAt)
 }
 
 func (r *request) send(text string) {
