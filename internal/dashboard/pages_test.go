@@ -121,8 +121,8 @@ func TestTimeline(t *testing.T) {
 	require.True(t, found)
 	at := -1
 	for _, want := range []string{
-		"Request accepted", "order-1", "/admin/test/jobs/" + job, "3-D Secure challenge",
-		"10 min in which nothing happened", "payment_intent.succeeded", "signature verified", "Stripe took 25.00 USD", "ch_story",
+		"Request accepted", "order-1", "requires action after 0 ms", "a key of " + b.merchant.Organization.Name, "/admin/test/jobs/" + job, "3-D Secure challenge",
+		"10 min in which nothing happened", "+ 10 min</span>", "payment_intent.succeeded", "signature verified", "Stripe took 25.00 USD", "ch_story",
 		"Settlement booked", "25.00 USD from Stripe clearing to Wallet", "Balance after",
 	} {
 		next := strings.Index(timeline, want)
@@ -130,6 +130,7 @@ func TestTimeline(t *testing.T) {
 		at = next
 	}
 	require.NotContains(t, timeline, "Challenge lapses", "what is over is not ahead")
+	require.NotContains(t, b.as(t, postgres.RoleViewer).get("/admin/test/payments/"+p.ID.String()).body, "order-1", "a key may hold anything")
 }
 
 func TestTimelineOfWhatIsOpenLooksAhead(t *testing.T) {
@@ -243,6 +244,7 @@ func TestTimelineTellsOfMoneyBackAndDeliveries(t *testing.T) {
 	c := b.as(t, postgres.RoleSupport)
 
 	body := c.get("/admin/test/payments/" + p.ID.String()).body
+	require.Less(t, strings.Index(body, "Settlement booked"), strings.Index(body, "Refund succeeded"), "nothing goes back that has not come")
 	for _, want := range []string{
 		"req_settled", "https://dashboard.stripe.com/test/logs/req_settled", "Cardholder returned",
 		"Refund succeeded", "4.00 USD back to the card", "re_back", "Refund booked", "4.00 USD from Wallet to",

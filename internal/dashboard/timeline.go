@@ -23,6 +23,8 @@ type moment struct {
 	// Gap is the time that passed before it without anything, when that was long
 	// enough to wonder about.
 	Gap time.Duration
+	// After is how long after the request it happened.
+	After time.Duration
 	// Ahead tells that it has not happened yet.
 	Ahead bool
 	// rank sorts what happened at the same time.
@@ -53,6 +55,7 @@ func (r *request) timeline(s postgres.PaymentStory) []moment {
 		return a.rank - b.rank
 	})
 	for i := 1; i < len(list); i++ {
+		list[i].After = list[i].At.Sub(s.Payment.CreatedAt)
 		if gap := list[i].At.Sub(list[i-1].At); gap >= gapFrom {
 			list[i].Gap = gap
 		}
@@ -79,13 +82,33 @@ func (r *request) requestMoments(s postgres.PaymentStory) []moment {
 		m.Text += ", without the cardholder present"
 	}
 	for _, q := range s.Requests {
-		m.Facts = append(m.Facts, fact{Name: "Operation", Value: q.Operation}, fact{Name: "Idempotency-Key", Value: q.Key},
-			fact{Name: "Waits for the answer", Value: duration(q.WaitUntil.Sub(q.CreatedAt))})
+		m.Facts = append(m.Facts, fact{Name: "Operation", Value: q.Operation}, fact{Name: "Idempotency-Key", Value: r.private(q.Key)},
+			fact{Name: "Answer", Value: answerText(q, s)})
 	}
+	m.Facts = append(m.Facts, fact{Name: "Caller", Value: "a key of " + s.Row.OrganizationName})
 	if len(s.Requests) == 0 {
 		m.Facts = append(m.Facts, fact{Name: "Idempotency-Key", Value: "none, or forgotten after 24 hours"})
 	}
 	return []moment{m}
+}
+
+// answerText is what a request was told, which follows from when it stopped to wait
+// and from when the payment was first more than processing. A caller that hung up
+// earlier was told nothing.
+func answerText(q postgres.RequestRow, s postgres.PaymentStory) string {
+	for _, m := range s.Moves {
+		if m.To == wallet.PaymentCreated || m.To == wallet.PaymentProcessing {
+			continue
+		}
+		if m.At.After(q.WaitUntil) {
+			break
+		}
+		return strings.ToLower(label(m.To)) + " after " + duration(m.At.Sub(q.CreatedAt))
+	}
+	if waits := q.WaitUntil.Sub(q.CreatedAt); waits > 0 {
+		return "processing after " + duration(waits)
+	}
+	return "pending at once"
 }
 
 // jobMoments shows each attempt that failed, and the last one of each job.
@@ -212,15 +235,25 @@ func (r *request) eventMoments(s postgres.PaymentStory) []moment {
 		case e.HandledAt.Sub(e.ReceivedAt) < atOnce:
 			m.Tone = tones[string(e.Status)]
 			m.Text += ", " + handledText(e)
+			m.Facts = append(m.Facts, r.handlerFacts(e)...)
 		default:
 			list = append(list, moment{
 				At: *e.HandledAt, Kind: "event", Tone: tones[string(e.Status)], rank: rankOther, Link: link,
-				Title: e.Type + " " + string(e.Status), Text: handledText(e),
+				Title: e.Type + " " + string(e.Status), Text: handledText(e), Facts: r.handlerFacts(e),
 			})
 		}
 		list = append(list, m)
 	}
 	return list
+}
+
+// handlerFacts lead to the job that handled an event, if one did.
+func (r *request) handlerFacts(e postgres.EventRow) []fact {
+	job, isJob := strings.CutPrefix(e.HandledBy, "job ")
+	if !isJob {
+		return nil
+	}
+	return []fact{{Name: "Handled by job", Value: job, Link: r.path("/jobs/" + job)}}
 }
 
 func sourceText(source string) string {
@@ -232,7 +265,7 @@ func sourceText(source string) string {
 
 func handledText(e postgres.EventRow) string {
 	text := string(e.Status)
-	if e.HandledBy != "" {
+	if e.HandledBy != "" && !strings.HasPrefix(e.HandledBy, "job ") { // a job is linked to
 		text += " by " + e.HandledBy
 	}
 	if e.Note != "" {
@@ -290,9 +323,16 @@ func (r *request) otherMoments(s postgres.PaymentStory) []moment {
 // stands now. What it booked is among the transfers.
 func (r *request) moneyBackMoments(s postgres.PaymentStory) []moment {
 	var list []moment
+	// Stripe's clock has whole seconds, and nothing goes back that has not come.
+	after := func(at time.Time) time.Time {
+		if s.SucceededAt != nil && at.Before(*s.SucceededAt) {
+			return *s.SucceededAt
+		}
+		return at
+	}
 	for _, x := range s.Refunds {
 		m := moment{
-			At: x.CreatedAt, Kind: "refund", Tone: tones[string(x.Status)], rank: rankEvent, Title: "Refund " + strings.ToLower(label(x.Status)),
+			At: after(x.CreatedAt), Kind: "refund", Tone: tones[string(x.Status)], rank: rankOther, Title: "Refund " + strings.ToLower(label(x.Status)),
 			Text: money(x.Amount, x.Currency) + " back to the card, " + money(x.Debited, x.Currency) + " taken from the wallet",
 		}
 		if x.StripeRefundID != "" {
@@ -305,7 +345,7 @@ func (r *request) moneyBackMoments(s postgres.PaymentStory) []moment {
 	}
 	for _, x := range s.Disputes {
 		list = append(list, moment{
-			At: x.CreatedAt, Kind: "dispute", Tone: "bad", rank: rankEvent, Title: "Dispute: " + strings.ToLower(label(x.Status)),
+			At: after(x.CreatedAt), Kind: "dispute", Tone: "bad", rank: rankOther, Title: "Dispute: " + strings.ToLower(label(x.Status)),
 			Text: money(x.Amount, x.Currency) + " disputed, " + money(x.Debited, x.Currency) + " taken from the wallet",
 			Facts: []fact{
 				{Name: "Dispute", Value: x.StripeDisputeID, Link: r.stripeURL("disputes", x.StripeDisputeID)},
