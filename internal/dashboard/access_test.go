@@ -201,8 +201,13 @@ func TestPersonalDataIsMasked(t *testing.T) {
 	customer := w.merchant.Customer
 	secrets := []string{customer.Email, customer.ExternalID, customer.Name}
 	viewer, support := w.as(t, postgres.RoleViewer), w.as(t, postgres.RoleSupport)
-	paths := w.pages()
-	for _, list := range []string{"payments", "wallets", "customers", "invoices", "jobs", "events", "audit"} {
+	operator := w.as(t, postgres.RoleOperator)
+	require.Equal(t, http.StatusSeeOther, operator.post("/admin/test/queues/charge/pause", nil).status)
+	secrets = append(secrets, w.users[postgres.RoleOperator].Email)
+	paths := append(w.pages(), "/admin/test/audit/1", "/admin/test/search?q="+w.payment.WalletTransactionID.String(), "/admin/test/search?q=25.00+today")
+	for _, list := range []string{
+		"payments", "wallets", "customers", "invoices", "jobs", "queues", "events", "audit", "attention", "wallets/" + w.merchant.Wallet.ID.String(),
+	} {
 		paths = append(paths, "/admin/test/"+list+"?format=csv")
 	}
 	shown := 0

@@ -352,7 +352,7 @@ func (r *request) writeQueuesCSV(list []postgres.QueueRow) error {
 	}, func(q postgres.QueueRow) []string {
 		return []string{
 			q.Name, strconv.FormatInt(q.Available, 10), strconv.FormatInt(q.Running, 10), strconv.FormatInt(q.Retryable, 10),
-			strconv.FormatInt(q.Scheduled, 10), csvTime(q.OldestAt), csvTime(q.PausedAt), q.PausedBy, q.PauseReason,
+			strconv.FormatInt(q.Scheduled, 10), csvTime(q.OldestAt), csvTime(q.PausedAt), r.private(q.PausedBy), q.PauseReason,
 		}
 	})
 }
