@@ -47,8 +47,8 @@ type concerns struct {
 	All string
 }
 
-func (d *Dashboard) findAttention(r *request) (postgres.Attention, error) {
-	return postgres.GetAttention(r.ctx(), d.Pool, r.mode, attentionAges, r.now, attentionLimit)
+func (d *Dashboard) findAttention(r *request, limit int) (postgres.Attention, error) {
+	return postgres.GetAttention(r.ctx(), d.Pool, r.mode, attentionAges, r.now, limit)
 }
 
 type attentionPage struct {
@@ -58,13 +58,17 @@ type attentionPage struct {
 
 // attention answers GET /admin/{mode}/attention.
 func (d *Dashboard) attention(r *request) error {
-	a, err := d.findAttention(r)
+	limit := attentionLimit
+	if r.wantsCSV() {
+		limit = csvPage
+	}
+	a, err := d.findAttention(r, limit)
 	if err != nil {
 		return err
 	}
 	page := attentionPage{N: a.Len()}
 	for _, g := range []concerns{
-		r.uncredited(a), r.drift(a), r.discrepancies(a), r.unknown(a), r.lapsing(a), r.disputes(a), r.unhandled(a),
+		r.uncredited(a), r.uncharged(a), r.discrepancies(a), r.drift(a), r.unknown(a), r.lapsing(a), r.disputes(a), r.unhandled(a),
 		r.endpoints(a), r.discarded(a),
 	} {
 		if len(g.List) > 0 {
@@ -99,7 +103,12 @@ func (r *request) writeAttentionCSV(page attentionPage) error {
 func (r *request) uncredited(a postgres.Attention) concerns {
 	g := concerns{
 		Title: "Charged but not credited", Tone: "bad",
-		Text: "Stripe tells of money, and its event has not been handled.",
+		Text: "Stripe tells of money, and no wallet has it yet.",
+	}
+	for _, x := range a.Drift {
+		if x.Kind == postgres.DriftChargedNotCredited {
+			g.List = append(g.List, r.drifted(a, x, "Compare with Stripe; fundrail reconcile --repair"))
+		}
 	}
 	for _, u := range a.Uncredited {
 		g.List = append(g.List, concern{
@@ -107,6 +116,19 @@ func (r *request) uncredited(a postgres.Attention) concerns {
 			Text: "Payment is " + label(u.Status) + "; event " + u.EventID, Amount: money(u.Amount, u.Currency),
 			Next: "Its job is queued again", NextAt: &u.DueAt, Action: "Look at the event's job; replay the event",
 		})
+	}
+	return g
+}
+
+func (r *request) uncharged(a postgres.Attention) concerns {
+	g := concerns{
+		Title: "Credited but not charged", Tone: "bad",
+		Text: "A wallet has money that Stripe does not know to have been taken.",
+	}
+	for _, x := range a.Drift {
+		if x.Kind == postgres.DriftCreditedNotCharged {
+			g.List = append(g.List, r.drifted(a, x, "Look at the charge at Stripe; void the credits if there is none"))
+		}
 	}
 	return g
 }
@@ -132,18 +154,44 @@ func (r *request) drift(a postgres.Attention) concerns {
 		Text: "The last comparison with Stripe differs here, and could not be repaired by itself.",
 	}
 	for _, x := range a.Drift {
-		c := concern{
-			Since: a.ReconciledAt, Title: x.StripeID, Text: label(x.Kind) + ": " + x.Detail,
-			Next: "It is compared again every day", Action: "Compare with Stripe; fundrail reconcile --repair",
+		switch x.Kind {
+		case postgres.DriftChargedNotCredited, postgres.DriftCreditedNotCharged: // have groups of their own
+		case postgres.DriftAmountDiffers, postgres.DriftDisputeDiffers, postgres.DriftOpenTooLong, postgres.DriftRefundDiffers:
+			g.List = append(g.List, r.drifted(a, x, "Compare with Stripe; fundrail reconcile --repair"))
 		}
-		if x.PaymentID != (wallet.ID{}) {
-			c.Title, c.Link = short(r.spell(x.PaymentID)), r.path("/payments/"+x.PaymentID.String())
-		} else if strings.HasPrefix(x.StripeID, "pi_") {
-			c.Link = r.stripeURL("payments", x.StripeID)
-		}
-		g.List = append(g.List, c)
 	}
 	return g
+}
+
+// drifted is a difference that the last reconciliation found.
+func (r *request) drifted(a postgres.Attention, x postgres.Drift, action string) concern {
+	c := concern{
+		Since: a.ReconciledAt, Title: x.StripeID, Text: label(x.Kind) + ": " + x.Detail, Amount: amountOf(a, x.PaymentID),
+		Next: "It is compared again every day", Action: action,
+	}
+	if x.PaymentID != (wallet.ID{}) {
+		c.Title, c.Link = short(r.spell(x.PaymentID)), r.path("/payments/"+x.PaymentID.String())
+	} else if strings.HasPrefix(x.StripeID, "pi_") {
+		c.Link = r.stripeURL("payments", x.StripeID)
+	}
+	return c
+}
+
+// amountOf is what payments are worth together, empty when they are unknown or of
+// several currencies.
+func amountOf(a postgres.Attention, ids ...wallet.ID) string {
+	var sum postgres.Money
+	for _, id := range ids {
+		m, known := a.Amounts[id]
+		if !known || sum.Currency != "" && sum.Currency != m.Currency {
+			return ""
+		}
+		sum.Amount, sum.Currency = sum.Amount+m.Amount, m.Currency
+	}
+	if sum.Currency == "" {
+		return ""
+	}
+	return money(sum.Amount, sum.Currency)
 }
 
 func (r *request) disputes(a postgres.Attention) concerns {
@@ -163,7 +211,7 @@ func (r *request) disputes(a postgres.Attention) concerns {
 
 func (r *request) endpoints(a postgres.Attention) concerns {
 	g := concerns{
-		Title: "Deliveries failing", Tone: "warn",
+		Title: "Deliveries failing", Tone: "warn", All: r.path("/jobs?queue=deliver"),
 		Text: "A merchant's endpoint does not take what it is sent.",
 	}
 	for _, x := range a.Endpoints {
@@ -211,10 +259,14 @@ func (r *request) unhandled(a postgres.Attention) concerns {
 		Text: "Stripe told us something, and no job has looked at it yet.",
 	}
 	for _, e := range a.Events {
-		g.List = append(g.List, concern{
+		c := concern{
 			Since: e.ReceivedAt, Title: e.ID, Link: r.path("/events/" + e.ID), Text: e.Type,
-			Next: "Its job is queued again after 5 minutes", Action: "Look at its job; is the settle queue paused?",
-		})
+			Next: "Its job is queued again", NextAt: &e.DueAt, Action: "Look at its job; is the settle queue paused?",
+		}
+		if e.PaymentID != nil {
+			c.Amount = amountOf(a, *e.PaymentID)
+		}
+		g.List = append(g.List, c)
 	}
 	return g
 }
@@ -227,7 +279,7 @@ func (r *request) discarded(a postgres.Attention) concerns {
 	for _, j := range a.Discarded {
 		c := concern{
 			Title: label(j.Kind) + " " + strconv.FormatInt(j.ID, 10), Link: r.path("/jobs/" + strconv.FormatInt(j.ID, 10)),
-			Next: "Nothing happens by itself", Action: "Read the error, mend its cause, retry",
+			Amount: amountOf(a, j.PaymentIDs...), Next: "Nothing happens by itself", Action: "Read the error, mend its cause, retry",
 		}
 		if j.FinalizedAt != nil {
 			c.Since = *j.FinalizedAt

@@ -158,7 +158,7 @@ func (d *Dashboard) overview(r *request) error {
 	if found {
 		page.Reconciled = &last
 	}
-	a, err := d.findAttention(r)
+	a, err := d.findAttention(r, attentionLimit)
 	if err != nil {
 		return err
 	}

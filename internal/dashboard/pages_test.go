@@ -181,6 +181,8 @@ func TestAttention(t *testing.T) {
 	b.event(t, "evt_waiting", wallet.ModeTest, unknown, postgres.EventPending, b.now.Add(-time.Hour))
 	job := b.job(t, "discarded", "enqueue_checks", `{}`, b.now.Add(-time.Hour))
 	b.job(t, "discarded", "enqueue_checks", `{}`, b.now.Add(-30*24*time.Hour)) // forgotten
+	worth := b.payment(t, time.Minute, testfactory.PaymentOpts{Status: wallet.PaymentSucceeded, Amount: 77_00})
+	b.job(t, "discarded", "charge_payments", `{"payment_ids":["`+worth.ID.String()+`"]}`, b.now.Add(-time.Hour))
 	settled := b.payment(t, time.Hour, testfactory.PaymentOpts{Status: wallet.PaymentSucceeded})
 	_, err := b.pool.Exec(t.Context(), `
 		insert into payment_discrepancies (payment_id, kind, stripe_payment_intent_id, expected_amount, expected_currency,
@@ -192,12 +194,12 @@ func TestAttention(t *testing.T) {
 
 	for _, want := range []string{
 		"Charged but not credited", "Stripe and the books differ", "Outcome unknown", "Challenge about to lapse", "Events not handled", "Jobs given up",
-		"/payments/" + lapsing.ID.String(), "/events/evt_waiting", "/jobs/" + strconv.FormatInt(job, 10), "24.00 USD", "i/o timeout",
+		"/payments/" + lapsing.ID.String(), "/events/evt_waiting", "/jobs/" + strconv.FormatInt(job, 10), "24.00 USD", "i/o timeout", "77.00 USD",
 	} {
 		require.Contains(t, body, want)
 	}
-	require.Contains(t, c.get("/admin/test").body, "<strong>6</strong> things need attention")
-	require.Len(t, c.sheet("/admin/test/attention?format=csv"), 6)
+	require.Contains(t, c.get("/admin/test").body, "<strong>7</strong> things need attention")
+	require.Len(t, c.sheet("/admin/test/attention?format=csv"), 7)
 	require.Contains(t, c.get("/admin/live/attention").body, "Jobs given up", "a job of neither mode concerns both")
 	require.NotContains(t, c.get("/admin/live/attention").body, "Outcome unknown")
 }
@@ -219,6 +221,7 @@ func TestTimelineTellsOfMoneyBackAndDeliveries(t *testing.T) {
 		})
 		return err
 	}))
+	uncharged := b.payment(t, time.Minute, testfactory.PaymentOpts{Amount: 99_00})
 	endpoint, event, delivery := wallet.NewID(), wallet.NewID(), wallet.NewID()
 	for _, insert := range []struct {
 		sql  string
@@ -234,7 +237,9 @@ func TestTimelineTellsOfMoneyBackAndDeliveries(t *testing.T) {
 		{`insert into reconciliations (id, mode, source, since, until, payments, refunds, disputes, charged_not_credited, credited_not_charged,
 				amount_differs, open_too_long, refund_differs, dispute_differs, repaired, findings, started_at, finished_at)
 			values ($1, 'test', 'job', $3, $4, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0, $2, $4, $4)`, []any{
-			wallet.NewID(), `[{"kind":"charged_not_credited","payment_id":"` + p.ID.String() + `","stripe_id":"pi_back","detail":"Stripe took 25.00 USD","repaired":false}]`,
+			wallet.NewID(), `[{"kind":"charged_not_credited","payment_id":"` + p.ID.String() + `","stripe_id":"pi_back","detail":"Stripe took 25.00 USD","repaired":false},
+				{"kind":"credited_not_charged","payment_id":"` + uncharged.ID.String() + `","stripe_id":"pi_never","detail":"Stripe has no charge","repaired":false},
+				{"kind":"refund_differs","payment_id":"` + p.ID.String() + `","stripe_id":"re_back","detail":"Stripe gave back 5.00 USD","repaired":false}]`,
 			b.now.Add(-time.Hour), b.now,
 		}},
 	} {
@@ -254,11 +259,12 @@ func TestTimelineTellsOfMoneyBackAndDeliveries(t *testing.T) {
 	}
 	attention := c.get("/admin/test/attention").body
 	for _, want := range []string{
-		"Drift found by the reconciliation", "Stripe took 25.00 USD", "Disputes", "6.00 USD", "Deliveries failing", "connection refused",
+		"Charged but not credited", "Stripe took 25.00 USD", "25.00 USD", "Credited but not charged", "Stripe has no charge", "99.00 USD",
+		"Drift found by the reconciliation", "Stripe gave back 5.00 USD", "Disputes", "6.00 USD", "Deliveries failing", "connection refused",
 	} {
 		require.Contains(t, attention, want)
 	}
-	require.Regexp(t, `Drift from Stripe</a></th><td class="right"><span class="badge bad">1</span>`, c.get("/admin/test").body)
+	require.Regexp(t, `Drift from Stripe</a></th><td class="right"><span class="badge bad">3</span>`, c.get("/admin/test").body)
 	require.Contains(t, c.get("/admin/live").body, "not compared yet")
 }
 

@@ -29,8 +29,16 @@ type Attention struct {
 	Drift        []Drift
 	ReconciledAt time.Time
 	Disputes     []DisputeRow
+	// Amounts are those of the payments that drift, events and jobs are about.
+	Amounts map[wallet.ID]Money
 	// Endpoints are those of merchants that keep failing.
 	Endpoints []EndpointRow
+}
+
+// Money is an amount in minor units of its currency.
+type Money struct {
+	Amount   int64
+	Currency wallet.Currency
 }
 
 // DisputeRow is a dispute that has not come to its end.
@@ -161,7 +169,41 @@ func GetAttention(ctx context.Context, db DB, mode wallet.Mode, ages AttentionAg
 			a.Discarded = append(a.Discarded, j)
 		}
 	}
-	return a, nil
+	a.Amounts, err = a.amounts(ctx, db, mode)
+	return a, err
+}
+
+// amounts looks up what the payments are worth that things are about.
+func (a *Attention) amounts(ctx context.Context, db DB, mode wallet.Mode) (map[wallet.ID]Money, error) {
+	var ids []wallet.ID
+	for _, d := range a.Drift {
+		ids = append(ids, d.PaymentID)
+	}
+	for _, e := range a.Events {
+		if e.PaymentID != nil {
+			ids = append(ids, *e.PaymentID)
+		}
+	}
+	for _, j := range a.Discarded {
+		ids = append(ids, j.PaymentIDs...)
+	}
+	amounts := make(map[wallet.ID]Money, len(ids))
+	if len(ids) == 0 {
+		return amounts, nil
+	}
+	rows, _ := db.Query(ctx, `select id, amount, currency from payments where id = any ($1) and mode = $2`, ids, mode)
+	var (
+		id wallet.ID
+		m  Money
+	)
+	_, err := pgx.ForEachRow(rows, []any{&id, &m.Amount, &m.Currency}, func() error {
+		amounts[id] = m
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("look up amounts: %w", err)
+	}
+	return amounts, nil
 }
 
 func (a *Attention) read(results pgx.BatchResults) (err error) {
