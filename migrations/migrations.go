@@ -104,14 +104,9 @@ func List(ctx context.Context, pool *pgxpool.Pool) ([]Status, error) {
 // Check returns an error wrapping ErrUnknownSchema, and saying what to do,
 // unless the database is exactly at the version this program was built for.
 func Check(ctx context.Context, pool *pgxpool.Pool) error {
-	const undefinedTable = "42P01"
-	var have int64
-	err := pool.QueryRow(ctx, `select coalesce(max(version_id), 0) from goose_db_version`).Scan(&have)
-	if pgErr, ok := errors.AsType[*pgconn.PgError](err); ok && pgErr.Code == undefinedTable {
-		err = nil
-	}
+	have, err := Version(ctx, pool)
 	if err != nil {
-		return fmt.Errorf("read the schema's version: %w", err)
+		return err
 	}
 	want := Latest()
 	switch {
@@ -123,6 +118,20 @@ func Check(ctx context.Context, pool *pgxpool.Pool) error {
 			ErrUnknownSchema, have, want)
 	}
 	return nil
+}
+
+// Version is the one that the database is at, zero for an empty database.
+func Version(ctx context.Context, pool *pgxpool.Pool) (int64, error) {
+	const undefinedTable = "42P01"
+	var have int64
+	err := pool.QueryRow(ctx, `select coalesce(max(version_id), 0) from goose_db_version`).Scan(&have)
+	if pgErr, ok := errors.AsType[*pgconn.PgError](err); ok && pgErr.Code == undefinedTable {
+		err = nil
+	}
+	if err != nil {
+		return 0, fmt.Errorf("read the schema's version: %w", err)
+	}
+	return have, nil
 }
 
 // Latest is the version of the newest migration in this program.

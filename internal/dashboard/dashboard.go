@@ -18,12 +18,15 @@ import (
 	"github.com/riverqueue/river/rivertype"
 
 	"github.com/fundrail/fundrail/internal/postgres"
+	"github.com/fundrail/fundrail/internal/stripeapi"
 	"github.com/fundrail/fundrail/internal/wallet"
 	"github.com/fundrail/fundrail/jobs"
 )
 
 // Machine is what the dashboard asks of the money's way. *jobs.Engine is one.
 type Machine interface {
+	// BreakerState tells whether this process lets calls to Stripe through.
+	BreakerState(mode wallet.Mode) stripeapi.BreakerState
 	// CheckPaymentTx inserts the job that compares a payment with Stripe, and
 	// returns the job's id.
 	CheckPaymentTx(ctx context.Context, tx pgx.Tx, id wallet.ID) (int64, error)

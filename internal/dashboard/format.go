@@ -12,6 +12,7 @@ import (
 	"github.com/shopspring/decimal"
 
 	"github.com/fundrail/fundrail/internal/postgres"
+	"github.com/fundrail/fundrail/internal/stripeapi"
 	"github.com/fundrail/fundrail/internal/wallet"
 )
 
@@ -20,6 +21,7 @@ var functions = template.FuncMap{
 	"actions":  func() []string { return actionNames },
 	"at":       at,
 	"badge":    badge,
+	"breaker":  breaker,
 	"count":    formatCount,
 	"credits":  func(d decimal.Decimal) string { return grouped(d.String()) },
 	"dict":     dict,
@@ -217,6 +219,18 @@ func badge(state any) template.HTML {
 		tone = "idle"
 	}
 	return template.HTML(`<span class="badge ` + tone + `">` + template.HTMLEscapeString(label(s)) + `</span>`) //nolint:gosec // escaped
+}
+
+// breaker says in words whether calls to Stripe are let through.
+func breaker(s stripeapi.BreakerState) template.HTML {
+	switch s {
+	case stripeapi.BreakerOpen:
+		return `<span class="badge bad">Open, no calls</span>`
+	case stripeapi.BreakerHalfOpen:
+		return `<span class="badge warn">Half open, trying</span>`
+	case stripeapi.BreakerClosed:
+	}
+	return `<span class="badge good">Closed</span>`
 }
 
 // label turns a name with underscores into words.

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/fundrail/fundrail/internal/postgres"
+	"github.com/fundrail/fundrail/internal/stripeapi"
 	"github.com/fundrail/fundrail/internal/wallet"
 	"github.com/fundrail/fundrail/migrations"
 )
@@ -62,15 +63,19 @@ type overviewPage struct {
 	Attention  int
 	// Reconciled is the last comparison with Stripe, nil when there was none.
 	Reconciled *postgres.Reconciliation
-	Schema     int64
-	Chart      template.HTML
+	// Latencies are of the queues that had jobs in the last hour.
+	Latencies map[string]*postgres.QueueLatency
+	// Breaker is this process's towards Stripe.
+	Breaker stripeapi.BreakerState
+	// Schema is the version of the database, Wanted the newest that this program knows.
+	Schema, Wanted int64
+	Chart          template.HTML
 }
 
 // SuccessRate is how many of the payments that have an outcome succeeded, in per
 // cent with one decimal; empty when there are none.
 func (p overviewPage) SuccessRate() string {
-	settled := p.Pulse.ByStatus[wallet.PaymentSucceeded]
-	return percent(settled, settled+p.Pulse.ByStatus[wallet.PaymentFailed]+p.Pulse.ByStatus[wallet.PaymentCanceled])
+	return p.Rate(p.Settled())
 }
 
 // Settled, Declined and Canceled count payments of the period.
@@ -78,9 +83,10 @@ func (p overviewPage) Settled() int64  { return p.Pulse.ByStatus[wallet.PaymentS
 func (p overviewPage) Declined() int64 { return p.Pulse.ByStatus[wallet.PaymentFailed] }
 func (p overviewPage) Canceled() int64 { return p.Pulse.ByStatus[wallet.PaymentCanceled] }
 
-// Share is a part of the declines in per cent.
-func (p overviewPage) Share(n int64) string {
-	return percent(n, p.Declined()+p.Canceled())
+// Rate is a part of the payments that have an outcome, in per cent with one
+// decimal; empty when there are none.
+func (p overviewPage) Rate(n int64) string {
+	return percent(n, p.Settled()+p.Declined()+p.Canceled())
 }
 
 // Paused counts the queues that somebody paused.
@@ -119,7 +125,7 @@ func percent(part, whole int64) string {
 
 // overview answers GET /admin/{mode}.
 func (d *Dashboard) overview(r *request) error {
-	page := overviewPage{Periods: periods, Period: periods[0], Schema: migrations.Latest()}
+	page := overviewPage{Periods: periods, Period: periods[0], Breaker: d.Machine.BreakerState(r.mode), Wanted: migrations.Latest()}
 	for _, p := range periods {
 		if p.Name == r.QueryParam("period") {
 			page.Period = p
@@ -143,6 +149,12 @@ func (d *Dashboard) overview(r *request) error {
 		return err
 	}
 	if page.Queues, err = postgres.ListQueues(r.ctx(), d.Pool); err != nil {
+		return err
+	}
+	if page.Latencies, err = postgres.QueueLatencies(r.ctx(), d.Pool, r.now); err != nil {
+		return err
+	}
+	if page.Schema, err = migrations.Version(r.ctx(), d.Pool); err != nil {
 		return err
 	}
 	if page.Workers, err = postgres.ListWorkers(r.ctx(), d.Pool); err != nil {

@@ -15,7 +15,9 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 
+	"github.com/fundrail/fundrail/internal/dashboard"
 	"github.com/fundrail/fundrail/internal/postgres"
+	"github.com/fundrail/fundrail/internal/stripeapi"
 	"github.com/fundrail/fundrail/internal/testfactory"
 	"github.com/fundrail/fundrail/internal/wallet"
 )
@@ -165,8 +167,103 @@ func TestOverview(t *testing.T) {
 	require.Contains(t, body, "70.00 USD")
 	require.Contains(t, body, "14 Mar 08:00 to 09:00 UTC: 1 settled, 1 failed, 1 open", "each column says its numbers")
 	require.Contains(t, body, `href="/admin/test/payments?from=2026-03-14T08%3A00%3A00Z&amp;until=2026-03-14T09%3A00%3A00Z"`, "and leads to its payments")
+	require.Contains(t, body, `>Insufficient funds</a></td><td class="num">1</td><td class="num quiet">33.3 %</td>`, "of those that have an outcome")
 	require.Contains(t, c.get("/admin/test?period=24h").body, "50.0 %", "yesterday's decline counts")
 	require.Contains(t, c.get("/admin/live").body, "0 of 0 payments")
+}
+
+func TestOverviewTellsOfHealth(t *testing.T) {
+	t.Parallel()
+
+	m := &machine{state: stripeapi.BreakerOpen}
+	b := setup(t, func(c *dashboard.Config) {
+		m.Machine = c.Machine
+		c.Machine = m
+	})
+	_, err := b.pool.Exec(t.Context(), `insert into river_queue (name, metadata, updated_at) values ('charge', '{}', $1), ('settle', '{}', $1)`, b.now)
+	require.NoError(t, err)
+	for i := range 20 {
+		id := b.job(t, "completed", "charge_payments", `{}`, b.now.Add(-time.Minute))
+		wait := 40 * time.Millisecond
+		if i == 0 {
+			wait = 3 * time.Second
+		}
+		_, err := b.pool.Exec(t.Context(), `update river_job set attempted_at = scheduled_at + $2::bigint * interval '1 millisecond' where id = $1`, id, wait.Milliseconds())
+		require.NoError(t, err)
+	}
+	b.job(t, "completed", "handle_event", `{}`, b.now.Add(-2*time.Hour)) // too old to tell of now
+	c := b.as(t, postgres.RoleViewer)
+
+	body := c.get("/admin/test").body
+
+	require.Contains(t, body, "Open, no calls")
+	require.Regexp(t, `queue=charge">charge</a></td>.*<td class="right wide quiet">40 ms / 40 ms</td>`, body)
+	require.Regexp(t, `queue=settle">settle</a></td>.*<td class="right wide quiet">–</td>`, body)
+	require.Regexp(t, `Schema version</th><td class="right num">\d+</td>`, body)
+	b.job(t, "completed", "charge_payments", `{}`, b.now) // without a wait
+	_, err = b.pool.Exec(t.Context(), `insert into goose_db_version (version_id, is_applied) values (9999, true)`)
+	require.NoError(t, err)
+	require.Contains(t, c.get("/admin/test").body, `<span class="badge bad">9999</span>`, "a newer program has been here")
+	m.state = stripeapi.BreakerHalfOpen
+	require.Contains(t, c.get("/admin/test").body, "Half open, trying")
+	m.state = stripeapi.BreakerClosed
+	require.Contains(t, c.get("/admin/test").body, `<span class="badge good">Closed</span>`)
+}
+
+// machine is a Machine whose breaker a test moves. Requests follow one another.
+type machine struct {
+	dashboard.Machine
+	state stripeapi.BreakerState
+}
+
+// BreakerState implements dashboard.Machine.
+func (m *machine) BreakerState(wallet.Mode) stripeapi.BreakerState { return m.state }
+
+// TestChallengesLeadToTheirPayments follows each figure of the overview to the list
+// behind it.
+func TestChallengesLeadToTheirPayments(t *testing.T) {
+	t.Parallel()
+
+	b := setup(t)
+	open := func() wallet.Payment {
+		return b.payment(t, time.Hour, testfactory.PaymentOpts{Status: wallet.PaymentRequiresAction})
+	}
+	move := func(p wallet.Payment, o wallet.Outcome) wallet.Payment {
+		o.IntentID = p.StripePaymentIntentID
+		return testfactory.Move(t, b.pool, p.ID, o, b.now.Add(-time.Minute))
+	}
+	waiting := open()
+	completed := move(open(), testfactory.Succeeded(25_00, wallet.USD))
+	failed := move(open(), testfactory.Declined())
+	abandoned := move(open(), testfactory.Canceled())
+	require.NoError(t, postgres.MarkReturned(t.Context(), b.pool, completed.ID, b.now.Add(-2*time.Minute)))
+	old := b.payment(t, 30*24*time.Hour, testfactory.PaymentOpts{Status: wallet.PaymentRequiresAction})
+	plain := b.payment(t, time.Hour, testfactory.PaymentOpts{Status: wallet.PaymentSucceeded})
+	c := b.as(t, postgres.RoleSupport)
+	overview := c.get("/admin/test").body
+
+	for stage, want := range map[string][]wallet.Payment{
+		"started": {waiting, completed, failed, abandoned}, "returned": {completed}, "completed": {completed}, "failed": {failed}, "abandoned": {abandoned},
+	} {
+		link := regexp.MustCompile(`href="([^"]*challenge=` + stage + `[^"]*)">[^<]*</a></th><td class="num">` + strconv.Itoa(len(want)) + `<`).FindStringSubmatch(overview)
+		require.NotNil(t, link, "%s: %s", stage, overview)
+		address := html.UnescapeString(link[1])
+		body := c.get(address).body
+		for _, p := range want {
+			require.Contains(t, body, "/payments/"+p.ID.String(), stage)
+		}
+		require.Equal(t, len(want), strings.Count(body, `<td class="num strong">`), stage)
+		require.Len(t, c.sheet(address+"&format=csv"), len(want), stage)
+	}
+	require.NotContains(t, c.get("/admin/test/payments?challenge=started").body, old.ID.String(), "a week, unless a period is asked for")
+	require.Contains(t, c.get("/admin/test/payments?challenge=started&from=2026-01-01").body, old.ID.String())
+	require.Contains(t, c.get("/admin/test/payments?challenge=started&status=failed").body, failed.ID.String())
+	require.NotContains(t, c.get("/admin/test/payments?challenge=started&status=failed").body, waiting.ID.String())
+	require.NotContains(t, c.get("/admin/test/payments?challenge=started").body, plain.ID.String())
+	require.NotContains(t, c.get("/admin/live/payments?challenge=started").body, waiting.ID.String())
+	page := c.get("/admin/test/payments?challenge=started&customer=" + wallet.NewID().String())
+	require.Equal(t, http.StatusNotFound, page.status)
+	require.Equal(t, http.StatusNotFound, c.get("/admin/test/payments?challenge=lost").status)
 }
 
 func TestAttention(t *testing.T) {

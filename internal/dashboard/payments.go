@@ -19,6 +19,7 @@ type paymentsPage struct {
 	Statuses []wallet.PaymentStatus
 	Customer *postgres.CustomerRow // whose payments alone are listed, nil for everybody's
 	Wallet   *postgres.WalletRow
+	Stages   []string // of a challenge
 }
 
 // listPayments answers GET /admin/{mode}/payments.
@@ -30,7 +31,7 @@ func (d *Dashboard) listPayments(r *request) error {
 	if r.wantsCSV() {
 		return d.writePaymentsCSV(r, f)
 	}
-	page := paymentsPage{Statuses: wallet.PaymentStatuses}
+	page := paymentsPage{Statuses: wallet.PaymentStatuses, Stages: postgres.ChallengeStages}
 	if f.CustomerID != (wallet.ID{}) {
 		c, err := postgres.GetCustomerRow(r.ctx(), d.Pool, r.mode, f.CustomerID)
 		if err != nil {
@@ -83,9 +84,18 @@ func (r *request) paymentFilter() (postgres.PaymentFilter, error) {
 	if f.From, err = parseMoment(r.QueryParam("from"), false); err != nil {
 		return f, err
 	}
-	f.Until, err = parseMoment(r.QueryParam("until"), true)
-	return f, err
+	if f.Until, err = parseMoment(r.QueryParam("until"), true); err != nil {
+		return f, err
+	}
+	if f.Challenge = r.QueryParam("challenge"); f.Challenge != "" && f.From.IsZero() {
+		f.From = r.now.Add(-challengePeriod)
+	}
+	return f, nil
 }
+
+// challengePeriod is how far back challenges are listed unless a period is asked
+// for: all there ever were would be many.
+const challengePeriod = 7 * 24 * time.Hour
 
 // parseMoment reads a day, or a time in UTC; none for an empty text. A day at the
 // end of a period is part of it.

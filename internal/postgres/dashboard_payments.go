@@ -114,6 +114,9 @@ const (
 // ListPaymentRows gives the payments that pass the filter, the newest first.
 func ListPaymentRows(ctx context.Context, db DB, f PaymentFilter) (Page[PaymentRow], error) {
 	var page Page[PaymentRow]
+	if f.Challenge != "" {
+		return listChallenged(ctx, db, f)
+	}
 	source, statuses, window := paymentsOfMode, f.Statuses, f.Limit+1
 	if f.owned() {
 		source = paymentsOfOwner

@@ -113,6 +113,46 @@ func ListQueues(ctx context.Context, db DB) ([]QueueRow, error) {
 	return nonNil(list), nil
 }
 
+// QueueLatency is how long jobs of a queue waited from when they were due until an
+// attempt began.
+type QueueLatency struct {
+	P50, P95 time.Duration
+}
+
+// QueueLatencies measures the queues over jobs that were due in the hour before now
+// and are done, at most the newest hundred of each priority. A queue without any is
+// left out.
+func QueueLatencies(ctx context.Context, db DB, now time.Time) (map[string]*QueueLatency, error) {
+	const newest = 100
+	rows, _ := db.Query(ctx, `
+		select q.name, percentile_disc(array[0.5, 0.95]) within group (order by j.waited)
+		from river_queue q
+		cross join generate_series(1, 4) as p (priority)
+		cross join lateral (
+			select greatest(extract(epoch from attempted_at - scheduled_at) * 1000000, 0)::bigint as waited
+			from river_job j
+			where j.state = 'completed' and j.queue = q.name and j.priority = p.priority
+				and j.scheduled_at > $1 and j.attempted_at is not null
+			order by j.scheduled_at desc limit $2
+		) j
+		group by q.name`, now.Add(-time.Hour), newest)
+	latencies := make(map[string]*QueueLatency)
+	var (
+		name   string
+		micros []int64
+	)
+	_, err := pgx.ForEachRow(rows, []any{&name, &micros}, func() error {
+		latencies[name] = &QueueLatency{
+			P50: time.Duration(micros[0]) * time.Microsecond, P95: time.Duration(micros[1]) * time.Microsecond,
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("measure queues: %w", err)
+	}
+	return latencies, nil
+}
+
 // Worker is a process that works jobs.
 type Worker struct {
 	ID     string
