@@ -374,3 +374,15 @@ func TestAuditPages(t *testing.T) {
 	_, err := w.pool.Exec(t.Context(), `delete from operator_actions`)
 	require.ErrorContains(t, err, "append-only")
 }
+
+func TestJobPageShowsMetadata(t *testing.T) {
+	t.Parallel()
+
+	b := setup(t)
+	plain, noted := b.job(t, "completed", "enqueue_checks", `{}`, b.now), b.job(t, "completed", "enqueue_checks", `{}`, b.now)
+	_, err := b.pool.Exec(t.Context(), `update river_job set metadata = '{"river:periodic": true}' where id = $1`, noted)
+	require.NoError(t, err)
+	c := b.as(t, postgres.RoleViewer)
+	require.NotContains(t, c.get("/admin/test/jobs/"+strconv.FormatInt(plain, 10)).body, "Metadata")
+	require.Contains(t, c.get("/admin/test/jobs/"+strconv.FormatInt(noted, 10)).body, "&#34;river:periodic&#34;: true")
+}

@@ -25,6 +25,7 @@ type JobRow struct {
 	Attempt     int
 	MaxAttempts int
 	Args        json.RawMessage
+	Metadata    json.RawMessage
 	Tags        []string
 	AttemptedBy []string
 	Errors      []json.RawMessage // one JobError each
@@ -39,6 +40,14 @@ type JobRow struct {
 	// Mode is that of the payments or the event, empty for a job that is about
 	// neither.
 	Mode wallet.Mode
+}
+
+// Notes are the job's metadata, nil when there are none.
+func (j JobRow) Notes() json.RawMessage {
+	if string(j.Metadata) == "{}" {
+		return nil
+	}
+	return j.Metadata
 }
 
 // JobError is what River stores of an attempt that failed.
@@ -67,7 +76,7 @@ var JobStates = []string{
 	"available", "running", "retryable", "scheduled", "pending", "completed", "cancelled", "discarded",
 }
 
-const jobColumns = `j.id, j.state::text, j.kind, j.queue, j.priority, j.attempt, j.max_attempts, j.args, j.tags::text[],
+const jobColumns = `j.id, j.state::text, j.kind, j.queue, j.priority, j.attempt, j.max_attempts, j.args, j.metadata, j.tags::text[],
 	coalesce(j.attempted_by, '{}'), coalesce(j.errors, '{}'), j.created_at, j.scheduled_at, j.attempted_at, j.finalized_at,
 	coalesce(s.payment_ids, '{}'), coalesce(s.event_id, ''), coalesce(s.mode, '')`
 
