@@ -89,9 +89,15 @@ func caught(do func() error) (err error) {
 	return do()
 }
 
+// onBehalf marks calls to Stripe as made for the payment's organization, so that
+// organizations take turns when the calls are limited.
+func onBehalf(ctx context.Context, p wallet.Payment) context.Context {
+	return stripeapi.WithCaller(ctx, p.OrganizationID.String())
+}
+
 // workCharge does what the payment's state asks of the job that charges it.
 func (e *Engine) workCharge(ctx context.Context, c postgres.Charge, cause wallet.Cause) (err error) {
-	ctx, end := e.tracePayment(ctx, "charge payment", c.Payment)
+	ctx, end := e.tracePayment(onBehalf(ctx, c.Payment), "charge payment", c.Payment)
 	defer func() { end(err) }()
 	switch c.Payment.Status {
 	case wallet.PaymentCreated, wallet.PaymentProcessing:

@@ -66,6 +66,7 @@ func (w *CheckPaymentWorker) Work(ctx context.Context, job *river.Job[CheckPayme
 
 func (e *Engine) check(ctx context.Context, c postgres.Charge, cause wallet.Cause) error {
 	p := c.Payment
+	ctx = onBehalf(ctx, p)
 	if p.Status == wallet.PaymentFailed {
 		return e.closeIntent(ctx, p, cause)
 	}

@@ -63,6 +63,7 @@ func (w *CreateRefundWorker) Work(ctx context.Context, job *river.Job[CreateRefu
 var errRefundAbsent = errors.New("stripe lists no such refund")
 
 func (e *Engine) makeRefund(ctx context.Context, p wallet.Payment, r wallet.Refund, cause wallet.Cause) error {
+	ctx = onBehalf(ctx, p)
 	stripe, err := e.stripe(p.Mode)
 	if err != nil {
 		return err

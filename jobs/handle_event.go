@@ -63,6 +63,9 @@ func (w *HandleEventWorker) Work(ctx context.Context, job *river.Job[HandleEvent
 }
 
 func (e *Engine) handleEvent(ctx context.Context, event postgres.FoundEvent) (postgres.EventStatus, string, error) {
+	if event.Payment != nil {
+		ctx = onBehalf(ctx, *event.Payment)
+	}
 	if slices.Contains(moneyBackTypes, event.Type) {
 		return e.handleMoneyBack(ctx, event.Event)
 	}

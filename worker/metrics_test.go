@@ -55,7 +55,7 @@ func TestMetrics(t *testing.T) {
 
 	b := setup(t)
 	p := b.start(t, nil)
-	testfactory.Payment(t, b.pool, testfactory.PaymentOpts{Merchant: b.m, Status: wallet.PaymentRequiresAction, CreatedAt: time.Now().Add(-time.Minute)})
+	testfactory.Payment(t, b.pool, testfactory.PaymentOpts{Merchant: b.m, Status: wallet.PaymentRequiresAction, CreatedAt: time.Now().Add(-30 * time.Second)})
 	b.fund(t, p, nil)
 	require.Equal(t, http.StatusNotFound, get(t, p.url+"/v1/made/up/by/somebody"))
 	b.sim.DrainAll()
@@ -76,7 +76,7 @@ func TestMetrics(t *testing.T) {
 		`fundrail_event_lag_seconds_count{mode="test",source="webhook"}`,
 		`fundrail_open_payments{currency="USD",mode="test",status="requires_action"} 1`,
 		`fundrail_open_payments_amount{currency="USD",mode="test",status="requires_action"} 2500`,
-		`fundrail_oldest_open_payment_age_seconds{mode="test",status="requires_action"} 6`,
+		`fundrail_oldest_open_payment_age_seconds{mode="test",status="requires_action"} 3`,
 		`fundrail_oldest_open_payment_age_seconds{mode="test",status="processing"} 0`,
 		`fundrail_oldest_unhandled_event_age_seconds{mode="test"}`,
 		`fundrail_stripe_down{mode="test"} 0`,

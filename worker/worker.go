@@ -17,7 +17,6 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/riverqueue/river"
-	"golang.org/x/time/rate"
 
 	"github.com/fundrail/fundrail/internal/breakpoint"
 	"github.com/fundrail/fundrail/internal/config"
@@ -82,7 +81,8 @@ func Run(ctx context.Context, o Options) error {
 		}
 	}
 	defer closeTraces(ctx, o)
-	pool, err := openPool(ctx, string(o.Settings.DatabaseURL), maxConns, planByIndex, o.Traces.Queries())
+	name := postgres.ProcessName(!o.WithoutWorkers)
+	pool, err := openPool(ctx, string(o.Settings.DatabaseURL), maxConns, name, planByIndex, o.Traces.Queries())
 	if err != nil {
 		return err
 	}
@@ -93,7 +93,7 @@ func Run(ctx context.Context, o Options) error {
 	if err := allowTestSettings(ctx, o.Settings.Test, pool); err != nil {
 		return err
 	}
-	views, err := openPool(ctx, string(o.Settings.DatabaseURL), viewConns, nil, nil)
+	views, err := openPool(ctx, string(o.Settings.DatabaseURL), viewConns, postgres.ApplicationName, nil, nil)
 	if err != nil {
 		return err
 	}
@@ -138,17 +138,17 @@ func allowTestSettings(ctx context.Context, t config.Test, pool *pgxpool.Pool) e
 // OpenPool connects to the database for the money's way. It fails when nothing
 // answers there.
 func OpenPool(ctx context.Context, url string, conns int32) (*pgxpool.Pool, error) {
-	return openPool(ctx, url, conns, planByIndex, nil)
+	return openPool(ctx, url, conns, postgres.ApplicationName, planByIndex, nil)
 }
 
-func openPool(ctx context.Context, url string, conns int32, prepare func(context.Context, *pgx.Conn) error, tracer pgx.QueryTracer) (*pgxpool.Pool, error) {
+func openPool(ctx context.Context, url string, conns int32, name string, prepare func(context.Context, *pgx.Conn) error, tracer pgx.QueryTracer) (*pgxpool.Pool, error) {
 	cfg, err := pgxpool.ParseConfig(url)
 	if err != nil {
 		return nil, errors.New("DATABASE_URL is not a PostgreSQL address") // the parser's error may show the password
 	}
 	cfg.MaxConns = conns
 	cfg.ConnConfig.Tracer = tracer
-	cfg.ConnConfig.RuntimeParams["application_name"] = "fundrail"
+	cfg.ConnConfig.RuntimeParams["application_name"] = name
 	cfg.AfterConnect = func(ctx context.Context, conn *pgx.Conn) error {
 		if err := postgres.RegisterTypes(ctx, conn); err != nil || prepare == nil {
 			return err
@@ -197,15 +197,18 @@ type service struct {
 	server  *http.Server // nil without HTTP
 	// dashboard is nil without HTTP.
 	dashboard *dashboard.Dashboard
+	// limits are those towards Stripe that are shared with other processes.
+	limits []*stripeapi.FairLimiter
 }
 
 func newService(ctx context.Context, o Options, pool, views *pgxpool.Pool) (*service, error) {
 	s := &service{Options: o, pool: pool, views: views}
 	s.metrics = telemetry.NewMetrics(telemetry.Config{Log: o.Log, Modes: servedModes(o.Settings), Now: o.Now, Pool: pool})
-	stripe, err := stripeClients(ctx, o, s.metrics)
+	stripe, limits, err := stripeClients(ctx, o, s.metrics)
 	if err != nil {
 		return nil, err
 	}
+	s.limits = limits
 	var addr net.Addr
 	listenAddr := ""
 	if o.Listener != nil {
@@ -253,9 +256,9 @@ func newService(ctx context.Context, o Options, pool, views *pgxpool.Pool) (*ser
 }
 
 // stripeClients makes a client for each mode that there is a key for. Each has a
-// breaker and a limit of its own.
-func stripeClients(ctx context.Context, o Options, m *telemetry.Metrics) (map[wallet.Mode]jobs.Stripe, error) {
-	clients := make(map[wallet.Mode]jobs.Stripe)
+// breaker of its own, and a limit that is shared with other processes.
+func stripeClients(ctx context.Context, o Options, m *telemetry.Metrics) (clients map[wallet.Mode]jobs.Stripe, limits []*stripeapi.FairLimiter, err error) {
+	clients = make(map[wallet.Mode]jobs.Stripe)
 	for _, mode := range wallet.Modes {
 		key := o.Settings.SecretKey(mode)
 		if key == "" {
@@ -274,15 +277,16 @@ func stripeClients(ctx context.Context, o Options, m *telemetry.Metrics) (map[wa
 		}
 		cfg.Now, cfg.OnCall = o.Now, func(c stripeapi.Call) { m.StripeCall(mode, c) }
 		if calls := o.Settings.CallsPerSecond(mode); calls > 0 {
-			cfg.Limiter = rate.NewLimiter(rate.Limit(calls), max(1, calls/4))
+			l := stripeapi.NewFairLimiter(calls)
+			cfg.Limiter, limits = l, append(limits, l)
 		}
 		c, err := stripeapi.New(cfg)
 		if err != nil {
-			return nil, fmt.Errorf("stripe: %w", err)
+			return nil, nil, fmt.Errorf("stripe: %w", err)
 		}
 		clients[mode] = c
 	}
-	return clients, nil
+	return clients, limits, nil
 }
 
 // run starts the parts, waits for the end of ctx or of one of them, and stops
@@ -300,6 +304,9 @@ func (s *service) run(ctx context.Context) error {
 		var looks sync.WaitGroup
 		looks.Go(func() { s.engine.DispatchDeliveries(looking) })
 		looks.Go(func() { s.engine.LookForDueEvents(looking) })
+		if len(s.limits) > 0 {
+			looks.Go(func() { s.shareLimits(looking) })
+		}
 		defer looks.Wait()
 		defer stop()
 	}

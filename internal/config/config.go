@@ -67,8 +67,8 @@ type Stripe struct {
 	StripeLiveWebhookSecrets []Secret `name:"stripe-live-webhook-secrets" env:"STRIPE_LIVE_WEBHOOK_SECRETS" group:"Settings" placeholder:"whsec_…,…" help:"What signs Stripe's events of live mode; several while rotating."`
 	// StripeAPIURL is empty for the real Stripe.
 	StripeAPIURL string `name:"stripe-api-url" env:"STRIPE_API_URL" group:"Settings" placeholder:"http://…" help:"Where Stripe's API is; the real one unless given."`
-	// StripeRateLimit is per mode and process; CallsPerSecond says what 0 means.
-	StripeRateLimit int `name:"stripe-rate-limit" env:"STRIPE_RATE_LIMIT" group:"Settings" default:"0" help:"Calls per second that one process makes in each mode; 0 stays below the limits of the real Stripe, and sets none elsewhere."`
+	// StripeRateLimit is per mode; CallsPerSecond says what 0 means.
+	StripeRateLimit int `name:"stripe-rate-limit" env:"STRIPE_RATE_LIMIT" group:"Settings" default:"0" help:"Calls per second that all processes together make in each mode; 0 stays below the limits of the real Stripe, and sets none elsewhere."`
 }
 
 // Stripe allows 100 calls a second in live mode and 25 in test mode. A burst may
@@ -78,8 +78,8 @@ const (
 	defaultTestCalls = 20
 )
 
-// CallsPerSecond is how many calls a process may make to Stripe in a mode, 0 when
-// there is no limit: a Stripe at another address is a simulated one.
+// CallsPerSecond is how many calls the processes of a database may make to Stripe in
+// a mode, 0 when there is no limit: a Stripe at another address is a simulated one.
 func (s Stripe) CallsPerSecond(mode wallet.Mode) int {
 	switch {
 	case s.StripeRateLimit > 0:
