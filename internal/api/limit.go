@@ -56,7 +56,8 @@ func (l *limiter) take(key string, now time.Time) allowance {
 		a.fullAt = full.Add(l.interval)
 		l.fullAt[key] = a.fullAt
 	}
-	a.remaining = int((time.Minute - a.fullAt.Sub(now)) / l.interval)
+	// Other processes may have spent more than there was: see sharedLimiter.
+	a.remaining = max(0, int((time.Minute-a.fullAt.Sub(now))/l.interval))
 	return a
 }
 

@@ -69,6 +69,17 @@ func TestLimiter(t *testing.T) {
 		require.Len(t, l.fullAt, 2)
 	})
 
+	t.Run("NothingIsLeftOfABucketThatOthersOverspent", func(t *testing.T) {
+		t.Parallel()
+
+		l := newLimiter(60)
+		l.raise("key", now.Add(time.Minute+5*time.Second))
+		a := l.take("key", now)
+		require.True(t, a.refused)
+		require.Zero(t, a.remaining)
+		require.Equal(t, 6*time.Second, a.retryAfter)
+	})
+
 	t.Run("NeverMoreThanABurstAndTheRate", func(t *testing.T) {
 		t.Parallel()
 
