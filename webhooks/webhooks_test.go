@@ -19,6 +19,7 @@ import (
 	"github.com/stripe/stripe-go/v76/webhook"
 
 	"github.com/fundrail/fundrail/internal/enginetest"
+	"github.com/fundrail/fundrail/internal/openapitest"
 	"github.com/fundrail/fundrail/internal/postgres"
 	"github.com/fundrail/fundrail/internal/testfactory"
 	"github.com/fundrail/fundrail/internal/wallet"
@@ -57,7 +58,7 @@ func setup(t *testing.T, intake webhooks.Intake) *testBundle {
 		Now:     time.Now,
 		Secrets: map[wallet.Mode][]string{wallet.ModeLive: {liveSecret}, wallet.ModeTest: {oldSecret, testSecret}},
 	}).Register(e)
-	server := httptest.NewServer(e)
+	server := httptest.NewServer(openapitest.Handler(t, e))
 	t.Cleanup(server.Close)
 	b.url = server.URL + webhooks.Path
 	return b

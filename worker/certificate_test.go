@@ -79,7 +79,7 @@ func TestTLS(t *testing.T) {
 	require.Equal(t, 2, res.ProtoMajor)
 
 	// Not in the clear, and not as it was done long ago.
-	require.Equal(t, http.StatusBadRequest, get(t, "http://"+addr+"/healthz"))
+	require.Equal(t, http.StatusBadRequest, getBy(t, http.DefaultClient, "http://"+addr+"/healthz"))
 	old := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{MinVersion: tls.VersionTLS10, RootCAs: pool(), MaxVersion: tls.VersionTLS11}}}
 	_, err = old.Get("https://" + addr + "/healthz") //nolint:bodyclose // there is no answer
 	require.ErrorContains(t, err, "protocol version")

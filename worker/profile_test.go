@@ -21,6 +21,6 @@ func TestProfiles(t *testing.T) {
 
 	p := b.start(t, func(o *worker.Options) { o.Settings.ProfileListenAddr = addr })
 
-	require.Equal(t, http.StatusOK, get(t, "http://"+addr+"/debug/pprof/heap"))
+	require.Equal(t, http.StatusOK, getBy(t, http.DefaultClient, "http://"+addr+"/debug/pprof/heap"))
 	require.Equal(t, http.StatusNotFound, get(t, p.url+"/debug/pprof/heap"), "merchants do not see it")
 }

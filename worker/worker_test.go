@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/fundrail/fundrail/internal/config"
+	"github.com/fundrail/fundrail/internal/openapitest"
 	"github.com/fundrail/fundrail/internal/postgres"
 	"github.com/fundrail/fundrail/internal/stripesim"
 	"github.com/fundrail/fundrail/internal/stripesim/simtest"
@@ -132,7 +133,7 @@ func (b *testBundle) post(tb testing.TB, p *process, path string, body []byte, h
 		req.Header = header
 	}
 	req.Header.Set("Authorization", "Bearer "+b.m.APIKey)
-	resp, err := http.DefaultClient.Do(req)
+	resp, err := described(tb).Do(req)
 	require.NoError(tb, err)
 	defer resp.Body.Close()
 	raw, err := io.ReadAll(resp.Body)
@@ -140,6 +141,12 @@ func (b *testBundle) post(tb testing.TB, p *process, path string, body []byte, h
 	var answer map[string]any
 	require.NoError(tb, json.Unmarshal(raw, &answer), "%s", raw)
 	return resp.StatusCode, answer
+}
+
+// described is a client to whom every answer must be as the API is described.
+func described(tb testing.TB) *http.Client {
+	tb.Helper()
+	return &http.Client{Transport: openapitest.Transport(tb, http.DefaultTransport)}
 }
 
 func (b *testBundle) balance(t *testing.T) int64 {
@@ -152,10 +159,15 @@ func (b *testBundle) balance(t *testing.T) int64 {
 
 func get(t *testing.T, url string) int {
 	t.Helper()
+	return getBy(t, described(t), url)
+}
+
+func getBy(t *testing.T, client *http.Client, url string) int {
+	t.Helper()
 
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
 	require.NoError(t, err)
-	resp, err := http.DefaultClient.Do(req)
+	resp, err := client.Do(req)
 	require.NoError(t, err)
 	require.NoError(t, resp.Body.Close())
 	return resp.StatusCode

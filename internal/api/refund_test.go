@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/fundrail/fundrail/internal/enginetest"
+	"github.com/fundrail/fundrail/internal/openapitest"
 	"github.com/fundrail/fundrail/internal/postgres"
 	"github.com/fundrail/fundrail/internal/stripesim"
 	"github.com/fundrail/fundrail/internal/testfactory"
@@ -32,7 +33,7 @@ func setupRefunds(t *testing.T) *refundBundle {
 		Payments: w.Engine, PublicURL: "https://fundrail.example",
 	}
 	return &refundBundle{
-		bundle: &bundle{Merchant: w.Merchant, engine: w.Engine, handler: s.Handler(), pool: w.Pool, server: s},
+		bundle: &bundle{Merchant: w.Merchant, engine: w.Engine, handler: openapitest.Handler(t, s.Handler()), pool: w.Pool, server: s},
 		world:  w,
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/labstack/echo/v4"
 	"github.com/stretchr/testify/require"
 
+	"github.com/fundrail/fundrail/internal/openapitest"
 	"github.com/fundrail/fundrail/internal/postgres"
 	"github.com/fundrail/fundrail/internal/testfactory"
 	"github.com/fundrail/fundrail/internal/wallet"
@@ -37,20 +38,23 @@ func TestScopes(t *testing.T) {
 		t.Parallel()
 
 		documented := documentedFunding(t)
-		router, ok := b.handler.(*echo.Echo)
-		require.True(t, ok)
+		described := openapitest.Scopes()
 		seen := 0
-		for _, r := range router.Routes() {
+		for _, r := range b.routes {
 			if r.Method == echo.RouteNotFound || strings.HasSuffix(r.Path, "/return") {
 				continue // those ask for no key
 			}
 			scope := wallet.ScopeAdmin
+			operation := r.Method + " " + regexp.MustCompile(`:(\w+)`).ReplaceAllString(r.Path, "{$1}")
 			switch {
 			case r.Method == http.MethodGet || r.Method == http.MethodHead:
 				scope = wallet.ScopeRead
-			case documented[r.Method+" "+regexp.MustCompile(`:(\w+)`).ReplaceAllString(r.Path, "{$1}")]:
+			case documented[operation]:
 				scope = wallet.ScopeFund
 				seen++
+			}
+			if r.Method != http.MethodHead {
+				require.Equal(t, string(scope), described[operation], operation)
 			}
 			path := strings.NewReplacer(":external_id", "x", ":id", "x", ":code", "x", ":key", "x").Replace(r.Path)
 			rec := b.do(t, r.Method, path, "", "Authorization", "Bearer "+without[scope])

@@ -14,9 +14,11 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/labstack/echo/v4"
 	"github.com/stretchr/testify/require"
 
 	"github.com/fundrail/fundrail/internal/enginetest"
+	"github.com/fundrail/fundrail/internal/openapitest"
 	"github.com/fundrail/fundrail/internal/postgres"
 	"github.com/fundrail/fundrail/internal/testdb"
 	"github.com/fundrail/fundrail/internal/testfactory"
@@ -35,6 +37,7 @@ type bundle struct {
 	log      *syncBuffer
 	payments *scripted
 	pool     *pgxpool.Pool
+	routes   []*echo.Route
 	server   *Server
 	time     *clock
 }
@@ -59,7 +62,9 @@ func setup(t *testing.T, change ...func(*Server)) *bundle {
 	for _, c := range change {
 		c(b.server)
 	}
-	b.handler = b.server.Handler()
+	h := b.server.Handler()
+	b.routes = h.(*echo.Echo).Routes()
+	b.handler = openapitest.Handler(t, h)
 	return b
 }
 

@@ -1,0 +1,62 @@
+package delivery
+
+import (
+	"testing"
+	"time"
+
+	"github.com/shopspring/decimal"
+	"github.com/stretchr/testify/require"
+
+	"github.com/fundrail/fundrail/internal/openapitest"
+	"github.com/fundrail/fundrail/internal/wallet"
+)
+
+// TestBodyIsAsDescribed holds the standard payload of every event to the API's
+// description, with everything there can be in it and with as little.
+func TestBodyIsAsDescribed(t *testing.T) {
+	t.Parallel()
+
+	now := time.Date(2026, 3, 14, 9, 26, 53, 123_456_789, time.UTC)
+	balance := int64(12_500)
+	method := wallet.NewID()
+	full := wallet.Payment{
+		ID: wallet.NewID(), Mode: wallet.ModeTest, WalletID: wallet.NewID(), WalletTransactionID: wallet.NewID(),
+		PaymentMethodID: &method, Amount: 2500, Currency: wallet.USD, BalanceAfter: &balance,
+		RedirectURL: "https://bank.example/challenge?a=1&b=2", CreatedAt: now, UpdatedAt: now,
+		Failure: wallet.Failure{Code: "card_declined", Message: "Declined.", DeclineCode: "generic_decline"},
+	}
+	bare := wallet.Payment{ID: full.ID, Mode: wallet.ModeLive, Amount: 500, Currency: "JPY", CreatedAt: now, UpdatedAt: now}
+	transaction := wallet.Transaction{
+		ID: wallet.NewID(), Mode: wallet.ModeTest, WalletID: wallet.NewID(), Kind: wallet.TransactionPurchased,
+		Type: wallet.TransactionInbound, Status: wallet.TransactionSettled, Amount: 2500, Currency: wallet.USD,
+		CreditAmount: decimal.New(25, 0), CreatedAt: now, SettledAt: &now,
+	}
+	purse := wallet.Wallet{
+		ID: wallet.NewID(), Mode: wallet.ModeTest, ExternalCustomerID: "ada", Status: wallet.WalletActive,
+		Currency: wallet.USD, Balance: -100, CreditsBalance: decimal.New(-1, 0),
+	}
+	check := func(e wallet.MerchantEvent) {
+		e.ID, e.Mode, e.Sequence, e.CreatedAt = wallet.NewID(), wallet.ModeTest, 1, now
+		body, err := Body(wallet.SignatureStandard, e)
+		require.NoError(t, err)
+		require.NoError(t, openapitest.CheckSchema("Event", body), "%s", body)
+	}
+
+	for _, event := range wallet.EventTypes {
+		switch event {
+		case wallet.EventWalletBalanceUpdated, wallet.EventWalletCreated, wallet.EventWalletTerminated, wallet.EventWalletUpdated:
+			check(wallet.MerchantEvent{Type: event, Wallet: &purse})
+		case wallet.EventTransactionCreated, wallet.EventTransactionUpdated:
+			check(wallet.MerchantEvent{Type: event, Transaction: &transaction, Wallet: &purse})
+		default:
+			for _, status := range wallet.PaymentStatuses {
+				if status == wallet.PaymentCreated {
+					continue // nothing is told of it
+				}
+				full.Status, bare.Status = status, status
+				check(wallet.MerchantEvent{Type: event, Payment: &full, Wallet: &purse, MoneyBack: 100})
+				check(wallet.MerchantEvent{Type: event, Payment: &bare})
+			}
+		}
+	}
+}

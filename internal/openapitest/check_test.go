@@ -1,0 +1,70 @@
+package openapitest_test
+
+import (
+	"net/http"
+	"slices"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/fundrail/fundrail/internal/openapitest"
+)
+
+// TestCheck shows that each kind of drift is found.
+func TestCheck(t *testing.T) {
+	t.Parallel()
+
+	usual := func(change ...string) http.Header {
+		h := http.Header{
+			"Content-Type": {"application/json"}, "X-Request-Id": {"r"}, "X-Ratelimit-Limit": {"1000"},
+			"X-Ratelimit-Remaining": {"999"}, "X-Ratelimit-Reset": {"1773480000"},
+		}
+		for pair := range slices.Chunk(change, 2) {
+			h.Set(pair[0], pair[1])
+			if pair[1] == "" {
+				h.Del(pair[0])
+			}
+		}
+		return h
+	}
+	const balance = `{"wallet_id":"wal_test_01KKP9QZ8JX4R1C6T5W3M0E7AD","balance":"1.00"}`
+	const missing = `{"error":{"message":"m","code":"route_not_found","status":404}}`
+	for name, tc := range map[string]struct {
+		method, path string
+		status       int
+		header       http.Header
+		body         string
+		problem      string // empty for none
+	}{
+		"AsDescribed":    {"GET", "/v1/wallet", 200, usual(), balance, ""},
+		"HeadHasNoBody":  {"HEAD", "/v1/wallet", 200, usual(), "", ""},
+		"UnknownPath":    {"GET", "/v1/walet", 404, usual(), missing, ""},
+		"UnknownMethod":  {"PUT", "/v1/wallet", 405, usual(), `{"error":{"message":"m","code":"method_not_allowed","status":405}}`, ""},
+		"PathOfTwo":      {"GET", "/v1/payments/x/return", 200, usual("Content-Type", "text/html; charset=utf-8"), "<p>", ""},
+		"NewPath":        {"GET", "/v1/walet", 200, usual(), balance, "path is not described"},
+		"NewMethod":      {"PUT", "/v1/wallet", 200, usual(), balance, "method is not described"},
+		"NewStatus":      {"GET", "/v1/wallet", 203, usual(), balance, "status is not described"},
+		"NewMember":      {"GET", "/v1/wallet", 200, usual(), `{"wallet_id":"wal_test_01KKP9QZ8JX4R1C6T5W3M0E7AD","balance":"1.00","x":1}`, "additional properties"},
+		"MissingMember":  {"GET", "/v1/wallet", 200, usual(), `{"balance":"1.00"}`, "missing property"},
+		"OtherType":      {"GET", "/v1/wallet", 200, usual(), `{"wallet_id":"wal_test_01KKP9QZ8JX4R1C6T5W3M0E7AD","balance":1}`, "want string"},
+		"OtherForm":      {"GET", "/v1/wallet", 200, usual(), `{"wallet_id":"wal_test_01KKP9QZ8JX4R1C6T5W3M0E7AD","balance":"1.0"}`, "pattern"},
+		"OtherCode":      {"GET", "/v1/wallet", 404, usual(), `{"error":{"message":"m","code":"gone","status":404}}`, "value must be one of"},
+		"MissingHeader":  {"GET", "/v1/wallet", 200, usual("X-RateLimit-Limit", ""), balance, "X-RateLimit-Limit is missing"},
+		"OtherHeader":    {"GET", "/v1/wallet", 200, usual("X-RateLimit-Limit", "many"), balance, "X-RateLimit-Limit"},
+		"OtherMediaType": {"GET", "/v1/wallet", 200, usual("Content-Type", "text/plain"), balance, "text/plain is not described"},
+		"NoJSON":         {"GET", "/v1/wallet", 200, usual(), "{", "not JSON"},
+		"OtherDialect":   {"GET", "/api/v1/walet", 404, usual(), missing, "got object, want string"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+
+			err := openapitest.Check(tc.method, tc.path, tc.status, tc.header, []byte(tc.body))
+
+			if tc.problem == "" {
+				require.NoError(t, err)
+			} else {
+				require.ErrorContains(t, err, tc.problem)
+			}
+		})
+	}
+}
