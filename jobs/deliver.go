@@ -8,6 +8,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/riverqueue/river"
 
+	"github.com/fundrail/fundrail/internal/breakpoint"
 	"github.com/fundrail/fundrail/internal/delivery"
 	"github.com/fundrail/fundrail/internal/postgres"
 	"github.com/fundrail/fundrail/internal/wallet"
@@ -108,7 +109,7 @@ func (e *Engine) deliver(ctx context.Context, lane postgres.Lane, d *postgres.De
 	}
 	if err != nil {
 		a.Error = err.Error()
-		if d.Attempts < len(deliveryWaits) {
+		if d.Attempts < len(deliveryWaits) && !breakpoint.Broken(breakpoint.DeliveryRetry) {
 			a.RetryAfter = e.scaled(jitter(deliveryWaits[d.Attempts]))
 		}
 		a.HoldFor = e.scaled(jitter(e.holdFor(d)))

@@ -42,12 +42,18 @@ func TestTorture(t *testing.T) {
 		require.Equal(t, r.Charged, r.Credited)
 		require.Positive(t, r.Answers)
 		require.Positive(t, r.LogLines)
+		require.Greater(t, r.Deliveries.Events, r.Charged)
+		require.GreaterOrEqual(t, r.Deliveries.Received, r.Deliveries.Events)
+		require.Zero(t, r.Deliveries.Lost)
+		require.Zero(t, r.Deliveries.OutOfOrder)
 		require.NotContains(t, p.output.String(), "the logs of the services are in")
 	})
 
 	// A storm in which a safeguard is missing must say so. These are the quickest to
 	// show; `fundrail torture --break` knows more.
 	for broken, check := range map[string]string{
+		"delivery-order":   "events_of_an_object_come_in_order",
+		"delivery-retry":   "event_reaches_its_merchant",
 		"idempotency-key":  "accepted_request_has_its_answer",
 		"new-key-on-retry": "payment_is_charged_once",
 		"open-intent":      "intent_of_a_payment_that_is_over_is_closed",

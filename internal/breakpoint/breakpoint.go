@@ -26,6 +26,11 @@ const (
 	// CancelOnAbsence takes an intent that Stripe does not list for one that
 	// does not exist.
 	CancelOnAbsence Switch = "cancel-on-absence"
+	// DeliveryOrder lets events pass those of the same object that have failed to
+	// reach their merchant.
+	DeliveryOrder Switch = "delivery-order"
+	// DeliveryRetry tries once to tell a merchant, and never again.
+	DeliveryRetry Switch = "delivery-retry"
 	// EventAsMoney settles what an event says instead of what Stripe says.
 	EventAsMoney Switch = "event-as-money"
 	// IdempotencyKey forgets the keys of clients.
@@ -50,7 +55,7 @@ const (
 
 // Switches lists every switch.
 var Switches = []Switch{
-	BlindDeadline, CancelOnAbsence, EventAsMoney, IdempotencyKey, JobOutsideTx, LostAnswer, NewKeyOnRetry,
+	BlindDeadline, CancelOnAbsence, DeliveryOrder, DeliveryRetry, EventAsMoney, IdempotencyKey, JobOutsideTx, LostAnswer, NewKeyOnRetry,
 	OpenIntent, SettleGuard, StaleKey, WalletLock, WebhookDedupe,
 }
 

@@ -8,6 +8,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/fundrail/fundrail/internal/breakpoint"
 	"github.com/fundrail/fundrail/internal/wallet"
 )
 
@@ -80,6 +81,10 @@ func NextDelivery(ctx context.Context, db DB, l Lane, now time.Time) (*Delivery,
 		previousExpiresAt *time.Time
 		amount            *int64
 	)
+	order := `d.sequence`
+	if breakpoint.Broken(breakpoint.DeliveryOrder) {
+		order = `d.attempts, d.sequence`
+	}
 	err := db.QueryRow(ctx, `
 		select d.id, d.attempts, v.id, v.organization_id, v.mode, v.type, v.object_id, v.sequence, v.created_at,
 			coalesce(v.traceparent, ''), (v.snapshot->>'amount')::bigint, e.secret, e.previous_secret, e.previous_secret_expires_at, e.failures, `+endpointColumns+`
@@ -88,7 +93,7 @@ func NextDelivery(ctx context.Context, db DB, l Lane, now time.Time) (*Delivery,
 		join deliveries d on d.endpoint_id = l.endpoint_id and d.object_id = l.object_id and d.status = 'pending'
 		join merchant_events v on v.id = d.event_id
 		where l.endpoint_id = $1 and l.object_id = $2 and l.claim = $3
-		order by d.sequence
+		order by `+order+`
 		limit 1`, l.EndpointID, l.ObjectID, l.Claim).
 		Scan(append([]any{
 			&d.ID, &d.Attempts, &ev.ID, &ev.OrganizationID, &ev.Mode, &ev.Type, &ev.ObjectID, &ev.Sequence, &ev.CreatedAt,

@@ -3,7 +3,6 @@ package torture
 import (
 	"context"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -45,6 +44,13 @@ func (s *storm) leftToDo(ctx context.Context) []string {
 		return []string{err.Error()}
 	}
 	left := b.unfinished(s.merchants)
+	t, err := s.openTold(ctx)
+	if err != nil {
+		return append(left, err.Error())
+	}
+	if t.pending > 0 {
+		left = append(left, fmt.Sprintf("%d deliveries to merchants are not made", t.pending))
+	}
 	if d := s.sim.Deliveries(); d.InFlight+d.Queued+d.Scheduled > 0 {
 		left = append(left, fmt.Sprintf("%d webhooks are on their way", d.InFlight+d.Queued+d.Scheduled))
 	}
@@ -74,10 +80,10 @@ func (s *storm) judge(ctx context.Context, left []string, took time.Duration) (R
 		{"payment_is_final_or_waits_with_reason", b.notFinal()},
 		{"intent_of_a_payment_that_is_over_is_closed", b.leftOpen()},
 	} {
-		slices.Sort(check.list)
-		for _, detail := range check.list {
-			r.find(check.name, detail)
-		}
+		r.findAll(check.name, check.list)
+	}
+	if err := s.judgeTold(ctx, &r); err != nil {
+		return r, err
 	}
 	for _, q := range traces {
 		if err := s.findRows(ctx, &r, q.check, q.query); err != nil {
@@ -126,6 +132,24 @@ var traces = []struct{ check, query string }{
 		select 'payment ' || payment_id || ' was ' || from_status || ' before it succeeded, by ' || cause_kind || ' ' || cause_id
 		from payment_moves
 		where from_status in ('canceled', 'failed') and to_status = 'succeeded'`},
+	{"merchant_is_told_of_every_end", `
+		select 'payment ' || p.id || ' is ' || p.status || ', and no event says so'
+		from payments p
+		where p.status in ('canceled', 'failed', 'succeeded') and not exists (
+			select from merchant_events e where e.object_id = p.id and e.type = 'payment.' || p.status)`},
+	{"merchant_is_told_of_money_back", `
+		select 'payment ' || payment_id || ' has ' || booked || ' of ' || kind || ', and ' || told || ' events say so'
+		from (
+			select t.payment_id, t.kind, count(*) as booked, (
+				select count(*) from merchant_events e
+				where e.object_id = t.payment_id and e.type = 'payment.' || case t.kind
+					when 'dispute' then 'disputed' when 'dispute_reversal' then 'dispute_reversed'
+					when 'refund' then 'refunded' else 'refund_reversed' end) as told
+			from transfers t
+			where t.kind in ('dispute', 'dispute_reversal', 'refund', 'refund_reversal')
+			group by t.payment_id, t.kind
+		) b
+		where told <> booked`},
 	{"balance_told_is_balance_then", `
 		select 'payment ' || payment_id || ' was told a balance of ' || balance_after || ', it was ' || balance
 		from (

@@ -19,15 +19,17 @@ import (
 type merchant struct {
 	apiKey           string
 	walletID         wallet.ID
+	endpointID       wallet.ID // where they hear of what happens
 	stripeCustomerID string
 	methods          map[string]wallet.ID // by card
 }
 
 // plant makes a merchant exist, here and at the simulator.
-func plant(ctx context.Context, pool *pgxpool.Pool, sim *stripesim.Server, n int, now time.Time) (merchant, error) {
+func plant(ctx context.Context, pool *pgxpool.Pool, sim *stripesim.Server, hears *receiver, n int, now time.Time) (merchant, error) {
 	m := merchant{
 		apiKey:           fmt.Sprintf("aks_test_torture%032d", n),
 		walletID:         wallet.NewID(),
+		endpointID:       wallet.NewID(),
 		stripeCustomerID: fmt.Sprintf("cus_torture%d", n),
 		methods:          map[string]wallet.ID{},
 	}
@@ -61,8 +63,21 @@ func plant(ctx context.Context, pool *pgxpool.Pool, sim *stripesim.Server, n int
 		}); err != nil {
 			return err
 		}
+		if err := m.plantEndpoint(ctx, tx, hears, organization.ID, n, now); err != nil {
+			return err
+		}
 		return m.plantCards(ctx, tx, sim, customer)
 	})
+}
+
+// plantEndpoint has the merchant hear of everything, each in another dialect than
+// the next.
+func (m merchant) plantEndpoint(ctx context.Context, tx pgx.Tx, hears *receiver, organization wallet.ID, n int, now time.Time) error {
+	e := wallet.Endpoint{
+		ID: m.endpointID, OrganizationID: organization, Mode: wallet.ModeTest, Name: "Storm", URL: hears.address(n),
+		Signature: signature(n), CreatedAt: now,
+	}
+	return postgres.InsertEndpoint(ctx, tx, e, wallet.EventTypes, hears.secrets[n], postgres.DefaultEndpointLimit)
 }
 
 func (m merchant) plantCards(ctx context.Context, tx pgx.Tx, sim *stripesim.Server, customer postgres.Customer) error {

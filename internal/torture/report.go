@@ -33,8 +33,20 @@ type Report struct {
 	// Answers is how many accepted requests were asked for once more.
 	Answers int `json:"answers"`
 	// LogLines is how many lines were searched for secrets.
-	LogLines int       `json:"log_lines"`
-	Findings []Finding `json:"findings"`
+	LogLines int `json:"log_lines"`
+	// Deliveries is what became of what merchants are told.
+	Deliveries Deliveries `json:"deliveries"`
+	Findings   []Finding  `json:"findings"`
+}
+
+// Deliveries counts what merchants are told of, and how that reached them.
+type Deliveries struct {
+	Events   int `json:"events"`
+	Received int `json:"received"` // as often as they were, once at least
+	// Lost never reached their merchant, OutOfOrder came before one that had
+	// happened to the same object earlier.
+	Lost       int `json:"lost"`
+	OutOfOrder int `json:"out_of_order"`
 }
 
 // Count is a number and what it is of.
@@ -54,6 +66,14 @@ func (r Report) Held() bool { return len(r.Findings) == 0 }
 
 func (r *Report) find(check, detail string) {
 	r.Findings = append(r.Findings, Finding{check, detail})
+}
+
+// findAll notes a list of findings, in an order that does not depend on chance.
+func (r *Report) findAll(check string, list []string) {
+	slices.Sort(list)
+	for _, detail := range list {
+		r.find(check, detail)
+	}
 }
 
 func (s *storm) newReport(took time.Duration) Report {
@@ -144,6 +164,12 @@ func (r Report) Print(w io.Writer) error {
 		{"accepted requests asked for once more", int64(r.Answers)},
 		{"lines of logs searched for secrets", int64(r.LogLines)},
 	})
+	section("What merchants were told", []Count{
+		{"events", int64(r.Deliveries.Events)},
+		{"received, once at least", int64(r.Deliveries.Received)},
+		{"lost", int64(r.Deliveries.Lost)},
+		{"out of order", int64(r.Deliveries.OutOfOrder)},
+	})
 	fmt.Fprintf(&t, "\nDrained in %s of %s.\n", r.Drain, r.DrainLimit)
 	const most = 20
 	for i, f := range r.Findings {
@@ -161,7 +187,7 @@ func (r Report) Print(w io.Writer) error {
 func (r Report) verdict() string {
 	again := fmt.Sprintf("--seed %d", r.Seed)
 	if r.Held() {
-		return "HELD: each charge is credited once, and each credit stands on one charge. " + again + " plays it again."
+		return "HELD: each charge is credited once, and each credit stands on one charge; merchants were told of everything, in order. " + again + " plays it again."
 	}
 	return fmt.Sprintf("BROKEN: %s. %s plays it again.", plural(len(r.Findings), "finding", "findings"), again)
 }

@@ -39,6 +39,7 @@ type storm struct {
 	sim       *stripesim.Server
 	stripe    *stripesim.Running
 	balancer  *balancer
+	receiver  *receiver
 	merchants []merchant
 	processes []*process
 	clients   *clients
@@ -92,8 +93,11 @@ func (s *storm) start(ctx context.Context) (err error) {
 	if err := s.openStripe(); err != nil { //nolint:contextcheck // it is closed by stop
 		return err
 	}
+	if s.receiver, err = startReceiver(ctx, s.Seed); err != nil {
+		return err
+	}
 	for n := range merchants {
-		m, err := plant(ctx, s.pool, s.sim, n, s.Now())
+		m, err := plant(ctx, s.pool, s.sim, s.receiver, n, s.Now())
 		if err != nil {
 			return fmt.Errorf("plant a merchant: %w", err)
 		}
@@ -219,6 +223,7 @@ func (s *storm) settings(marker string) []string {
 		"STRIPE_LIVE_WEBHOOK_SECRETS=",
 		"STRIPE_TEST_SECRET_KEY=" + stripeKey,
 		"STRIPE_TEST_WEBHOOK_SECRETS=" + webhookSecret,
+		"WEBHOOK_ALLOW_PRIVATE=true",
 		"WORKERS=" + strconv.Itoa(workers),
 	}
 }
@@ -302,6 +307,9 @@ func (s *storm) lift(ctx context.Context) error {
 	}
 	s.say("storm over after %s; faults lifted, draining", s.Now().Sub(s.began).Round(time.Second))
 	s.gatherFaults()
+	for what, hits := range s.receiver.calmDown() {
+		s.keepReport(what, hits)
+	}
 	s.sim.ClearFaults()
 	s.sim.SetListLag(0)
 	for _, p := range s.processes {
@@ -353,6 +361,9 @@ func (s *storm) stop(ctx context.Context) error {
 	ended.Wait()
 	if s.balancer != nil {
 		s.balancer.close()
+	}
+	if s.receiver != nil {
+		s.receiver.close()
 	}
 	if s.stripe != nil {
 		ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
