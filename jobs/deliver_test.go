@@ -22,6 +22,7 @@ import (
 
 	"github.com/fundrail/fundrail/internal/enginetest"
 	"github.com/fundrail/fundrail/internal/postgres"
+	"github.com/fundrail/fundrail/internal/stripesim"
 	"github.com/fundrail/fundrail/internal/testfactory"
 	"github.com/fundrail/fundrail/internal/wallet"
 )
@@ -552,5 +553,50 @@ func TestDeliverMoneyBack(t *testing.T) {
 	require.Equal(t, "15.00", told["wallet.balance_updated"]["balance"])
 	require.Equal(t, "outbound", told["wallet_transaction.created"]["direction"])
 	require.Equal(t, "10.00", told["wallet_transaction.created"]["amount"])
+	awaitQuiet(t, w)
+}
+
+// TestDeliverDispute follows a payment whose money goes back, comes again, and is
+// fought about.
+func TestDeliverDispute(t *testing.T) {
+	t.Parallel()
+
+	w, m := enginetest.NewWorld(t), newMerchant(t)
+	endpoint(t, w, m, testfactory.EndpointOpts{Events: []string{
+		"payment.succeeded", "payment.disputed", "payment.dispute_reversed", "payment.refunded", "payment.refund_reversed",
+	}})
+	p := w.Await(w.Fund(w.Card("pm_card_visa")), wallet.PaymentSucceeded)
+	m.await(t, 1)
+	r, err := w.Sim.CreateRefund(p.StripePaymentIntentID, 500)
+	require.NoError(t, err)
+	m.await(t, 2)
+	_, err = w.Sim.EndRefund(r.ID, "failed")
+	require.NoError(t, err)
+	m.await(t, 3)
+	d, err := w.Sim.OpenDispute(p.StripePaymentIntentID, stripesim.DisputeOptions{})
+	require.NoError(t, err)
+	m.await(t, 4)
+	_, err = w.Sim.ResolveDispute(d.ID, true)
+	require.NoError(t, err)
+
+	calls := m.await(t, 5)
+	for i, want := range []struct {
+		name string
+		back any
+	}{
+		{"payment.succeeded", nil},
+		{"payment.refunded", "5.00"},
+		{"payment.refund_reversed", "5.00"},
+		{"payment.disputed", "25.00"},
+		{"payment.dispute_reversed", "25.00"},
+	} {
+		o := calls[i].object(t)
+		require.Equal(t, want.name, o["type"])
+		require.InDelta(t, i+1, o["sequence"], 0)
+		data := o["data"].(map[string]any)
+		require.Equal(t, want.back, data["amount_back"], want.name)
+		require.Equal(t, wallet.Spell(wallet.PrefixPayment, p.Mode, p.ID), data["payment_id"])
+		require.Equal(t, "completed", data["status"], "what goes back is beside the status")
+	}
 	awaitQuiet(t, w)
 }
