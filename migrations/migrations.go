@@ -101,8 +101,11 @@ func List(ctx context.Context, pool *pgxpool.Pool) ([]Status, error) {
 	return list, err
 }
 
-// Check returns an error wrapping ErrUnknownSchema, and saying what to do,
-// unless the database is exactly at the version this program was built for.
+const undefinedTable = "42P01"
+
+// Check returns an error wrapping ErrUnknownSchema, and saying what to do, unless
+// this program can work on the database: every migration that it knows is there,
+// and none that a newer program brought has taken away what it uses.
 func Check(ctx context.Context, pool *pgxpool.Pool) error {
 	have, err := Version(ctx, pool)
 	if err != nil {
@@ -114,15 +117,30 @@ func Check(ctx context.Context, pool *pgxpool.Pool) error {
 		return fmt.Errorf("%w: it is at version %d and version %d is needed; run: fundrail migrate up",
 			ErrUnknownSchema, have, want)
 	case have > want:
-		return fmt.Errorf("%w: it is at version %d and this program knows only %d; run a newer fundrail",
-			ErrUnknownSchema, have, want)
+		return checkFloor(ctx, pool, have, want)
+	}
+	return nil
+}
+
+// checkFloor asks a schema that is newer than the program whether it is too new.
+func checkFloor(ctx context.Context, pool *pgxpool.Pool, have, want int64) error {
+	var floor int64
+	err := pool.QueryRow(ctx, `select oldest_program from schema_floor`).Scan(&floor)
+	if pgErr, ok := errors.AsType[*pgconn.PgError](err); ok && pgErr.Code == undefinedTable {
+		floor, err = have, nil
+	}
+	if err != nil {
+		return fmt.Errorf("read the oldest program of the schema: %w", err)
+	}
+	if want < floor {
+		return fmt.Errorf("%w: it is at version %d, which wants a program that knows version %d, and this one knows only %d; run a newer fundrail",
+			ErrUnknownSchema, have, floor, want)
 	}
 	return nil
 }
 
 // Version is the one that the database is at, zero for an empty database.
 func Version(ctx context.Context, pool *pgxpool.Pool) (int64, error) {
-	const undefinedTable = "42P01"
 	var have int64
 	err := pool.QueryRow(ctx, `select coalesce(max(version_id), 0) from goose_db_version`).Scan(&have)
 	if pgErr, ok := errors.AsType[*pgconn.PgError](err); ok && pgErr.Code == undefinedTable {

@@ -110,7 +110,9 @@ func TestReady(t *testing.T) {
 	require.Equal(t, http.StatusServiceUnavailable, status)
 	require.Equal(t, "not ready: unhandled events, payments in processing\n", text)
 
-	_, err = b.pool.Exec(t.Context(), `insert into goose_db_version (version_id, is_applied) values (9999, true)`)
+	_, err = b.pool.Exec(t.Context(), `
+		with floor as (update schema_floor set oldest_program = 9998)
+		insert into goose_db_version (version_id, is_applied) values (9999, true)`)
 	require.NoError(t, err)
 	status, text = body(t, p.url+"/readyz")
 	require.Equal(t, http.StatusServiceUnavailable, status)

@@ -211,7 +211,9 @@ func TestRun(t *testing.T) {
 		t.Parallel()
 
 		b := setup(t)
-		_, err := b.pool.Exec(t.Context(), `insert into goose_db_version (version_id, is_applied) values (9999, true)`)
+		_, err := b.pool.Exec(t.Context(), `
+			with floor as (update schema_floor set oldest_program = 9998)
+			insert into goose_db_version (version_id, is_applied) values (9999, true)`)
 		require.NoError(t, err)
 
 		err = worker.Run(t.Context(), worker.Options{
@@ -223,6 +225,27 @@ func TestRun(t *testing.T) {
 
 		require.ErrorIs(t, err, migrations.ErrUnknownSchema)
 		require.ErrorContains(t, err, "9999")
+	})
+
+	// A newer version migrates before the older one has gone.
+	t.Run("GoesOnWithASchemaThatANewerVersionAddedTo", func(t *testing.T) {
+		t.Parallel()
+
+		b := setup(t)
+		p := b.start(t, nil)
+		_, err := b.pool.Exec(t.Context(), `
+			alter table payments add column of_the_future text;
+			insert into goose_db_version (version_id, is_applied) values (9999, true)`)
+		require.NoError(t, err)
+
+		require.Equal(t, http.StatusOK, get(t, p.url+"/readyz"))
+		status, answer := b.fund(t, p, nil)
+		require.Equal(t, http.StatusOK, status)
+		require.Equal(t, "completed", answer["status"])
+		p.end(t)
+		p = b.start(t, nil)
+		status, _ = b.fund(t, p, nil)
+		require.Equal(t, http.StatusOK, status)
 	})
 
 	t.Run("StopDuringAChargeAnswersAndTheNextStartFinishesIt", func(t *testing.T) {
