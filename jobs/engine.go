@@ -87,6 +87,8 @@ type Options struct {
 	// Merchants is how merchants' endpoints are reached: the internet alone unless
 	// given.
 	Merchants Merchants
+	// Retention is how long old rows are kept: for ever unless given.
+	Retention Retention
 	// Tracer makes the spans of payments' traces. Nil makes none, and costs nothing.
 	Tracer trace.Tracer
 	// Watch is told of what happens. Nil is nobody.

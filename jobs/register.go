@@ -15,6 +15,7 @@ func (e *Engine) Workers() *river.Workers {
 	river.AddWorker(workers, &CheckPaymentWorker{Engine: e})
 	river.AddWorker(workers, &CreateRefundWorker{Engine: e})
 	river.AddWorker(workers, &DeleteIdempotencyKeysWorker{Engine: e})
+	river.AddWorker(workers, &DeleteOldRowsWorker{Engine: e})
 	river.AddWorker(workers, &DeliverWorker{Engine: e})
 	river.AddWorker(workers, &EnqueueChecksWorker{Engine: e})
 	river.AddWorker(workers, &ExpireWalletsWorker{Engine: e})
@@ -37,6 +38,7 @@ func (e *Engine) Periodics() []Periodic {
 	list := []Periodic{
 		{Args: EnqueueChecksArgs{}, Every: max(e.scaled(EnqueueChecksEvery), time.Second)},
 		{Args: DeleteIdempotencyKeysArgs{}, Every: DeleteIdempotencyKeysEvery},
+		{Args: DeleteOldRowsArgs{}, Every: DeleteOldRowsEvery},
 		{Args: ExpireWalletsArgs{}, Every: ExpireWalletsEvery},
 		{Args: NumberInvoicesArgs{}, Every: NumberInvoicesEvery},
 	}

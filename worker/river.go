@@ -34,6 +34,10 @@ var droppedIndexes = []string{"river_job_args_index", "river_job_kind", "river_j
 // newRiver makes a River client. Without workers it only inserts jobs.
 func newRiver(pool *pgxpool.Pool, engine *jobs.Engine, o Options, id string, middleware ...rivertype.Middleware) (*river.Client[pgx.Tx], error) {
 	cfg := &river.Config{
+		CancelledJobRetentionPeriod: o.Settings.FailedJobRetention,
+		CompletedJobRetentionPeriod: o.Settings.CompletedJobRetention,
+		DiscardedJobRetentionPeriod: o.Settings.FailedJobRetention,
+
 		ErrorHandler:  &errorHandler{log: o.Log},
 		FetchCooldown: fetchCooldown,
 		JobTimeout:    jobTimeout,

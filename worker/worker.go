@@ -228,6 +228,7 @@ func newService(ctx context.Context, o Options, pool, views *pgxpool.Pool) (*ser
 		Now:            o.Now,
 		Pool:           pool,
 		PublicURL:      publicURL,
+		Retention:      jobs.Retention{Deliveries: o.Settings.DeliveryRetention, Events: o.Settings.EventRetention},
 		Stripe:         stripe,
 		Tracer:         o.Traces.Tracer(),
 		Watch:          s.metrics,

@@ -25,6 +25,7 @@ func (s Settings) Check() error {
 		s.Log.Check(),
 		s.Monitoring.Check(),
 		s.Profiling.Check(),
+		s.Retention.Check(),
 		s.Stopping.Check(),
 		s.Webhooks.Check(),
 		s.checkTest(),

@@ -40,6 +40,7 @@ type Settings struct {
 	Log
 	Monitoring
 	Profiling
+	Retention
 	Stopping
 	Webhooks
 	Test

@@ -48,8 +48,12 @@ func TestLoad(t *testing.T) {
 			},
 			Log:        config.Log{LogFormat: "json", LogLevel: "info"},
 			Monitoring: config.Monitoring{ReadyMaxEventAge: time.Hour},
-			Stopping:   config.Stopping{StopWithin: 9 * time.Second},
-			Webhooks:   config.Webhooks{WebhookEndpointLimit: 10},
+			Retention: config.Retention{
+				CompletedJobRetention: 24 * time.Hour, DeliveryRetention: 30 * 24 * time.Hour, EventRetention: 90 * 24 * time.Hour,
+				FailedJobRetention: 7 * 24 * time.Hour,
+			},
+			Stopping: config.Stopping{StopWithin: 9 * time.Second},
+			Webhooks: config.Webhooks{WebhookEndpointLimit: 10},
 		}, s)
 	})
 
@@ -110,6 +114,9 @@ func TestLoad(t *testing.T) {
 		{"ProfileListenAddrForAll", []string{"PROFILE_LISTEN_ADDR", ":6060"}, `PROFILE_LISTEN_ADDR must be a loopback address and port such as 127.0.0.1:6060, not ":6060"`},
 		{"ProfileListenAddrNoAddress", []string{"PROFILE_LISTEN_ADDR", "here:6060"}, "PROFILE_LISTEN_ADDR must be a loopback address"},
 		{"ReadyMaxEventAge", []string{"READY_MAX_EVENT_AGE", "-1s"}, "READY_MAX_EVENT_AGE and READY_MAX_PAYMENT_AGE must not be below zero"},
+		{"DeliveryRetention", []string{"DELIVERY_RETENTION", "24h"}, "DELIVERY_RETENTION must be 0 or at least 48h0m0s"},
+		{"EventRetention", []string{"EVENT_RETENTION", "720h"}, "EVENT_RETENTION must be 0 or at least 744h0m0s"},
+		{"JobRetention", []string{"COMPLETED_JOB_RETENTION", "0s"}, "COMPLETED_JOB_RETENTION"},
 		{"StopDelay", []string{"STOP_DELAY", "-1s"}, "STOP_DELAY must not be below zero"},
 		{"StopWithin", []string{"STOP_WITHIN", "500ms"}, "STOP_WITHIN must be at least 1s"},
 		{"WebhookEndpointLimit", []string{"WEBHOOK_ENDPOINT_LIMIT", "0"}, "WEBHOOK_ENDPOINT_LIMIT must be at least 1"},

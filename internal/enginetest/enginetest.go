@@ -22,6 +22,9 @@ import (
 	"github.com/fundrail/fundrail/jobs"
 )
 
+// Retention is how long a test's engine keeps old rows.
+var Retention = jobs.Retention{Deliveries: 30 * 24 * time.Hour, Events: 90 * 24 * time.Hour}
+
 // Options say what a test's engine is made of. All have defaults.
 type Options struct {
 	Log *slog.Logger
@@ -64,6 +67,7 @@ func New(tb testing.TB, o Options) *Bundle {
 		PollEvery:      20 * time.Millisecond,
 		Pool:           o.Pool,
 		PublicURL:      "https://fundrail.example",
+		Retention:      Retention,
 		Stripe:         o.Stripe,
 	})
 	cfg := &river.Config{Logger: slog.New(slog.DiscardHandler), RetryPolicy: jobs.RetryPolicy{Now: time.Now}}
