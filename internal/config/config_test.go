@@ -217,7 +217,7 @@ func TestEnvironment(t *testing.T) {
 
 		require.Panics(t, func() { _, _ = parser.Parse([]string{"whole", "--help"}) })
 
-		require.Contains(t, out.String(), "($STRIPE_TEST_SECRET_KEY)")
+		require.Contains(t, out.String(), "($STRIPE_TEST_SECRET_KEY or")
 		require.NotContains(t, out.String(), "hush")
 	})
 }
