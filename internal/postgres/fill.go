@@ -46,12 +46,21 @@ const (
 	partTransaction
 	partPayment
 	partAccount
+	partInvoice
+)
+
+// challengeEvery and invoiceEvery are the distances between payments that went
+// through a challenge, and between those that an invoice asked for.
+const (
+	challengeEvery = 16
+	invoiceEvery   = 20
 )
 
 // filler makes the rows of one Fill.
 type filler struct {
 	Fill
 	salt     uint32
+	invoices map[wallet.Mode]int64 // numbers given so far
 	wallets  int
 	firstJob int64
 	start    time.Time
@@ -60,7 +69,7 @@ type filler struct {
 // Run copies the rows into the database, table by table.
 func (f Fill) Run(ctx context.Context, pool *pgxpool.Pool) error {
 	x := &filler{
-		Fill: f, salt: rand.Uint32(), //nolint:gosec // it only has to differ from one time to the next
+		Fill: f, invoices: make(map[wallet.Mode]int64), salt: rand.Uint32(), //nolint:gosec // it only has to differ from one time to the next
 		wallets: max(f.Payments/paymentsPerWallet, liveEvery), start: f.Until.Add(-f.Over).Truncate(time.Millisecond),
 	}
 	err := pool.QueryRow(ctx, `
@@ -87,6 +96,9 @@ func (f Fill) Run(ctx context.Context, pool *pgxpool.Pool) error {
 			return fmt.Errorf("fill %s: %w", t.name, err)
 		}
 		f.Progress(t.name, int(copied))
+	}
+	if err := x.linkInvoices(ctx, pool); err != nil {
+		return err
 	}
 	// The planner must know what has come.
 	if _, err := pool.Exec(ctx, `vacuum analyze`); err != nil {
@@ -162,10 +174,15 @@ func (x *filler) tables() []fillTable {
 		},
 		{
 			"payments",
-			[]string{"id", "organization_id", "mode", "wallet_id", "wallet_transaction_id", "payment_method_id", "amount", "currency", "status", "stripe_payment_intent_id", "stripe_charge_id", "amount_received", "balance_after", "redirect_url", "return_url", "failure_code", "failure_decline_code", "failure_message", "action_deadline_at", "next_check_at", "created_at", "updated_at", "canceled_at", "failed_at", "succeeded_at"},
+			[]string{"id", "organization_id", "mode", "wallet_id", "wallet_transaction_id", "payment_method_id", "amount", "currency", "status", "stripe_payment_intent_id", "stripe_charge_id", "amount_received", "balance_after", "redirect_url", "return_url", "failure_code", "failure_decline_code", "failure_message", "action_deadline_at", "next_check_at", "created_at", "updated_at", "canceled_at", "failed_at", "succeeded_at", "returned_at"},
 			x.Payments, func(i int) []any { return x.paymentRow(i, running) },
 		},
-		{"payment_moves", []string{"payment_id", "from_status", "to_status", "cause_kind", "cause_id", "moved_at"}, x.Payments, x.moveRow},
+		{"payment_moves", []string{"payment_id", "from_status", "to_status", "cause_kind", "cause_id", "moved_at"}, 2 * x.Payments, x.moveRow},
+		{
+			"invoices",
+			[]string{"id", "organization_id", "mode", "customer_id", "wallet_id", "wallet_transaction_id", "status", "payment_status", "currency", "amount", "paid_amount", "credit_amount", "rate_amount", "description", "issuing_date", "sequential_id", "number", "created_at", "updated_at", "finalized_at"},
+			x.Payments, x.invoiceRow,
+		},
 		{
 			"transfers",
 			[]string{"debit_account", "credit_account", "amount", "currency", "kind", "payment_id", "wallet_transaction_id", "created_at"},
@@ -236,6 +253,7 @@ type madePayment struct {
 	amount          int64
 	at, done        time.Time
 	failure         [3]string // code, decline code, message
+	challenged      bool
 }
 
 // madeFailures are the reasons for which made-up payments fail.
@@ -268,6 +286,7 @@ func (x *filler) payment(i int) madePayment {
 	default:
 		p.status = wallet.PaymentSucceeded
 	}
+	p.challenged = !p.status.Open() && (mixed>>22^uint32(i))%challengeEvery == 0 //nolint:gosec // spreads the bits
 	return p
 }
 
@@ -289,7 +308,7 @@ func (x *filler) transactionRow(i int) []any {
 
 func (x *filler) paymentRow(i int, running []int64) []any {
 	p := x.payment(i)
-	var intent, charge, received, balance, redirect, deadline, check, canceledAt, failedAt, succeededAt any
+	var intent, charge, received, balance, redirect, deadline, check, canceledAt, failedAt, succeededAt, returned any
 	var failure [3]any
 	for k, text := range p.failure {
 		if text != "" {
@@ -310,6 +329,9 @@ func (x *filler) paymentRow(i int, running []int64) []any {
 	case wallet.PaymentCreated, wallet.PaymentProcessing:
 		intent = nil
 	}
+	if p.challenged && p.status == wallet.PaymentSucceeded {
+		returned = p.done.Add(-200 * time.Millisecond)
+	}
 	if p.status.Open() {
 		check = x.Until.Add(time.Hour)
 	}
@@ -317,20 +339,73 @@ func (x *filler) paymentRow(i int, running []int64) []any {
 		p.id, x.organization(), x.mode(p.wallet), x.walletID(p.wallet), p.transaction, x.card(p.wallet), p.amount, wallet.USD,
 		p.status, intent, charge, received, balance, redirect,
 		"https://filled.example/return", failure[0], failure[1], failure[2], deadline, check, p.at, p.done,
-		canceledAt, failedAt, succeededAt,
+		canceledAt, failedAt, succeededAt, returned,
 	}
 }
 
-func (x *filler) moveRow(i int) []any {
+// moveRow makes the first move of a payment, and, of a challenged one, the second.
+func (x *filler) moveRow(k int) []any {
+	i := k / 2
 	p := x.payment(i)
-	if p.status == wallet.PaymentCreated {
+	switch {
+	case p.status == wallet.PaymentCreated, !p.challenged && k%2 == 1:
 		return nil
+	case p.challenged && k%2 == 1:
+		return []any{p.id, wallet.PaymentRequiresAction, p.status, wallet.CauseEvent, x.stripe("evt_", i), p.done}
+	}
+	to, at := p.status, p.done
+	if p.challenged {
+		to, at = wallet.PaymentRequiresAction, p.at.Add(p.done.Sub(p.at)/2)
 	}
 	cause := "1"
 	if x.Jobs > 0 {
 		cause = strconv.FormatInt(x.firstJob+int64((i*x.Jobs+x.Payments-1)/x.Payments), 10)
 	}
-	return []any{p.id, wallet.PaymentCreated, p.status, wallet.CauseJob, cause, p.done}
+	return []any{p.id, wallet.PaymentCreated, to, wallet.CauseJob, cause, at}
+}
+
+// invoiceRow makes the invoice of a payment that has one. Those that are paid are
+// numbered in the order in which they come.
+func (x *filler) invoiceRow(i int) []any {
+	p := x.payment(i)
+	if i%invoiceEvery != 0 {
+		return nil
+	}
+	mode := x.mode(p.wallet)
+	status, payment, paid := "open", "pending", int64(0)
+	var sequence, number, finalized any
+	switch {
+	case p.status == wallet.PaymentSucceeded:
+		x.invoices[mode]++
+		status, payment, paid = "finalized", "succeeded", p.amount
+		sequence, number, finalized = x.invoices[mode], fmt.Sprintf("FIL-%06d", x.invoices[mode]), p.done
+	case !p.status.Open():
+		payment = "failed"
+	}
+	return []any{
+		x.id(partInvoice, i, p.at), x.organization(), mode, x.id(partCustomer, p.wallet, x.madeAt(p.wallet)), x.walletID(p.wallet),
+		p.transaction, status, payment, wallet.USD, p.amount, paid, decimal.New(p.amount, -2), decimal.NewFromInt(1), "Credits", p.at,
+		sequence, number, p.at, p.done, finalized,
+	}
+}
+
+// linkInvoices has purchases name their invoices, which are copied after them, and
+// notes the last numbers.
+func (x *filler) linkInvoices(ctx context.Context, pool *pgxpool.Pool) error {
+	_, err := pool.Exec(ctx, `
+		update wallet_transactions t set invoice_id = i.id
+		from invoices i where i.wallet_transaction_id = t.id and i.organization_id = $1`, x.organization())
+	if err != nil {
+		return fmt.Errorf("link invoices: %w", err)
+	}
+	for mode, last := range x.invoices {
+		_, err := pool.Exec(ctx, `insert into invoice_numbers (organization_id, mode, last_number) values ($1, $2, $3)`,
+			x.organization(), mode, last)
+		if err != nil {
+			return fmt.Errorf("number invoices: %w", err)
+		}
+	}
+	return nil
 }
 
 func (x *filler) transferRow(i int) []any {
