@@ -115,6 +115,8 @@ func TestTimeline(t *testing.T) {
 	testfactory.Move(t, b.pool, p.ID, wallet.Outcome{
 		Kind: wallet.OutcomeSucceeded, IntentID: "pi_story", ChargeID: "ch_story", AmountReceived: p.Amount, Currency: wallet.USD,
 	}, p.CreatedAt.Add(10*time.Minute+time.Second))
+	_, err := b.pool.Exec(t.Context(), `update payments set request_id = 'from-the-shop' where id = $1`, p.ID)
+	require.NoError(t, err)
 	c := b.as(t, postgres.RoleSupport)
 
 	body := c.get("/admin/test/payments/" + p.ID.String()).body
@@ -123,7 +125,7 @@ func TestTimeline(t *testing.T) {
 	require.True(t, found)
 	at := -1
 	for _, want := range []string{
-		"Request accepted", "order-1", "requires action after 0 ms", "a key of " + b.merchant.Organization.Name, "/admin/test/jobs/" + job, "3-D Secure challenge",
+		"Request accepted", "order-1", "requires action after 0 ms", "from-the-shop", "a key of " + b.merchant.Organization.Name, "/admin/test/jobs/" + job, "3-D Secure challenge",
 		"10 min in which nothing happened", "+ 10 min</span>", "payment_intent.succeeded", "signature verified", "Stripe took 25.00 USD", "ch_story",
 		"Settlement booked", "25.00 USD from Stripe clearing to Wallet", "Balance after",
 	} {

@@ -85,6 +85,9 @@ func (r *request) requestMoments(s postgres.PaymentStory) []moment {
 		m.Facts = append(m.Facts, fact{Name: "Operation", Value: q.Operation}, fact{Name: "Idempotency-Key", Value: r.private(q.Key)},
 			fact{Name: "Answer", Value: answerText(q, s)})
 	}
+	if s.Payment.RequestID != "" {
+		m.Facts = append(m.Facts, fact{Name: "Request", Value: s.Payment.RequestID})
+	}
 	m.Facts = append(m.Facts, fact{Name: "Caller", Value: "a key of " + s.Row.OrganizationName})
 	if len(s.Requests) == 0 {
 		m.Facts = append(m.Facts, fact{Name: "Idempotency-Key", Value: "none, or forgotten after 24 hours"})
