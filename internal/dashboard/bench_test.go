@@ -1,11 +1,14 @@
 package dashboard_test
 
 import (
+	"html"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -30,7 +33,13 @@ func BenchmarkPages(b *testing.B) {
 	pool := filled(b)
 	h := benchHandler(b, pool)
 	cookie := loginTo(b, pool, h)
-	for name, path := range benchPaths(b, pool) {
+	paths := benchPaths(b, pool)
+	for _, list := range []string{"payments", "wallets", "customers", "events", "jobs", "jobs?state=completed", "jobs?state=discarded"} {
+		name, _, _ := strings.Cut(strings.ReplaceAll(list, "?state=", "-"), "?")
+		paths[name+"-page-40"] = deep(b, h, cookie, "/"+list)
+	}
+	for _, name := range slices.Sorted(maps.Keys(paths)) {
+		path := paths[name]
 		b.Run(name, func(b *testing.B) {
 			var (
 				size  int
@@ -110,6 +119,26 @@ func loginTo(b *testing.B, pool *pgxpool.Pool, h http.Handler) string {
 	return session
 }
 
+// deep turns pages of a list until there are no more, or 39 times, and returns where
+// that leads.
+func deep(b *testing.B, h http.Handler, cookie, path string) string {
+	b.Helper()
+
+	next := regexp.MustCompile(`rel="next" href="/admin/test([^"]+)"`)
+	for range 39 {
+		req := httptest.NewRequest(http.MethodGet, "/admin/test"+path, nil)
+		req.Header.Set("Cookie", cookie)
+		res := httptest.NewRecorder()
+		h.ServeHTTP(res, req)
+		link := next.FindStringSubmatch(res.Body.String())
+		if link == nil {
+			return path
+		}
+		path = html.UnescapeString(link[1])
+	}
+	return path
+}
+
 // benchPaths are every list, with the filters that hurt most, and the pages of the
 // things in the middle of them.
 func benchPaths(b *testing.B, pool *pgxpool.Pool) map[string]string {
@@ -123,9 +152,11 @@ func benchPaths(b *testing.B, pool *pgxpool.Pool) map[string]string {
 	payment := find(middle)
 	owner := find(`select wallet_id::text from payments where id = '` + payment + `'`)
 	customer := find(`select customer_id::text from wallets where id = '` + owner + `'`)
+	invoice := find(`select id::text from invoices where mode = 'test' order by id offset (select reltuples::int / 2 from pg_class where relname = 'invoices') limit 1`)
 	event := find(`select id from stripe_events where payment_id = '` + payment + `'`)
 	job := find(`select id::text from river_job where state = 'discarded' order by finalized_at desc limit 1`)
 	charge := find(`select coalesce(stripe_charge_id, 'ch_none') from payments where id = '` + payment + `'`)
+	day := find(`select to_char(max(created_at) at time zone 'UTC', 'YYYY-MM-DD') from payments`)
 	return map[string]string{
 		"overview-today": "", "overview-24h": "?period=24h", "overview-7d": "?period=7d", "attention": "/attention",
 		"payments": "/payments", "payments-page-in-the-middle": "/payments?cursor=" + payment, "payments-open": "/payments?status=open",
@@ -133,12 +164,14 @@ func benchPaths(b *testing.B, pool *pgxpool.Pool) map[string]string {
 		"payments-by-absent-reason": "/payments?failure=nothing_of_the_sort", "payments-of-a-customer": "/payments?customer=" + customer,
 		"payment": "/payments/" + payment, "wallets": "/wallets", "wallet": "/wallets/" + owner, "wallet-ledger": "/wallets/" + owner + "?view=ledger",
 		"wallet-lots": "/wallets/" + owner + "?view=lots", "customers": "/customers", "customer": "/customers/" + customer, "invoices": "/invoices",
-		"jobs": "/jobs", "jobs-completed": "/jobs?state=completed", "jobs-discarded": "/jobs?state=discarded", "jobs-scheduled": "/jobs?state=scheduled",
+		"invoices-page-in-the-middle": "/invoices?cursor=" + invoice,
+		"jobs":                        "/jobs", "jobs-completed": "/jobs?state=completed", "jobs-discarded": "/jobs?state=discarded", "jobs-scheduled": "/jobs?state=scheduled",
 		"jobs-by-kind": "/jobs?kind=check_payment", "jobs-by-absent-kind": "/jobs?kind=nothing", "jobs-by-text": "/jobs?text=timeout",
 		"jobs-completed-of-a-queue": "/jobs?state=completed&queue=charge", "jobs-of-a-payment": "/jobs?tag=" + payment, "job": "/jobs/" + job,
 		"bulk-preview": "/jobs/bulk?action=retry&state=discarded", "queues": "/queues", "events": "/events", "events-pending": "/events?status=pending",
 		"events-by-type": "/events?type=payment_intent.canceled", "event": "/events/" + event, "audit": "/audit",
 		"search-nothing": "/search?q=pi_none", "search-charge-elsewhere": "/search?q=x" + charge, "search-amount": "/search?q=20.00+today",
+		"payments-by-challenge": "/payments?challenge=completed", "payments-by-challenge-today": "/payments?challenge=completed&from=" + day,
 		"search-word": "/search?q=nobody-knows-this",
 	}
 }
