@@ -82,6 +82,7 @@ func newHouse(t *testing.T) *house {
 				Limits: config.Limits{
 					ActionDeadline: time.Hour, FundWait: 5 * time.Second, RateLimitPerMinute: 1000, Workers: 4,
 				},
+				Webhooks: config.Webhooks{WebhookAllowPrivate: true, WebhookEndpointLimit: 10},
 				Stripe: config.Stripe{
 					StripeAPIURL: h.sim.URL, StripeTestSecretKey: simtest.Key, StripeTestWebhookSecrets: []config.Secret{webhookSecret},
 				},

@@ -5,6 +5,9 @@ package dashboard_test
 import (
 	_ "embed"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -99,6 +102,7 @@ func (h *house) furnish(t *testing.T) []pagePath {
 	var customer string
 	require.NoError(t, h.pool.QueryRow(t.Context(), `select customer_id::text from wallets where id = $1`, ids["wallet"]).Scan(&customer))
 	h.troubles(t, ids, now)
+	story := h.story(t)
 	return []pagePath{
 		{"overview", "?period=24h"},
 		{"attention", "/attention"},
@@ -107,6 +111,7 @@ func (h *house) furnish(t *testing.T) []pagePath {
 		{"payment-settled", "/payments/" + ids["settled"]},
 		{"payment-declined", "/payments/" + ids["declined"]},
 		{"payment-waiting", "/payments/" + ids["waiting"]},
+		{"payment-story", "/payments/" + story},
 		{"wallets", "/wallets"},
 		{"wallet", "/wallets/" + ids["wallet"]},
 		{"wallet-lots", "/wallets/" + ids["wallet"] + "?view=lots"},
@@ -128,6 +133,33 @@ func (h *house) furnish(t *testing.T) []pagePath {
 		{"search-nothing", "/search?q=nothing-here"},
 		{"failure", "/nowhere"},
 	}
+}
+
+// story has a payment go all the way through a challenge, and a part of it back.
+func (h *house) story(t *testing.T) (id string) {
+	t.Helper()
+
+	shop := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) }))
+	t.Cleanup(shop.Close)
+	testfactory.Endpoint(t, h.pool, testfactory.EndpointOpts{OrganizationID: h.merchant.Organization.ID, URL: shop.URL})
+	id, redirect := h.fund(t)
+	var intent string
+	require.NoError(t, h.pool.QueryRow(t.Context(), `select stripe_payment_intent_id from payments where id = $1`, id).Scan(&intent))
+	res, err := http.PostForm(redirect, url.Values{"outcome": {"succeed"}}) // and on to where the cardholder returns to
+	require.NoError(t, err)
+	require.NoError(t, res.Body.Close())
+	settled := func(kind string) func() bool {
+		return func() bool {
+			var n int
+			err := h.pool.QueryRow(t.Context(), `select count(*) from transfers where payment_id = $1 and kind = $2`, id, kind).Scan(&n)
+			return err == nil && n > 0
+		}
+	}
+	require.Eventually(t, settled("settlement"), 20*time.Second, 20*time.Millisecond)
+	_, err = h.sim.CreateRefund(intent, 5_00)
+	require.NoError(t, err)
+	require.Eventually(t, settled("refund"), 20*time.Second, 20*time.Millisecond)
+	return id
 }
 
 // troubles makes something of each sort that needs attention.
