@@ -2,6 +2,7 @@ package dashboard_test
 
 import (
 	"bufio"
+	"context"
 	"html"
 	"net/http"
 	"net/http/httptest"
@@ -410,7 +411,9 @@ func TestStreamTellsOfAMove(t *testing.T) {
 	brisk.Config.WriteTimeout = 500 * time.Millisecond
 	brisk.Start()
 	t.Cleanup(brisk.Close)
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, brisk.URL+html.UnescapeString(stream[1]), nil)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute) // less than a stream lasts by itself
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, brisk.URL+html.UnescapeString(stream[1]), nil)
 	require.NoError(t, err)
 	res, err := c.http.Do(req)
 	require.NoError(t, err)
