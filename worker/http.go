@@ -10,6 +10,7 @@ import (
 
 	"github.com/fundrail/fundrail/internal/api"
 	"github.com/fundrail/fundrail/internal/dashboard"
+	"github.com/fundrail/fundrail/internal/openapi"
 	"github.com/fundrail/fundrail/internal/wallet"
 	"github.com/fundrail/fundrail/jobs"
 	"github.com/fundrail/fundrail/webhooks"
@@ -44,6 +45,7 @@ func newServer(s *service, publicURL string) (*http.Server, error) {
 	}).Register(e)
 	s.dashboard = newDashboard(s, publicURL)
 	s.dashboard.Register(e)
+	openapi.Register(e)
 	e.GET("/healthz", echo.WrapHandler(http.HandlerFunc(healthy)))
 	e.GET("/readyz", echo.WrapHandler(http.HandlerFunc(s.ready)))
 	if s.Settings.MetricsListenAddr == "" {

@@ -3,6 +3,7 @@ package openapi_test
 import (
 	"bytes"
 	"encoding/json"
+	"os"
 	"regexp"
 	"slices"
 	"strings"
@@ -12,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/fundrail/fundrail/internal/openapi"
+	"github.com/fundrail/fundrail/internal/openapitest"
 )
 
 const address = "https://fundrail.example/openapi.json"
@@ -175,6 +177,22 @@ func TestOperations(t *testing.T) {
 				require.Contains(t, toJSON(t, own), "IdempotencyKey", where)
 			}
 		}
+	}
+}
+
+// TestGuideNamesWhatExists wants the operations that docs/api.md names to be in the
+// document.
+func TestGuideNamesWhatExists(t *testing.T) {
+	t.Parallel()
+
+	text, err := os.ReadFile("../../docs/api.md")
+	require.NoError(t, err)
+	described := openapitest.Scopes()
+	operation := regexp.MustCompile("`((?:GET|POST|PUT|PATCH|DELETE) /[^`…]+)`")
+	found := operation.FindAllStringSubmatch(string(text), -1)
+	require.Greater(t, len(found), 15)
+	for _, m := range found {
+		require.Contains(t, described, m[1], "docs/api.md names an operation that there is not")
 	}
 }
 

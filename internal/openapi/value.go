@@ -140,6 +140,44 @@ func (v *value) get(names ...string) *value {
 	return v
 }
 
+// text is a member's text, empty if there is none.
+func (v *value) text(names ...string) string {
+	m := v.get(names...)
+	if m == nil {
+		return ""
+	}
+	switch s := m.scalar.(type) {
+	case string:
+		return s
+	case int64:
+		return strconv.FormatInt(s, 10)
+	case bool:
+		return strconv.FormatBool(s)
+	default:
+		return ""
+	}
+}
+
+// texts are the scalars of a list, or the one that stands in its place.
+func (v *value) texts(name string) []string {
+	m := v.get(name)
+	switch {
+	case m == nil:
+		return nil
+	case m.items == nil:
+		return []string{v.text(name)}
+	}
+	list := []string{}
+	for _, item := range m.items {
+		if item.scalar == nil {
+			list = append(list, "null")
+			continue
+		}
+		list = append(list, fmt.Sprint(item.scalar))
+	}
+	return list
+}
+
 // MarshalJSON implements json.Marshaler.
 func (v *value) MarshalJSON() ([]byte, error) {
 	var b bytes.Buffer

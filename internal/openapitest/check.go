@@ -2,9 +2,11 @@ package openapitest
 
 import (
 	"bytes"
+	"compress/gzip"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"mime"
 	"net/http"
 	"slices"
@@ -97,6 +99,15 @@ func Check(method, path string, status int, header http.Header, body []byte) err
 	}
 	if method == http.MethodHead {
 		return nil
+	}
+	if header.Get("Content-Encoding") == "gzip" {
+		unzip, err := gzip.NewReader(bytes.NewReader(body))
+		if err != nil {
+			return err
+		}
+		if body, err = io.ReadAll(unzip); err != nil {
+			return err
+		}
 	}
 	return d.checkBody(response, header.Get("Content-Type"), body)
 }
