@@ -65,6 +65,18 @@ const (
 	ChargeGrace = 2 * time.Second
 )
 
+// ownPayment finds the payment of an intent, or else the one that the intent named.
+// The mode is for the caller to compare, outside: asked in here, a plan that was
+// made when the table was empty takes the index of (mode, status, id) for the id,
+// and reads all of it.
+func ownPayment(intentID, paymentID string) string {
+	return `
+		select id, mode, status from payments where stripe_payment_intent_id = ` + intentID + `
+		union all
+		select id, mode, status from payments where id = ` + paymentID + `
+		limit 1`
+}
+
 // StoreEvents stores events, or counts one more delivery of those it has. Where
 // needless says so, an event that is no news for a payment which has reached its
 // end needs nothing more and is stored as handled: any event of one that has
@@ -96,14 +108,7 @@ func StoreEvents(ctx context.Context, tx pgx.Tx, list []Event, needless []bool, 
 			from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::uuid[], $8::text[],
 				$9::text[], $10::bytea[], $11::timestamptz[], $12::timestamptz[], $13::boolean[])
 			as i (id, mode, type, api_version, object_id, intent_id, payment_id, status, source, body, created_at, received_at, needless)
-			left join lateral (
-				select p.id, p.status from payments p
-				where p.stripe_payment_intent_id = i.intent_id and p.mode = i.mode
-				union all
-				select p.id, p.status from payments p
-				where p.id = i.payment_id and p.mode = i.mode
-				limit 1
-			) p on true
+			left join lateral (`+ownPayment("i.intent_id", "i.payment_id")+`) p on p.mode = i.mode
 		), stored as (
 			insert into stripe_events as e (id, mode, type, api_version, object_id, stripe_payment_intent_id, payment_id,
 				status, source, body, created_at, received_at, due_at, handled_at, note)
@@ -189,12 +194,7 @@ func FindEvents(ctx context.Context, db DB, ids []string) ([]FoundEvent, error) 
 	b.Queue(`
 		select e.id, `+paymentColumns+`
 		from stripe_events e
-		cross join lateral (
-			select p.id from payments p where p.stripe_payment_intent_id = e.stripe_payment_intent_id and p.mode = e.mode
-			union all
-			select p.id from payments p where p.id = e.payment_id and p.mode = e.mode
-			limit 1
-		) own
+		join lateral (`+ownPayment("e.stripe_payment_intent_id", "e.payment_id")+`) own on own.mode = e.mode
 		join payments p on p.id = own.id
 		where e.id = any ($1)`, ids)
 	results := db.SendBatch(ctx, &b)

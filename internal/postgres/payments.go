@@ -180,10 +180,9 @@ func GetCharges(ctx context.Context, db DB, ids []wallet.ID) ([]Charge, error) {
 func FindPayment(ctx context.Context, db DB, mode wallet.Mode, intentID string, paymentID wallet.ID) (wallet.Payment, error) {
 	rows, _ := db.Query(ctx, `
 		select `+paymentColumns+`
-		from payments p
-		where (p.stripe_payment_intent_id = $2 or p.id = $3) and p.mode = $1
-		order by p.stripe_payment_intent_id = $2 desc nulls last
-		limit 1`, mode, intentID, paymentID)
+		from (`+ownPayment("$2", "$3")+`) own
+		join payments p on p.id = own.id
+		where own.mode = $1`, mode, intentID, paymentID)
 	p, err := pgx.CollectExactlyOneRow(rows, scanPayment)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return p, &wallet.Error{Code: wallet.CodePaymentNotFound, Message: "Payment not found."}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -136,15 +137,16 @@ func LatestReconciliation(ctx context.Context, db DB, mode wallet.Mode, source s
 // intents' ids or by the payment ids in their metadata.
 func PaymentsOfIntents(ctx context.Context, db DB, mode wallet.Mode, intentIDs []string, paymentIDs []wallet.ID) ([]wallet.Payment, error) {
 	rows, _ := db.Query(ctx, `
-		select `+paymentColumns+` from payments p where p.stripe_payment_intent_id = any ($2) and p.mode = $1
+		select `+paymentColumns+` from payments p where p.stripe_payment_intent_id = any ($1)
 		union
-		select `+paymentColumns+` from payments p where p.id = any ($3) and p.mode = $1`,
-		mode, nonNil(intentIDs), nonNil(paymentIDs))
+		select `+paymentColumns+` from payments p where p.id = any ($2)`,
+		nonNil(intentIDs), nonNil(paymentIDs))
 	list, err := pgx.CollectRows(rows, scanPayment)
 	if err != nil {
 		return nil, fmt.Errorf("find payments of %d intents: %w", len(intentIDs), err)
 	}
-	return list, nil
+	// Here and not above: see ownPayment.
+	return slices.DeleteFunc(list, func(p wallet.Payment) bool { return p.Mode != mode }), nil
 }
 
 // PaymentsToReconcile gives up to limit payments of a mode that were accepted
