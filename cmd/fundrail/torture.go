@@ -44,7 +44,7 @@ func (c *tortureCmd) Run(ctx context.Context, a *app) (err error) {
 		a.errorf("the logs of the services are in %s", dir)
 	}()
 	if c.Seed == 0 {
-		c.Seed = rand.Uint64N(1_000_000_000) + 1
+		c.Seed = rand.Uint64N(1_000_000_000) + 1 //nolint:gosec // a number to play a storm again by
 	}
 	report, err := torture.Run(ctx, torture.Options{
 		Break:     breakpoint.Switch(c.Break),

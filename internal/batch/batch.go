@@ -57,7 +57,7 @@ func NewWriter[T, R any](ctx context.Context, write Write[T, R], cfg Config[T]) 
 	}
 	w := &Writer[T, R]{write: write, max: cfg.Max, key: cfg.Key}
 	w.idle.L = &w.mu
-	w.ctx, w.cancel = context.WithCancel(context.WithoutCancel(ctx))
+	w.ctx, w.cancel = context.WithCancel(context.WithoutCancel(ctx)) //nolint:gosec // Close calls it
 	return w
 }
 

@@ -40,7 +40,7 @@ func (b *bench) startChild(ctx context.Context, name, addr string, env []string,
 	}
 	defer log.Close()
 	// It outlives the context: it is stopped before what it stands on.
-	c.cmd = exec.CommandContext(context.WithoutCancel(ctx), b.Executable, append([]string{"supervised", "--"}, args...)...)
+	c.cmd = exec.CommandContext(context.WithoutCancel(ctx), b.Executable, append([]string{"supervised", "--"}, args...)...) //nolint:gosec // this very program
 	c.cmd.Env, c.cmd.Stdout, c.cmd.Stderr = env, log, log
 	if c.input, err = c.cmd.StdinPipe(); err != nil {
 		return nil, err

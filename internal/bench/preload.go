@@ -48,7 +48,7 @@ const (
 func (h *history) id(n int64, table byte) wallet.ID {
 	var id wallet.ID
 	binary.BigEndian.PutUint64(id[:8], uint64(h.at(n).UnixMilli())<<16)
-	binary.BigEndian.PutUint64(id[8:], uint64(n))
+	binary.BigEndian.PutUint64(id[8:], uint64(n)) //nolint:gosec // counts from zero
 	id[6] = 0x70 | id[6]&0x0f
 	id[8] = 0x80 | table
 	return id

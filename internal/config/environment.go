@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 
 	"github.com/alecthomas/kong"
@@ -96,10 +97,10 @@ func (e *environment) Resolve(_ *kong.Context, _ *kong.Path, flag *kong.Flag) (a
 
 // Validate implements kong.Resolver.
 func (e *environment) Validate(app *kong.Application) error {
-	problems := append(e.unread, e.problems...)
-	if e.unread != nil {
-		return errors.Join(problems...) // what a missing secret leads to is no news
+	if e.unread != nil { // what a missing secret leads to is no news
+		return errors.Join(slices.Concat(e.unread, e.problems)...)
 	}
+	problems := e.problems
 	for node := app.Node; node != nil; node = activeChild(node) {
 		problems = append(problems, checkAll(node.Target)...)
 	}

@@ -41,14 +41,14 @@ func serverAccount() (account, error) {
 }
 
 func ownAccount() account {
-	return account{gid: uint32(os.Getegid()), uid: uint32(os.Geteuid())}
+	return account{gid: uint32(os.Getegid()), uid: uint32(os.Geteuid())} //nolint:gosec // ids have 32 bits
 }
 
 // command prepares a program to run as the account. It inherits nothing that it
 // doesn't need: our environment has secrets, our working directory may be out of
 // the account's reach, and our terminal's Ctrl-C is for us to handle.
 func (a account) command(ctx context.Context, name string, args ...string) *exec.Cmd {
-	cmd := exec.CommandContext(ctx, name, args...)
+	cmd := exec.CommandContext(ctx, name, args...) //nolint:gosec // the programs of PostgreSQL that were found
 	cmd.Dir = "/"
 	cmd.Env = []string{"LC_ALL=C", "PATH=" + os.Getenv("PATH"), "TZ=UTC"}
 	for _, name := range []string{"DYLD_LIBRARY_PATH", "LD_LIBRARY_PATH"} {
@@ -90,7 +90,7 @@ func checkOurs(dir string) error {
 	if !info.IsDir() {
 		return fmt.Errorf("%s is not a directory", dir)
 	}
-	if uid := ownerOf(info); uid != uint32(os.Geteuid()) {
+	if uid := ownerOf(info); uid != uint32(os.Geteuid()) { //nolint:gosec // ids have 32 bits
 		return fmt.Errorf("%s belongs to user %d and not to us", dir, uid)
 	}
 	if info.Mode().Perm()&0o022 != 0 {

@@ -21,7 +21,7 @@ func memoryRoomy() bool {
 	if err := syscall.Statfs(memoryDir, &fs); err != nil {
 		return false
 	}
-	if fs.Bavail*uint64(fs.Bsize) < memoryNeeded {
+	if fs.Bavail*uint64(fs.Bsize) < memoryNeeded { //nolint:gosec // a size is above zero
 		return false
 	}
 	content, err := os.ReadFile("/proc/meminfo")

@@ -44,14 +44,12 @@ func InsertAPIKey(ctx context.Context, db DB, k APIKey, key string) error {
 	return nil
 }
 
-const selectAPIKeys = `
-	select id, organization_id, mode, name, hint, scopes, created_at, expires_at, revoked_at, last_used_at
-	from api_keys `
+const apiKeyColumns = `id, organization_id, mode, name, hint, scopes, created_at, expires_at, revoked_at, last_used_at`
 
 // ListAPIKeys gives an organization's keys of both modes, revoked ones too, the
 // newest first.
 func ListAPIKeys(ctx context.Context, db DB, organizationID wallet.ID) ([]APIKey, error) {
-	rows, _ := db.Query(ctx, selectAPIKeys+`where organization_id = $1 order by id desc`, organizationID)
+	rows, _ := db.Query(ctx, `select `+apiKeyColumns+` from api_keys where organization_id = $1 order by id desc`, organizationID)
 	list, err := pgx.CollectRows(rows, pgx.RowToStructByPos[APIKey])
 	if err != nil {
 		return nil, fmt.Errorf("list API keys of organization %s: %w", organizationID, err)
@@ -63,7 +61,7 @@ func ListAPIKeys(ctx context.Context, db DB, organizationID wallet.ID) ([]APIKey
 // was. One that is unknown is CodeNotFound, and so is one that has ended or was
 // replaced before: its life has been cut, and its successor's would be as well.
 func RetireAPIKey(ctx context.Context, tx pgx.Tx, id wallet.ID, at, now time.Time) (APIKey, error) {
-	rows, _ := tx.Query(ctx, selectAPIKeys+`
+	rows, _ := tx.Query(ctx, `select `+apiKeyColumns+` from api_keys
 		where id = $1 and revoked_at is null and replaced_at is null and (expires_at is null or expires_at > $2) for no key update`, id, now)
 	k, err := pgx.CollectExactlyOneRow(rows, pgx.RowToStructByPos[APIKey])
 	if errors.Is(err, pgx.ErrNoRows) {

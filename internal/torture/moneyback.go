@@ -24,7 +24,7 @@ func (s *storm) refund(ctx context.Context, a Action) {
 	}
 	var amount int64 // all that is left
 	if a.Pick%3 > 0 {
-		amount = 1 + int64(a.Pick>>8%uint64(in.AmountReceived))
+		amount = 1 + int64(a.Pick>>8%uint64(in.AmountReceived)) //nolint:gosec // less than an amount of cents
 	}
 	r, err := s.sim.CreateRefund(in.ID, amount)
 	if err != nil {

@@ -132,8 +132,8 @@ const restartEvery = 3 * time.Minute
 // NewPlan makes the plan of a storm.
 func NewPlan(o Options) Plan {
 	p := Plan{Seed: o.Seed, Duration: o.Duration}
-	p.planPayments(o, rand.New(rand.NewPCG(o.Seed, 1)))
-	p.planActions(o, rand.New(rand.NewPCG(o.Seed, 2)))
+	p.planPayments(o, rand.New(rand.NewPCG(o.Seed, 1))) //nolint:gosec // dice that can be thrown again
+	p.planActions(o, rand.New(rand.NewPCG(o.Seed, 2)))  //nolint:gosec // dice that can be thrown again
 	slices.SortStableFunc(p.Payments, func(a, b Payment) int { return cmp.Compare(a.At, b.At) })
 	slices.SortStableFunc(p.Actions, func(a, b Action) int { return cmp.Compare(a.At, b.At) })
 	return p

@@ -76,7 +76,9 @@ func startReceiver(ctx context.Context, seed uint64) (*receiver, error) {
 	return r, nil
 }
 
-func newDice(seed uint64) *rand.Rand { return rand.New(rand.NewPCG(seed, 7)) }
+func newDice(seed uint64) *rand.Rand {
+	return rand.New(rand.NewPCG(seed, 7)) //nolint:gosec // dice that can be thrown again
+}
 
 func (r *receiver) close() { _ = r.server.Close() }
 

@@ -25,7 +25,7 @@ func (s *storm) reconcile(ctx context.Context) (list []string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
 	defer cancel()
 	args := append(append([]string{}, s.Program[1:]...), "reconcile", "--json")
-	cmd := exec.CommandContext(ctx, s.Program[0], args...)
+	cmd := exec.CommandContext(ctx, s.Program[0], args...) //nolint:gosec // this very program
 	cmd.Env = append(append([]string{}, s.Environ...),
 		"DATABASE_URL="+s.server.DatabaseURL(), "STRIPE_API_URL="+s.stripe.URL,
 		"STRIPE_LIVE_SECRET_KEY=", "STRIPE_TEST_SECRET_KEY="+stripeKey)

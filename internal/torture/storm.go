@@ -236,7 +236,7 @@ func freeAddr(ctx context.Context) (string, error) {
 	var l net.Listener
 	var err error
 	for range tries {
-		port := low + mathrand.IntN(high-low)
+		port := low + mathrand.IntN(high-low) //nolint:gosec // any port will do
 		l, err = new(net.ListenConfig).Listen(ctx, "tcp4", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
 		if err == nil {
 			return l.Addr().String(), l.Close()

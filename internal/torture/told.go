@@ -93,8 +93,8 @@ func (t told) outOfOrder() (list []string) {
 		if !ok {
 			continue
 		}
-		before, any := latest[e.ObjectID]
-		if any && at < first[hearing{before.Merchant, before.ID}] {
+		before, ok := latest[e.ObjectID]
+		if ok && at < first[hearing{before.Merchant, before.ID}] {
 			list = append(list, fmt.Sprintf("%s number %d of %s was understood before %s number %d",
 				e.Type, e.Sequence, e.ObjectID, before.Type, before.Sequence))
 			continue
