@@ -107,6 +107,10 @@ func (s *Server) createWebhook(c echo.Context, caller postgres.Caller) error {
 		if errors.Is(err, postgres.ErrEndpointLimit) {
 			err = errWebhookLimit(s.webhookLimit())
 		}
+		if err == nil && req.enabled != nil && !*req.enabled {
+			ref := postgres.EndpointRef{OrganizationID: caller.OrganizationID, Mode: caller.Mode, ID: e.ID}
+			_, err = postgres.UpdateEndpoint(ctx, tx, ref, postgres.EndpointChange{Enabled: req.enabled}, now)
+		}
 		return e.ID, err
 	})
 	if err != nil {

@@ -49,6 +49,16 @@ func TestWebhooks(t *testing.T) {
 		require.Equal(t, made, decoded(t, b.do(t, http.MethodGet, "/v1/webhooks/"+id, ""), http.StatusOK), "and the secret is not shown again")
 	})
 
+	t.Run("CreatedDisabled", func(t *testing.T) {
+		t.Parallel()
+
+		b := setup(t)
+		made := decoded(t, b.do(t, http.MethodPost, "/v1/webhooks",
+			`{"name":"Later","url":"https://your-app.example.com/later","status":"disabled"}`), http.StatusCreated)
+
+		require.Equal(t, "disabled", made["status"])
+	})
+
 	t.Run("RepeatedWithItsKeyItIsTheSame", func(t *testing.T) {
 		t.Parallel()
 
