@@ -132,14 +132,11 @@ func (d *Dashboard) overview(r *request) error {
 		}
 	}
 	var err error
-	if page.Pulse, err = d.pulses.get(r.ctx(), d, r.mode, page.Period, r.now); err != nil {
+	if page.Pulse, page.Challenges, err = d.pulses.get(r.ctx(), d, r.mode, page.Period, r.now); err != nil {
 		return err
 	}
 	page.FromText = page.Pulse.From.UTC().Format(time.RFC3339)
 	if page.InFlight, err = postgres.ListInFlight(r.ctx(), d.Pool, r.mode); err != nil {
-		return err
-	}
-	if page.Challenges, err = postgres.ChallengeCounts(r.ctx(), d.Pool, r.mode, page.Pulse.From); err != nil {
 		return err
 	}
 	if page.Lag, err = postgres.GetEventLag(r.ctx(), d.Pool, r.mode); err != nil {
@@ -190,9 +187,10 @@ type pulseCache struct {
 }
 
 type pulseEntry struct {
-	mu    sync.Mutex
-	at    time.Time
-	pulse postgres.Pulse
+	mu         sync.Mutex
+	at         time.Time
+	pulse      postgres.Pulse
+	challenges postgres.Challenges
 }
 
 // pulseLife is how old figures may be. Longer periods change more slowly.
@@ -203,7 +201,7 @@ func (p period) pulseLife() time.Duration {
 	return 5 * time.Second
 }
 
-func (c *pulseCache) get(ctx context.Context, d *Dashboard, mode wallet.Mode, p period, now time.Time) (postgres.Pulse, error) {
+func (c *pulseCache) get(ctx context.Context, d *Dashboard, mode wallet.Mode, p period, now time.Time) (postgres.Pulse, postgres.Challenges, error) {
 	key := string(mode) + p.Name
 	c.mu.Lock()
 	if c.entries == nil {
@@ -218,12 +216,16 @@ func (c *pulseCache) get(ctx context.Context, d *Dashboard, mode wallet.Mode, p 
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if !e.at.IsZero() && now.Sub(e.at) < p.pulseLife() {
-		return e.pulse, nil
+		return e.pulse, e.challenges, nil
 	}
 	pulse, err := postgres.GetPulse(ctx, d.Pool, mode, p.from(now), p.until(now), p.parts)
 	if err != nil {
-		return pulse, err
+		return pulse, postgres.Challenges{}, err
 	}
-	e.at, e.pulse = now, pulse
-	return pulse, nil
+	challenges, err := postgres.ChallengeCounts(ctx, d.Pool, mode, pulse.From)
+	if err != nil {
+		return pulse, challenges, err
+	}
+	e.at, e.pulse, e.challenges = now, pulse, challenges
+	return pulse, challenges, nil
 }

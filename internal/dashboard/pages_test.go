@@ -258,8 +258,9 @@ func TestChallengesLeadToTheirPayments(t *testing.T) {
 		require.Equal(t, len(want), strings.Count(body, `<td class="num strong">`), stage)
 		require.Len(t, c.sheet(address+"&format=csv"), len(want), stage)
 	}
-	require.NotContains(t, c.get("/admin/test/payments?challenge=started").body, old.ID.String(), "a week, unless a period is asked for")
-	require.Contains(t, c.get("/admin/test/payments?challenge=started&from=2026-01-01").body, old.ID.String())
+	require.NotContains(t, c.get("/admin/test/payments?challenge=started&from=2026-03-01").body, old.ID.String())
+	require.NotContains(t, c.get("/admin/test/payments?challenge=started&until=2026-03-13").body, waiting.ID.String())
+	require.Contains(t, c.get("/admin/test/payments?challenge=started").body, old.ID.String())
 	require.Contains(t, c.get("/admin/test/payments?challenge=started&status=failed").body, failed.ID.String())
 	require.NotContains(t, c.get("/admin/test/payments?challenge=started&status=failed").body, waiting.ID.String())
 	require.NotContains(t, c.get("/admin/test/payments?challenge=started").body, plain.ID.String())
@@ -267,6 +268,15 @@ func TestChallengesLeadToTheirPayments(t *testing.T) {
 	page := c.get("/admin/test/payments?challenge=started&customer=" + wallet.NewID().String())
 	require.Equal(t, http.StatusNotFound, page.status)
 	require.Equal(t, http.StatusNotFound, c.get("/admin/test/payments?challenge=lost").status)
+	require.Equal(t, http.StatusNotFound, c.get("/admin/test/payments?challenge=started&cursor=nonsense").status)
+	require.Equal(t, http.StatusNotFound, c.get("/admin/test/payments?challenge=started&cursor=1~nonsense").status)
+	for range 60 {
+		open()
+	}
+	rows, pages := c.walk("/admin/test/payments?challenge=started", paymentRow)
+	require.Len(t, rows, 65)
+	require.Equal(t, 2, pages)
+	require.Len(t, c.sheet("/admin/test/payments?challenge=started&format=csv"), 65)
 }
 
 func TestAttention(t *testing.T) {

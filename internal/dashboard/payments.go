@@ -60,7 +60,9 @@ func (d *Dashboard) listPayments(r *request) error {
 var openStatuses = slices.DeleteFunc(slices.Clone(wallet.PaymentStatuses), func(s wallet.PaymentStatus) bool { return !s.Open() })
 
 func (r *request) paymentFilter() (postgres.PaymentFilter, error) {
-	f := postgres.PaymentFilter{Mode: r.mode, FailureCode: r.QueryParam("failure"), Limit: pageSize}
+	f := postgres.PaymentFilter{
+		Mode: r.mode, FailureCode: r.QueryParam("failure"), Challenge: r.QueryParam("challenge"), Limit: pageSize,
+	}
 	switch status := wallet.PaymentStatus(r.QueryParam("status")); {
 	case status == "":
 	case status == "open":
@@ -70,7 +72,12 @@ func (r *request) paymentFilter() (postgres.PaymentFilter, error) {
 	default:
 		return f, errNotFound
 	}
-	for field, id := range map[string]*wallet.ID{"customer": &f.CustomerID, "wallet": &f.WalletID, "cursor": &f.Before} {
+	fields := map[string]*wallet.ID{"customer": &f.CustomerID, "wallet": &f.WalletID, "cursor": &f.Before}
+	if f.Challenge != "" {
+		f.Cursor = r.QueryParam("cursor")
+		delete(fields, "cursor")
+	}
+	for field, id := range fields {
 		text := r.QueryParam(field)
 		if text == "" {
 			continue
@@ -84,18 +91,9 @@ func (r *request) paymentFilter() (postgres.PaymentFilter, error) {
 	if f.From, err = parseMoment(r.QueryParam("from"), false); err != nil {
 		return f, err
 	}
-	if f.Until, err = parseMoment(r.QueryParam("until"), true); err != nil {
-		return f, err
-	}
-	if f.Challenge = r.QueryParam("challenge"); f.Challenge != "" && f.From.IsZero() {
-		f.From = r.now.Add(-challengePeriod)
-	}
-	return f, nil
+	f.Until, err = parseMoment(r.QueryParam("until"), true)
+	return f, err
 }
-
-// challengePeriod is how far back challenges are listed unless a period is asked
-// for: all there ever were would be many.
-const challengePeriod = 7 * 24 * time.Hour
 
 // parseMoment reads a day, or a time in UTC; none for an empty text. A day at the
 // end of a period is part of it.
@@ -123,7 +121,9 @@ func (d *Dashboard) writePaymentsCSV(r *request, f postgres.PaymentFilter) error
 		"payment_intent", "wallet", "created_at", "updated_at",
 	}
 	return writeCSV(r, "payments", header, func(cursor string) (postgres.Page[postgres.PaymentRow], error) {
-		if cursor != "" {
+		if f.Challenge != "" {
+			f.Cursor = cursor
+		} else if cursor != "" {
 			f.Before = uuid.MustParse(cursor) // the list has just made it
 		}
 		return postgres.ListPaymentRows(r.ctx(), d.Pool, f)

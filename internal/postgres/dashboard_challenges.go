@@ -3,8 +3,9 @@ package postgres
 import (
 	"context"
 	"fmt"
-	"slices"
+	"time"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
 	"github.com/fundrail/fundrail/internal/wallet"
@@ -14,54 +15,91 @@ import (
 // PaymentFilter.Challenge takes.
 var ChallengeStages = []string{"started", "returned", "completed", "failed", "abandoned"}
 
-// challenged selects the payments that came to a stage of their challenge between
-// @from and @until.
+// challenged selects when payments came to a stage of their challenge.
 var challenged = map[string]string{
-	"started":   challengeMoves + `m.to_status = 'requires_action'`,
-	"returned":  `select id from payments where returned_at >= @from and returned_at < @until`,
-	"completed": challengeMoves + `m.from_status = 'requires_action' and m.to_status = 'succeeded'`,
-	"failed":    challengeMoves + `m.from_status = 'requires_action' and m.to_status = 'failed'`,
-	"abandoned": challengeMoves + `m.from_status = 'requires_action' and m.to_status = 'canceled'`,
+	"started":   challengeMoves + `to_status = 'requires_action'`,
+	"returned":  `select id, returned_at as at from payments where returned_at is not null`,
+	"completed": challengeMoves + `from_status = 'requires_action' and to_status = 'succeeded'`,
+	"failed":    challengeMoves + `from_status = 'requires_action' and to_status = 'failed'`,
+	"abandoned": challengeMoves + `from_status = 'requires_action' and to_status = 'canceled'`,
 }
 
-const challengeMoves = `select distinct m.payment_id as id from payment_moves m where m.moved_at >= @from and m.moved_at < @until and `
+const challengeMoves = `select payment_id as id, moved_at as at from payment_moves where `
 
-// listChallenged is ListPaymentRows for a filter with a stage of the challenge. It
-// reads the challenges of the filter's period: the longer, the slower.
+// challengedRow is a payment and when it came to the stage.
+type challengedRow struct {
+	PaymentRow
+	At time.Time
+}
+
+// listChallenged is ListPaymentRows for a filter with a stage of the challenge: the
+// payments that came to it last come first.
 func listChallenged(ctx context.Context, db DB, f PaymentFilter) (Page[PaymentRow], error) {
+	var page Page[PaymentRow]
 	source, known := challenged[f.Challenge]
 	if !known {
-		return Page[PaymentRow]{}, &wallet.Error{Code: wallet.CodeNotFound, Message: "There is no such stage of a challenge."}
+		return page, &wallet.Error{Code: wallet.CodeNotFound, Message: "There is no such stage of a challenge."}
 	}
-	until := f.Until
-	if until.IsZero() {
-		until = farFuture
+	afterAt, afterID := f.Until, wallet.ID{}
+	if f.Until.IsZero() {
+		afterAt = farFuture
 	}
-	before := paymentsEnd(PaymentFilter{Before: f.Before})
+	if f.Cursor != "" {
+		at, id, err := parseTimeCursor(f.Cursor)
+		if err != nil {
+			return page, err
+		}
+		afterAt = at
+		if afterID, err = uuid.Parse(id); err != nil {
+			return page, errCursor
+		}
+	}
 	statuses := f.Statuses
 	if len(statuses) == 0 {
-		statuses = slices.Clone(wallet.PaymentStatuses)
+		statuses = wallet.PaymentStatuses
 	}
+	args := pgx.NamedArgs{
+		"mode": f.Mode, "from": f.From, "after_at": afterAt, "after_id": afterID, "statuses": statuses, "failure": f.FailureCode,
+		"wallet": f.WalletID, "customer": f.CustomerID, "nobody": wallet.ID{}, "window": ListWindow, "limit": f.Limit + 1,
+	}
+	seen := `
+		select c.id, c.at from (` + source + `) c
+		where c.at >= @from and c.at <= @after_at and (c.at, c.id) < (@after_at, @after_id)
+		order by c.at desc, c.id desc
+		limit @window`
 	rows, _ := db.Query(ctx, `
-		select `+paymentRowColumns+`
+		select `+paymentRowColumns+`, page.at
 		from (
-			select p.id from (`+source+`) c
-			join payments p on p.id = c.id
+			select p.id, seen.at from (`+seen+`) seen
+			join payments p on p.id = seen.id
 			join wallets w on w.id = p.wallet_id
-			where p.mode = @mode and p.id < @before and p.status = any (@statuses)
+			where p.mode = @mode and p.status = any (@statuses)
 				and (@failure = '' or coalesce(p.failure_decline_code, p.failure_code) = @failure)
 				and (@wallet = @nobody::uuid or p.wallet_id = @wallet) and (@customer = @nobody or w.customer_id = @customer)
-			order by p.id desc
+			order by seen.at desc, seen.id desc
 			limit @limit
 		) page
 		join payments p on p.id = page.id`+paymentRowJoins+`
-		order by p.id desc`, pgx.NamedArgs{
-		"mode": f.Mode, "from": f.From, "until": until, "before": before, "statuses": statuses, "failure": f.FailureCode,
-		"wallet": f.WalletID, "customer": f.CustomerID, "nobody": wallet.ID{}, "limit": f.Limit + 1,
-	})
-	list, err := pgx.CollectRows(rows, pgx.RowToStructByPos[PaymentRow])
+		order by page.at desc, p.id desc`, args)
+	list, err := pgx.CollectRows(rows, pgx.RowToStructByPos[challengedRow])
 	if err != nil {
-		return Page[PaymentRow]{}, fmt.Errorf("list challenges: %w", err)
+		return page, fmt.Errorf("list challenges: %w", err)
 	}
-	return paged(list, f.Limit, false, func(p PaymentRow) string { return p.ID.String() }, nil), nil
+	var (
+		count int
+		last  challengedRow
+	)
+	if len(list) <= f.Limit {
+		err := db.QueryRow(ctx, `select count(*) over (), id, at from (`+seen+`) s order by at, id limit 1`, args).Scan(&count, &last.ID, &last.At)
+		if err = ignoreNoRows(err); err != nil {
+			return page, fmt.Errorf("list challenges: %w", err)
+		}
+	}
+	cursor := func(r challengedRow) string { return timeCursor(r.At, r.ID.String()) }
+	found := paged(list, f.Limit, count >= ListWindow, cursor, func() string { return cursor(last) })
+	page.Rows, page.Next, page.Partial = make([]PaymentRow, len(found.Rows)), found.Next, found.Partial
+	for i, r := range found.Rows {
+		page.Rows[i] = r.PaymentRow
+	}
+	return page, nil
 }

@@ -72,6 +72,8 @@ type PaymentFilter struct {
 	From, Until time.Time
 	// Before is the id that the page ends in front of, zero for the newest page.
 	Before wallet.ID
+	// Cursor is where the page begins instead, with a stage.
+	Cursor string
 	Limit  int
 }
 

@@ -64,22 +64,29 @@ func GetPulse(ctx context.Context, db DB, mode wallet.Mode, from, until time.Tim
 	}
 	rows, _ := db.Query(ctx, `
 		with p as materialized (
-			select status, amount, currency, amount_received, created_at, succeeded_at,
-				coalesce(failure_decline_code, failure_code) as code
+			select status, currency, coalesce(failure_decline_code, failure_code) as code, amount_received,
+				case when created_at >= @from
+					then least((extract(epoch from created_at - @from) * 1000)::bigint / @width::bigint, @parts::bigint - 1)
+				end as part,
+				(extract(epoch from succeeded_at - created_at) * 1000)::bigint as took
 			from payments
 			where id >= @first and id < @end and mode = @mode
+		), g as materialized (
+			select part, status, currency, code, count(*) as n, sum(amount_received) as received
+			from p group by part, status, currency, code
 		)
-		select 'bucket', status, least(floor(extract(epoch from created_at - @from) * 1000 / @width), @parts - 1)::bigint, count(*)
-		from p where created_at >= @from group by 2, 3
+		select 'bucket', status, part, sum(n)::bigint from g where part is not null group by status, part
 		union all
-		select 'settled', currency, sum(amount_received)::bigint, count(*) from p where status = 'succeeded' group by 2
+		select 'settled', currency, sum(received)::bigint, sum(n)::bigint from g where status = 'succeeded' group by currency
 		union all
-		select 'decline', coalesce(code, 'unknown'), 0, count(*) from p where status in ('canceled', 'failed') group by 2
+		select 'decline', coalesce(code, 'unknown'), 0, sum(n)::bigint from g where status in ('canceled', 'failed') group by code
 		union all
-		select 'settle', q.share::text, (percentile_disc(q.share) within group (
-			order by extract(epoch from succeeded_at - created_at) * 1000))::bigint, count(*)
-		from p cross join (values (0.5), (0.95)) as q (share)
-		where status = 'succeeded' group by q.share`,
+		select 'settle', q.share, q.took, 0
+		from (
+			select percentile_disc(array[0.5, 0.95]) within group (order by took) as tooks from p where status = 'succeeded'
+		) s
+		cross join lateral unnest(array['0.5', '0.95'], s.tooks) as q (share, took)
+		where q.took is not null`,
 		pgx.NamedArgs{
 			"mode": mode, "from": from, "first": wallet.FirstID(from), "end": wallet.FirstID(until),
 			"width": max(width.Milliseconds(), 1), "parts": parts,
