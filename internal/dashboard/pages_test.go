@@ -126,7 +126,8 @@ func TestTimeline(t *testing.T) {
 	require.True(t, found)
 	at := -1
 	for _, want := range []string{
-		"Request accepted", "order-1", "requires action after 0 ms", "from-the-shop", "a key of " + b.merchant.Organization.Name, "/admin/test/jobs/" + job, "3-D Secure challenge",
+		"Request accepted", "order-1", "requires action after 0 ms", "from-the-shop", "a key of " + b.merchant.Organization.Name, "/admin/test/jobs/" + job,
+		"Stripe asked to charge the card", "The answer: requires action", "charge:" + p.ID.String() + ":1", "3-D Secure challenge",
 		"10 min in which nothing happened", "+ 10 min</span>", "payment_intent.succeeded", "signature verified", "Stripe took 25.00 USD", "ch_story",
 		"Settlement booked", "25.00 USD from Stripe clearing to Wallet", "Balance after",
 	} {
@@ -361,7 +362,7 @@ func TestTimelineTellsOfMoneyBackAndDeliveries(t *testing.T) {
 	body := c.get("/admin/test/payments/" + p.ID.String()).body
 	require.Less(t, strings.Index(body, "Settlement booked"), strings.Index(body, "Refund succeeded"), "nothing goes back that has not come")
 	for _, want := range []string{
-		"req_settled", "https://dashboard.stripe.com/test/logs/req_settled", "Cardholder returned",
+		"Stripe asked how it stands", "The answer: succeeded", "req_settled", "https://dashboard.stripe.com/test/logs/req_settled", "Cardholder returned",
 		"Refund succeeded", "4.00 USD back to the card", "re_back", "Refund booked", "4.00 USD from Wallet to",
 		"Dispute: needs response", "du_back", "fraudulent", "payment.succeeded to the merchant", "to Shop, pending", "503", "answered 503",
 	} {

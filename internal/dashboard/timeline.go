@@ -67,6 +67,7 @@ func (r *request) timeline(s postgres.PaymentStory) []moment {
 const (
 	rankRequest = iota
 	rankJob
+	rankCall
 	rankEvent
 	rankMove
 	rankTransfer
@@ -148,8 +149,7 @@ func (r *request) jobMoments(s postgres.PaymentStory) []moment {
 	return list
 }
 
-// moveMoments shows the moves, each with the call to Stripe that brought it as far
-// as that is known.
+// moveMoments shows the moves, and before each the call to Stripe that brought it.
 func (r *request) moveMoments(s postgres.PaymentStory) []moment {
 	var list []moment
 	for _, m := range s.Moves {
@@ -171,15 +171,33 @@ func (r *request) moveMoments(s postgres.PaymentStory) []moment {
 			}
 		case wallet.PaymentFailed, wallet.PaymentCanceled, wallet.PaymentCreated, wallet.PaymentProcessing:
 		}
-		if m.RequestID != "" {
-			x.Facts = append(x.Facts, fact{Name: "Request at Stripe", Value: m.RequestID, Link: r.stripeURL("logs", m.RequestID)})
-		}
-		if m.From == wallet.PaymentCreated && m.CauseKind == wallet.CauseJob {
-			x.Facts = append(x.Facts, fact{Name: "Key at Stripe", Value: "charge:" + s.Payment.ID.String() + ":1"})
+		if call, ok := r.callMoment(m, s); ok {
+			list = append(list, call)
 		}
 		list = append(list, x)
 	}
 	return list
+}
+
+// callMoment is the call to Stripe that a move follows from, as far as one is known
+// of: calls that moved nothing are told of by the errors of their jobs alone.
+func (r *request) callMoment(m postgres.MoveRow, s postgres.PaymentStory) (moment, bool) {
+	charges := m.From == wallet.PaymentCreated && m.CauseKind == wallet.CauseJob && s.Payment.StripePaymentIntentID != ""
+	if m.RequestID == "" && !charges {
+		return moment{}, false
+	}
+	c := moment{
+		At: m.At, Kind: "stripe_call", Tone: tones[string(m.To)], rank: rankCall, Title: "Stripe asked how it stands",
+		Text: "The answer: " + strings.ToLower(label(m.To)),
+	}
+	if m.RequestID != "" {
+		c.Facts = append(c.Facts, fact{Name: "Request", Value: m.RequestID, Link: r.stripeURL("logs", m.RequestID)})
+	}
+	if charges {
+		c.Title = "Stripe asked to charge the card"
+		c.Facts = append(c.Facts, fact{Name: "Idempotency-Key", Value: "charge:" + s.Payment.ID.String() + ":1"})
+	}
+	return c, true
 }
 
 func moveText(m postgres.MoveRow, s postgres.PaymentStory) string {
