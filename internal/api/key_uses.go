@@ -2,62 +2,76 @@ package api
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/jackc/puddle/v2"
 
-	"github.com/fundrail/fundrail/internal/batch"
 	"github.com/fundrail/fundrail/internal/postgres"
 	"github.com/fundrail/fundrail/internal/wallet"
 )
 
 // keyUses remembers which API keys were used when, and writes it down once a minute
-// for each key. No request waits for that.
+// for each key, all of a few seconds at a time. No request waits for that.
 type keyUses struct {
-	log   *slog.Logger
-	write *batch.Writer[keyUse, struct{}]
+	db  *pgxpool.Pool
+	log *slog.Logger
 
-	mu   sync.Mutex
-	next map[wallet.ID]time.Time // when a key's use is written down again
+	mu      sync.Mutex
+	next    map[wallet.ID]time.Time // when a key's use is written down again
+	unsaid  map[wallet.ID]time.Time // uses that are to be written down
+	writing bool
 }
 
-type keyUse struct {
-	id wallet.ID
-	at time.Time
-}
+// writeUsesEvery is how much time lies between two writes.
+const writeUsesEvery = 2 * time.Second
 
 func newKeyUses(db *pgxpool.Pool, log *slog.Logger) *keyUses {
-	return &keyUses{
-		log:  log,
-		next: map[wallet.ID]time.Time{},
-		write: batch.NewWriter(context.Background(), func(ctx context.Context, uses []keyUse) ([]struct{}, error) {
-			ids, at := make([]wallet.ID, len(uses)), make([]time.Time, len(uses))
-			for i, u := range uses {
-				ids[i], at[i] = u.id, u.at
-			}
-			return make([]struct{}, len(uses)), postgres.NoteKeyUse(ctx, db, ids, at)
-		}, batch.Config[keyUse]{}),
-	}
+	return &keyUses{db: db, log: log, next: map[wallet.ID]time.Time{}, unsaid: map[wallet.ID]time.Time{}}
 }
 
 // note says that a key has just been used.
 func (u *keyUses) note(id wallet.ID, now time.Time) {
 	u.mu.Lock()
-	due := !now.Before(u.next[id])
-	if due {
-		u.next[id] = now.Add(time.Minute)
-	}
-	u.mu.Unlock()
-	if !due {
+	defer u.mu.Unlock()
+	if now.Before(u.next[id]) {
 		return
 	}
-	go func() {
-		ctx := context.Background() // the request may be over by then
-		if _, err := u.write.Do(ctx, keyUse{id, now}); err != nil {
-			u.log.WarnContext(ctx, "use of an API key not written down",
-				slog.String("api_key_id", id.String()), slog.Any("error", err))
+	u.next[id], u.unsaid[id] = now.Add(time.Minute), now
+	if !u.writing {
+		u.writing = true
+		go u.writeDown()
+	}
+}
+
+// writeDown writes until there is nothing left to write.
+func (u *keyUses) writeDown() {
+	pause := time.NewTicker(writeUsesEvery)
+	defer pause.Stop()
+	for {
+		u.mu.Lock()
+		uses := u.unsaid
+		u.unsaid, u.writing = map[wallet.ID]time.Time{}, len(uses) > 0
+		u.mu.Unlock()
+		if len(uses) == 0 {
+			return
 		}
-	}()
+		u.write(uses)
+		<-pause.C
+	}
+}
+
+func (u *keyUses) write(uses map[wallet.ID]time.Time) {
+	ctx := context.Background() // the requests may be over by then
+	ids, at := make([]wallet.ID, 0, len(uses)), make([]time.Time, 0, len(uses))
+	for id, t := range uses {
+		ids, at = append(ids, id), append(at, t)
+	}
+	err := postgres.NoteKeyUse(ctx, u.db, ids, at)
+	if err != nil && !errors.Is(err, puddle.ErrClosedPool) { // the process ends
+		u.log.WarnContext(ctx, "uses of API keys not written down", slog.Int("keys", len(uses)), slog.Any("error", err))
+	}
 }

@@ -15,10 +15,11 @@ import (
 type exchange = batch.Writer[postgres.Spending, time.Time]
 
 // sharedLimiter is a limiter whose buckets all processes spend from. A process
-// decides alone, on what it knows; what it has spent it tells after every second of
-// use and after every second's worth of tokens, and hears then what the others
-// have. Together the processes so let no more through than the limit and, for each
-// of them, about a second's worth. No request waits for that, and most tell nothing.
+// decides alone, on what it knows. Once it has spent a tenth of a bucket it tells
+// what it spent, after every second of use and after every second's worth of tokens,
+// and hears then what the others have. Together the processes so let no more through
+// than the limit and, for each of them, about a tenth of it. No request waits for
+// that, and a key that is far from its limit costs nothing.
 type sharedLimiter struct {
 	*limiter
 	name  string
@@ -50,12 +51,15 @@ func newSharedLimiter(name string, perMinute int, tell *exchange, log *slog.Logg
 func (l *sharedLimiter) takeOf(id wallet.ID, now time.Time) allowance {
 	a := l.take(id.String(), now)
 	if !a.refused {
-		l.note(id, now)
+		l.note(id, a, now)
 	}
 	return a
 }
 
-func (l *sharedLimiter) note(id wallet.ID, now time.Time) {
+// quietShare is the part of a bucket that may be missing before that is told.
+const quietShare = 10
+
+func (l *sharedLimiter) note(id wallet.ID, a allowance, now time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 
@@ -64,10 +68,13 @@ func (l *sharedLimiter) note(id wallet.ID, now time.Time) {
 		s = &spending{}
 		l.spent[id] = s
 	}
-	if s.tokens == 0 {
-		s.since = now
+	if wasFull := !a.fullAt.After(now.Add(l.interval)); wasFull || s.tokens == 0 {
+		s.tokens, s.since = 0, now
 	}
 	s.tokens++
+	if quietShare*(l.perMinute-a.remaining) < l.perMinute {
+		return
+	}
 	if s.telling || s.tokens < l.block && now.Before(s.toldAt.Add(time.Second)) {
 		return
 	}

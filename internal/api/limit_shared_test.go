@@ -71,16 +71,24 @@ func TestSharedLimiter(t *testing.T) {
 		book := &ledger{}
 		l := newSharedLimiter("requests", 6000, book.writer(), slog.New(slog.DiscardHandler))
 		key := wallet.NewID()
-		for range 99 {
+		for range 599 {
 			l.takeOf(key, now)
 		}
-		book.await(t, 1) // the first, to hear of others
+		require.Empty(t, book.costs(), "far from the limit")
 		require.False(t, l.takeOf(key, now).refused)
-		require.False(t, l.takeOf(key, now).refused)
+		book.await(t, 1) // a tenth of the bucket
+		for range 100 {
+			require.False(t, l.takeOf(key, now).refused)
+		}
 		book.await(t, 2) // a second's worth
-		require.Equal(t, []time.Duration{l.interval, 100 * l.interval}, book.costs())
+		require.Equal(t, []time.Duration{600 * l.interval, 100 * l.interval}, book.costs())
 		l.takeOf(key, now.Add(time.Second))
 		book.await(t, 3) // a second later
+
+		for i := range 10_000 {
+			require.False(t, l.takeOf(key, now.Add(time.Hour+time.Duration(i)*time.Second)).refused)
+		}
+		require.Len(t, book.costs(), 3, "what has come back is forgotten")
 	})
 
 	t.Run("WhatOthersSpentIsMissing", func(t *testing.T) {
@@ -89,10 +97,12 @@ func TestSharedLimiter(t *testing.T) {
 		book := &ledger{others: 30 * time.Second}
 		l := newSharedLimiter("requests", 60, book.writer(), slog.New(slog.DiscardHandler))
 		key := wallet.NewID()
-		require.Equal(t, 59, l.takeOf(key, now).remaining)
+		for i := range 6 {
+			require.Equal(t, 59-i, l.takeOf(key, now).remaining)
+		}
 		book.await(t, 1)
-		require.Eventually(t, func() bool { return l.fullAtOf(key).Equal(now.Add(31 * time.Second)) }, 10*time.Second, time.Millisecond)
-		require.Equal(t, 28, l.takeOf(key, now).remaining)
+		require.Eventually(t, func() bool { return l.fullAtOf(key).Equal(now.Add(36 * time.Second)) }, 10*time.Second, time.Millisecond)
+		require.Equal(t, 23, l.takeOf(key, now).remaining)
 	})
 
 	t.Run("WhatCouldNotBeToldIsToldLater", func(t *testing.T) {
@@ -101,7 +111,9 @@ func TestSharedLimiter(t *testing.T) {
 		book := &ledger{fail: true}
 		l := newSharedLimiter("requests", 600, book.writer(), slog.New(slog.DiscardHandler))
 		key := wallet.NewID()
-		l.takeOf(key, now)
+		for range 60 {
+			l.takeOf(key, now)
+		}
 		book.await(t, 1)
 		require.Eventually(t, func() bool {
 			l.mu.Lock()
@@ -109,9 +121,11 @@ func TestSharedLimiter(t *testing.T) {
 			return !l.spent[key].telling
 		}, 10*time.Second, time.Millisecond)
 		book.setFail(false)
-		l.takeOf(key, now.Add(time.Second))
+		for range 10 {
+			l.takeOf(key, now.Add(time.Second))
+		}
 		book.await(t, 2)
-		require.Equal(t, 2*l.interval, book.costs()[1])
+		require.Equal(t, 70*l.interval, book.costs()[1])
 	})
 }
 

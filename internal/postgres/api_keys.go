@@ -44,7 +44,8 @@ func InsertAPIKey(ctx context.Context, db DB, k APIKey, key string) error {
 	return nil
 }
 
-const apiKeyColumns = `id, organization_id, mode, name, hint, scopes, created_at, expires_at, revoked_at, last_used_at`
+const apiKeyColumns = `id, organization_id, mode, name, hint, scopes, created_at, expires_at, revoked_at,
+	(select u.last_used_at from api_key_uses u where u.api_key_id = api_keys.id)`
 
 // ListAPIKeys gives an organization's keys of both modes, revoked ones too, the
 // newest first.
@@ -82,10 +83,10 @@ func RetireAPIKey(ctx context.Context, tx pgx.Tx, id wallet.ID, at, now time.Tim
 // that is stored is left out, so that many processes write no more often than one.
 func NoteKeyUse(ctx context.Context, db DB, ids []wallet.ID, at []time.Time) error {
 	_, err := db.Exec(ctx, `
-		update api_keys k
-		set last_used_at = u.at
-		from (select id, max(at) as at from unnest($1::uuid[], $2::timestamptz[]) as u (id, at) group by id) u
-		where k.id = u.id and (k.last_used_at is null or k.last_used_at <= u.at - interval '1 minute')`, ids, at)
+		insert into api_key_uses as k (api_key_id, last_used_at)
+		select id, max(at) from unnest($1::uuid[], $2::timestamptz[]) as u (id, at) group by id order by id
+		on conflict (api_key_id) do update set last_used_at = excluded.last_used_at
+		where k.last_used_at <= excluded.last_used_at - interval '1 minute'`, ids, at)
 	if err != nil {
 		return fmt.Errorf("note the use of %d API keys: %w", len(ids), err)
 	}
