@@ -2,17 +2,14 @@ package main
 
 import (
 	"context"
-	"crypto/hmac"
-	"crypto/sha256"
-	"encoding/base64"
-	"encoding/json"
-	"errors"
 	"io"
 	"net"
 	"net/http"
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/fundrail/fundrail/client"
 )
 
 // told is a delivery that the merchant of the story got.
@@ -53,34 +50,24 @@ func (m *merchantEndpoint) receive(w http.ResponseWriter, r *http.Request) {
 	}
 	secret := <-m.secret
 	m.secret <- secret
-	var event struct {
-		Type     string `json:"type"`
-		Sequence int64  `json:"sequence"`
-		Data     struct {
-			Status string `json:"status"`
-		} `json:"data"`
+	event, err := verify(secret, r.Header, body)
+	d := told{name: event.Type, sequence: event.Sequence, verified: err}
+	if err == nil {
+		payment, err := event.Payment()
+		d.status, d.verified = string(payment.Status), err
 	}
-	_ = json.Unmarshal(body, &event) // what was signed is JSON, and the rest is refused
-	m.told <- told{
-		name: event.Type, status: event.Data.Status, sequence: event.Sequence, verified: verify(secret, r.Header, body),
-	}
+	m.told <- d
 	w.WriteHeader(http.StatusNoContent)
 }
 
-// verify finds out whether a delivery is signed with the secret.
-func verify(secret string, h http.Header, body []byte) error {
-	key, err := base64.StdEncoding.DecodeString(strings.TrimPrefix(secret, "whsec_"))
+// verify finds out whether a delivery is signed with the secret, as a merchant in Go
+// would.
+func verify(secret string, h http.Header, body []byte) (client.Event, error) {
+	v, err := client.NewVerifier(secret)
 	if err != nil {
-		return err
+		return client.Event{}, err
 	}
-	mac := hmac.New(sha256.New, key)
-	mac.Write([]byte(h.Get("Webhook-Id") + "." + h.Get("Webhook-Timestamp") + "."))
-	mac.Write(body)
-	want := "v1," + base64.StdEncoding.EncodeToString(mac.Sum(nil))
-	if !hmac.Equal([]byte(want), []byte(h.Get("Webhook-Signature"))) {
-		return errors.New("the signature does not fit")
-	}
-	return nil
+	return v.Verify(h, body)
 }
 
 // tellDeliveries has the merchant told of a payment that needs a challenge.
