@@ -58,7 +58,7 @@ func BenchmarkPages(b *testing.B) {
 			slices.Sort(times)
 			ms := func(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
 			b.ReportMetric(ms(times[len(times)/2]), "p50-ms")
-			b.ReportMetric(ms(times[len(times)*95/100]), "p95-ms")
+			b.ReportMetric(ms(times[len(times)-1]), "max-ms")
 			b.ReportMetric(float64(size), "page-B")
 			b.ReportMetric(0, "ns/op")
 		})
