@@ -17,8 +17,7 @@ create table api_key_uses (
 ) with (fillfactor = 70);
 
 -- The token bucket of an API key, which all processes share: when it is full again.
--- A crash of the database may empty the table, which fills the buckets.
-create unlogged table rate_limits (
+create table rate_limits (
     api_key_id uuid not null references api_keys on delete cascade,
     name       text not null check (name <> ''),
     full_at    timestamptz not null,

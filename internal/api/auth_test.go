@@ -167,6 +167,16 @@ func TestRateLimit(t *testing.T) {
 		}
 	})
 
+	t.Run("LagoIsRefusedInItsShape", func(t *testing.T) {
+		t.Parallel()
+
+		b := setup(t, func(s *Server) { s.RateLimit = 1 })
+		require.Equal(t, http.StatusOK, b.do(t, http.MethodGet, "/api/v1/wallets", "").Code)
+		rec := b.do(t, http.MethodGet, "/api/v1/wallets", "")
+		requireAnswer(t, rec, http.StatusTooManyRequests, `{"status":429,"error":"Too Many Requests","code":"rate_limit_exceeded"}`)
+		require.Equal(t, "60", rec.Header().Get("Retry-After"))
+	})
+
 	t.Run("ResetIsInSecondsFromNowInLagosDialect", func(t *testing.T) {
 		t.Parallel()
 

@@ -3,6 +3,7 @@ package api
 import (
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/http"
 	"runtime/debug"
 	"time"
@@ -30,6 +31,14 @@ func NewEcho(log *slog.Logger, outermost ...echo.MiddlewareFunc) *echo.Echo {
 	return e
 }
 
+// lockedDown is what keeps browsers out of answers. A page says itself what it needs.
+var lockedDown = http.Header{
+	echo.HeaderContentSecurityPolicy: {"default-src 'none'; frame-ancestors 'none'"},
+	echo.HeaderReferrerPolicy:        {"no-referrer"},
+	echo.HeaderXFrameOptions:         {"DENY"},
+	"Cross-Origin-Resource-Policy":   {"same-origin"},
+}
+
 // prepareAnswer sets what every answer says.
 func prepareAnswer(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
@@ -42,11 +51,7 @@ func prepareAnswer(next echo.HandlerFunc) echo.HandlerFunc {
 		h.Set(echo.HeaderXRequestID, id)
 		h.Set(echo.HeaderXContentTypeOptions, "nosniff")
 		h.Set(echo.HeaderCacheControl, "no-store") // a route that may be cached says so itself
-		// A browser has nothing to do with an answer; a page says itself what it needs.
-		h.Set(echo.HeaderContentSecurityPolicy, "default-src 'none'; frame-ancestors 'none'")
-		h.Set(echo.HeaderReferrerPolicy, "no-referrer")
-		h.Set(echo.HeaderXFrameOptions, "DENY")
-		h.Set("Cross-Origin-Resource-Policy", "same-origin")
+		maps.Copy(h, lockedDown)
 		if overTLS(c) {
 			h.Set(echo.HeaderStrictTransportSecurity, "max-age=31536000")
 		}

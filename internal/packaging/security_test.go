@@ -3,7 +3,6 @@ package packaging_test
 import (
 	"io/fs"
 	"os"
-	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -15,16 +14,16 @@ import (
 func TestSecurityPageNamesTests(t *testing.T) {
 	t.Parallel()
 
-	root := filepath.Join("..", "..")
-	page, err := os.ReadFile(filepath.Join(root, "docs", "security.md"))
+	repository := os.DirFS("../..")
+	page, err := fs.ReadFile(repository, "docs/security.md")
 	require.NoError(t, err)
 	tests := map[string]bool{}
 	declared := regexp.MustCompile(`(?m)^func (Test\w+)\(t \*testing\.T\)`)
-	require.NoError(t, filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+	require.NoError(t, fs.WalkDir(repository, ".", func(path string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() || !strings.HasSuffix(path, "_test.go") {
 			return err
 		}
-		text, err := os.ReadFile(path)
+		text, err := fs.ReadFile(repository, path)
 		for _, m := range declared.FindAllSubmatch(text, -1) {
 			tests[string(m[1])] = true
 		}

@@ -83,7 +83,7 @@ func NextDelivery(ctx context.Context, db DB, l Lane, now time.Time) (*Delivery,
 	)
 	order := `d.sequence`
 	if breakpoint.Broken(breakpoint.DeliveryOrder) {
-		order = `d.attempts, d.sequence`
+		order = `d.attempts, d.sequence desc`
 	}
 	err := db.QueryRow(ctx, `
 		select d.id, d.attempts, v.id, v.organization_id, v.mode, v.type, v.object_id, v.sequence, v.created_at,
