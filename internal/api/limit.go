@@ -87,13 +87,13 @@ func (l *limiter) sweep(now time.Time) {
 // admit spends one request of the caller's allowances and refuses it when one of
 // them is used up. The answer tells of the scarcest.
 func (s *Server) admit(c echo.Context, caller postgres.Caller, limiters []*sharedLimiter) error {
-	now := s.Now()
-	least := s.requests.takeOf(caller.APIKeyID, now)
+	ctx, now := c.Request().Context(), s.Now()
+	least := s.requests.takeOf(ctx, caller.APIKeyID, now)
 	for _, l := range limiters {
 		if l == nil || least.refused {
 			continue
 		}
-		if a := l.takeOf(caller.APIKeyID, now); a.refused || a.remaining < least.remaining {
+		if a := l.takeOf(ctx, caller.APIKeyID, now); a.refused || a.remaining < least.remaining {
 			least = a
 		}
 	}

@@ -18,8 +18,9 @@ type exchange = batch.Writer[postgres.Spending, time.Time]
 // decides alone, on what it knows. Once it has spent a tenth of a bucket it tells
 // what it spent, after every second of use and after every second's worth of tokens,
 // and hears then what the others have. Together the processes so let no more through
-// than the limit and, for each of them, about a tenth of it. No request waits for
-// that, and a key that is far from its limit costs nothing.
+// than the limit and, for each of them, about a tenth of it. A key that is far from
+// its limit costs nothing, and no request waits but those of a key that spends faster
+// than the database can be told.
 type sharedLimiter struct {
 	*limiter
 	name  string
@@ -36,7 +37,7 @@ type spending struct {
 	tokens  int
 	since   time.Time // the first of them
 	toldAt  time.Time
-	telling bool
+	telling chan struct{} // closed when that is done, nil when nothing is told
 }
 
 func newSharedLimiter(name string, perMinute int, tell *exchange, log *slog.Logger) *sharedLimiter {
@@ -48,7 +49,13 @@ func newSharedLimiter(name string, perMinute int, tell *exchange, log *slog.Logg
 }
 
 // takeOf spends one token of an API key, if it has one.
-func (l *sharedLimiter) takeOf(id wallet.ID, now time.Time) allowance {
+func (l *sharedLimiter) takeOf(ctx context.Context, id wallet.ID, now time.Time) allowance {
+	for telling := l.ahead(id); telling != nil && ctx.Err() == nil; telling = l.ahead(id) {
+		select {
+		case <-telling:
+		case <-ctx.Done(): // whoever asked has gone
+		}
+	}
 	a := l.take(id.String(), now)
 	if !a.refused {
 		l.note(id, a, now)
@@ -58,6 +65,19 @@ func (l *sharedLimiter) takeOf(id wallet.ID, now time.Time) allowance {
 
 // quietShare is the part of a bucket that may be missing before that is told.
 const quietShare = 10
+
+// maxAhead is how many blocks may be spent while others are told of those before.
+const maxAhead = 2
+
+// ahead is what has to end before a key may go on, nil when it may.
+func (l *sharedLimiter) ahead(id wallet.ID) <-chan struct{} {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if s := l.spent[id]; s != nil && s.tokens >= maxAhead*l.block {
+		return s.telling
+	}
+	return nil
+}
 
 func (l *sharedLimiter) note(id wallet.ID, a allowance, now time.Time) {
 	l.mu.Lock()
@@ -75,14 +95,14 @@ func (l *sharedLimiter) note(id wallet.ID, a allowance, now time.Time) {
 	if quietShare*(l.perMinute-a.remaining) < l.perMinute {
 		return
 	}
-	if s.telling || s.tokens < l.block && now.Before(s.toldAt.Add(time.Second)) {
+	if s.telling != nil || s.tokens < l.block && now.Before(s.toldAt.Add(time.Second)) {
 		return
 	}
 	told := postgres.Spending{
 		APIKeyID: id, Name: l.name, Since: s.since, Cost: l.interval * time.Duration(s.tokens),
 	}
 	tokens := s.tokens
-	s.tokens, s.toldAt, s.telling = 0, now, true
+	s.tokens, s.toldAt, s.telling = 0, now, make(chan struct{})
 	go l.send(s, told, tokens)
 }
 
@@ -92,7 +112,8 @@ func (l *sharedLimiter) send(s *spending, told postgres.Spending, tokens int) {
 
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	s.telling = false
+	close(s.telling)
+	s.telling = nil
 	if err != nil {
 		if s.tokens += tokens; s.tokens > 0 {
 			s.since = told.Since

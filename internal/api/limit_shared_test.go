@@ -73,23 +73,48 @@ func TestSharedLimiter(t *testing.T) {
 		l := newSharedLimiter("requests", 6000, book.writer(), slog.New(slog.DiscardHandler))
 		key := wallet.NewID()
 		for range 599 {
-			l.takeOf(key, now)
+			l.takeOf(t.Context(), key, now)
 		}
 		require.Empty(t, book.costs(), "far from the limit")
-		require.False(t, l.takeOf(key, now).refused)
+		require.False(t, l.takeOf(t.Context(), key, now).refused)
 		book.await(t, 1) // a tenth of the bucket
+		l.awaitTold(t, key)
 		for range 100 {
-			require.False(t, l.takeOf(key, now).refused)
+			require.False(t, l.takeOf(t.Context(), key, now).refused)
 		}
 		book.await(t, 2) // a second's worth
+		l.awaitTold(t, key)
 		require.Equal(t, []time.Duration{600 * l.interval, 100 * l.interval}, book.costs())
-		l.takeOf(key, now.Add(time.Second))
+		l.takeOf(t.Context(), key, now.Add(time.Second))
 		book.await(t, 3) // a second later
 
 		for i := range 10_000 {
-			require.False(t, l.takeOf(key, now.Add(time.Hour+time.Duration(i)*time.Second)).refused)
+			require.False(t, l.takeOf(t.Context(), key, now.Add(time.Hour+time.Duration(i)*time.Second)).refused)
 		}
 		require.Len(t, book.costs(), 3, "what has come back is forgotten")
+	})
+
+	t.Run("NobodyGetsFarAheadOfWhatIsTold", func(t *testing.T) {
+		t.Parallel()
+
+		book := &ledger{others: time.Minute, slow: make(chan struct{})}
+		l := newSharedLimiter("requests", 600, book.writer(), slog.New(slog.DiscardHandler))
+		key := wallet.NewID()
+		passed := make(chan int, 1)
+		go func() {
+			n := 0
+			for !l.takeOf(t.Context(), key, now).refused {
+				n++
+			}
+			passed <- n
+		}()
+		require.Eventually(t, func() bool { return l.ahead(key) != nil }, 10*time.Second, time.Millisecond, "nobody waits")
+		book.slow <- struct{}{}
+		require.Equal(t, 60+maxAhead*10, <-passed, "a tenth of the bucket, and two blocks")
+
+		gone, cancel := context.WithCancel(t.Context())
+		cancel()
+		require.True(t, l.takeOf(gone, key, now).refused)
 	})
 
 	t.Run("WhatOthersSpentIsMissing", func(t *testing.T) {
@@ -99,11 +124,11 @@ func TestSharedLimiter(t *testing.T) {
 		l := newSharedLimiter("requests", 60, book.writer(), slog.New(slog.DiscardHandler))
 		key := wallet.NewID()
 		for i := range 6 {
-			require.Equal(t, 59-i, l.takeOf(key, now).remaining)
+			require.Equal(t, 59-i, l.takeOf(t.Context(), key, now).remaining)
 		}
 		book.await(t, 1)
 		require.Eventually(t, func() bool { return l.fullAtOf(key).Equal(now.Add(36 * time.Second)) }, 10*time.Second, time.Millisecond)
-		require.Equal(t, 23, l.takeOf(key, now).remaining)
+		require.Equal(t, 23, l.takeOf(t.Context(), key, now).remaining)
 	})
 
 	t.Run("WhatCouldNotBeToldIsToldLater", func(t *testing.T) {
@@ -113,17 +138,13 @@ func TestSharedLimiter(t *testing.T) {
 		l := newSharedLimiter("requests", 600, book.writer(), slog.New(slog.DiscardHandler))
 		key := wallet.NewID()
 		for range 60 {
-			l.takeOf(key, now)
+			l.takeOf(t.Context(), key, now)
 		}
 		book.await(t, 1)
-		require.Eventually(t, func() bool {
-			l.mu.Lock()
-			defer l.mu.Unlock()
-			return !l.spent[key].telling
-		}, 10*time.Second, time.Millisecond)
+		l.awaitTold(t, key)
 		book.setFail(false)
 		for range 10 {
-			l.takeOf(key, now.Add(time.Second))
+			l.takeOf(t.Context(), key, now.Add(time.Second))
 		}
 		book.await(t, 2)
 		require.Equal(t, 70*l.interval, book.costs()[1])
@@ -133,6 +154,7 @@ func TestSharedLimiter(t *testing.T) {
 // ledger stands in for the database, where other processes have spent as well.
 type ledger struct {
 	others time.Duration
+	slow   chan struct{} // if there is one, each answer waits for it
 
 	mu   sync.Mutex
 	fail bool
@@ -141,6 +163,9 @@ type ledger struct {
 
 func (b *ledger) writer() *exchange {
 	return batch.NewWriter(context.Background(), func(_ context.Context, list []postgres.Spending) ([]time.Time, error) {
+		if b.slow != nil {
+			<-b.slow
+		}
 		b.mu.Lock()
 		defer b.mu.Unlock()
 		b.told = append(b.told, list...)
@@ -175,6 +200,17 @@ func (b *ledger) await(t *testing.T, n int) {
 
 	require.Eventually(t, func() bool { return len(b.costs()) >= n }, 10*time.Second, time.Millisecond)
 	require.Len(t, b.costs(), n)
+}
+
+// awaitTold waits until nothing is being told of a key.
+func (l *sharedLimiter) awaitTold(t *testing.T, id wallet.ID) {
+	t.Helper()
+
+	require.Eventually(t, func() bool {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		return l.spent[id].telling == nil
+	}, 10*time.Second, time.Millisecond)
 }
 
 func (l *sharedLimiter) fullAtOf(id wallet.ID) time.Time {
