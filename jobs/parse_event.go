@@ -84,6 +84,10 @@ var eventTypes = append([]string{
 	"payment_intent.requires_action", "payment_intent.succeeded",
 }, moneyBackTypes...)
 
+// EventTypes are the types of event that Stripe must send for nothing to wait for a
+// sweep.
+func EventTypes() []string { return slices.Clone(eventTypes) }
+
 func actsOn(eventType string) bool { return slices.Contains(eventTypes, eventType) }
 
 // intentID finds the intent that the event is about: its object, or the one that

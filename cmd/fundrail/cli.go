@@ -34,6 +34,7 @@ type cli struct {
 	Torture tortureCmd `cmd:"" help:"Prove, under every fault there is, that each charge is credited exactly once."`
 
 	Migrate   migrateCmd   `cmd:"" help:"Bring the database to the schema this program knows, or back."`
+	Doctor    doctorCmd    `cmd:"" help:"Look at settings, database, Stripe and workers, and say what to mend."`
 	Audit     auditCmd     `cmd:"" help:"Prove every wallet against the ledger."`
 	Bench     benchCmd     `cmd:"" help:"Measure what a payment costs, against pgbench on the same server."`
 	Reconcile reconcileCmd `cmd:"" help:"Compare payments, refunds and disputes with Stripe's."`

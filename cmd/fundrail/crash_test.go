@@ -106,7 +106,9 @@ func ended(p *process) bool {
 }
 
 // fund asks for 25.00 under the test's one key. Status 0 means no answer.
-func (b *crashBundle) fund(ctx context.Context) (int, map[string]any) {
+func (b *crashBundle) fund(ctx context.Context) (int, map[string]any) { return b.fundUnder(ctx, "one") }
+
+func (b *crashBundle) fundUnder(ctx context.Context, key string) (int, map[string]any) {
 	body, err := json.Marshal(map[string]string{
 		"amount": "25.00", "payment_method_id": wallet.Spell(wallet.PrefixPaymentMethod, b.m.Mode, b.m.PaymentMethod.ID),
 	})
@@ -118,7 +120,7 @@ func (b *crashBundle) fund(ctx context.Context) (int, map[string]any) {
 		return 0, nil
 	}
 	req.Header.Set("Authorization", "Bearer "+b.m.APIKey)
-	req.Header.Set("Idempotency-Key", "one")
+	req.Header.Set("Idempotency-Key", key)
 	res, err := http.DefaultClient.Do(req)
 	if err != nil {
 		return 0, nil

@@ -55,3 +55,16 @@ func ReplayEvent(ctx context.Context, tx pgx.Tx, id string, now time.Time) error
 	}
 	return nil
 }
+
+// CountArrivals tells how the newest events of a mode came, at most limit and none
+// received before since: by a webhook, or found by a sweep.
+func CountArrivals(ctx context.Context, db DB, mode wallet.Mode, since time.Time, limit int) (webhook, sweep int, err error) {
+	err = db.QueryRow(ctx, `
+		select count(*) filter (where source = 'webhook'), count(*) filter (where source = 'sweep')
+		from (select source from stripe_events where mode = $1 and received_at >= $2 order by received_at desc limit $3) e`,
+		mode, since, limit).Scan(&webhook, &sweep)
+	if err != nil {
+		return 0, 0, fmt.Errorf("count arrivals of events: %w", err)
+	}
+	return webhook, sweep, nil
+}

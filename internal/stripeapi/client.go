@@ -72,6 +72,9 @@ type Call struct {
 	Status    int
 	RequestID string
 	Took      time.Duration
+	// Date is when Stripe answered, by its clock and in whole seconds; zero when it
+	// did not say.
+	Date time.Time
 }
 
 // Client calls Stripe in one mode. It is safe for concurrent use.
@@ -198,7 +201,7 @@ func complete(v stripe.LastResponseSetter) bool {
 }
 
 func (c *Client) report(r request, x *exchange, kind wallet.OutcomeKind) {
-	c.onCall(Call{Op: r.op, Kind: kind, Status: x.status, RequestID: x.requestID, Took: x.took})
+	c.onCall(Call{Op: r.op, Kind: kind, Status: x.status, RequestID: x.requestID, Took: x.took, Date: x.date})
 }
 
 // exchange makes one call and sorts what came back, without reporting it.

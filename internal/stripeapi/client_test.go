@@ -261,6 +261,9 @@ func TestOnCall(t *testing.T) {
 
 			c.Charge(t.Context(), chargeRequest())
 
+			require.Len(t, calls, 1)
+			require.Equal(t, tc.want.Status != 0, !calls[0].Date.IsZero(), "who answers says when")
+			calls[0].Date = time.Time{}
 			require.Equal(t, []Call{tc.want}, calls)
 		})
 	}

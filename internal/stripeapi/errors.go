@@ -213,3 +213,13 @@ func contextError(err error) error {
 	}
 	return nil
 }
+
+// StatusOf is the HTTP status with which Stripe refused a call, 0 when err is
+// something else.
+func StatusOf(err error) int {
+	e, ok := errors.AsType[*Error](err)
+	if !ok {
+		return 0
+	}
+	return e.Status
+}

@@ -22,6 +22,7 @@ type exchange struct {
 	// with the same key, and may be old.
 	replayed bool
 	took     time.Duration
+	date     time.Time // by the clock of whoever answered, zero if they did not say
 }
 
 type exchangeKey struct{}
@@ -78,6 +79,7 @@ func (r recorder) RoundTrip(req *http.Request) (*http.Response, error) {
 		x.status = res.StatusCode
 		x.requestID = word(res.Header.Get("Request-Id"))
 		x.replayed = res.Header.Get("Idempotent-Replayed") == "true"
+		x.date, _ = http.ParseTime(res.Header.Get("Date"))
 	}
 	res.Body = &boundedBody{ReadCloser: res.Body, left: maxAnswer}
 	return res, nil
