@@ -2,6 +2,7 @@ package worker
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -111,6 +112,17 @@ func (h *errorHandler) HandlePanic(ctx context.Context, job *rivertype.JobRow, v
 // attempts, which errorHandler logs with what they are about.
 type quiet struct{ slog.Handler }
 
+// canceled tells of a record that says no more than that the process stops.
+func canceled(r slog.Record) bool {
+	found := false
+	r.Attrs(func(a slog.Attr) bool {
+		err, ok := a.Value.Any().(error)
+		found = ok && errors.Is(err, context.Canceled) || a.Value.String() == context.Canceled.Error()
+		return !found
+	})
+	return found
+}
+
 // Enabled implements slog.Handler.
 func (q quiet) Enabled(ctx context.Context, level slog.Level) bool {
 	return level >= slog.LevelWarn && q.Handler.Enabled(ctx, level)
@@ -118,7 +130,7 @@ func (q quiet) Enabled(ctx context.Context, level slog.Level) bool {
 
 // Handle implements slog.Handler.
 func (q quiet) Handle(ctx context.Context, r slog.Record) error {
-	if strings.HasPrefix(r.Message, "jobexecutor.JobExecutor: Job") {
+	if strings.HasPrefix(r.Message, "jobexecutor.JobExecutor: Job") || canceled(r) {
 		return nil
 	}
 	return q.Handler.Handle(ctx, r)
