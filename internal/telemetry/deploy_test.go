@@ -44,6 +44,31 @@ func names(t *testing.T) map[string]bool {
 	return all
 }
 
+// Whoever is woken at night by an alert is told what to do, on a page that is there.
+func TestEveryAlertHasARunbook(t *testing.T) {
+	t.Parallel()
+
+	const page = "https://github.com/fundrail/fundrail/blob/main/docs/operations.md#"
+	alerts, err := os.ReadFile(filepath.Join("..", "..", "deploy", "alerts.yaml"))
+	require.NoError(t, err)
+	docs, err := os.ReadFile(filepath.Join("..", "..", "docs", "operations.md"))
+	require.NoError(t, err)
+	_, text, found := strings.Cut(string(docs), "\n## Runbooks\n")
+	require.True(t, found)
+	var books []string
+	for _, m := range regexp.MustCompile(`(?m)^### (.+)$`).FindAllStringSubmatch(text, -1) {
+		books = append(books, m[1])
+	}
+
+	var names []string
+	for _, m := range regexp.MustCompile(`(?s)- alert: (\w+)\n.*?runbook_url: (\S+)\n`).FindAllStringSubmatch(string(alerts), -1) {
+		names = append(names, m[1])
+		require.Equal(t, page+strings.ToLower(m[1]), m[2], m[1])
+	}
+	require.Len(t, names, strings.Count(string(alerts), "- alert: "), "each has a runbook")
+	require.ElementsMatch(t, names, books)
+}
+
 // Dashboards and alerts that name a metric which is not there stay silent for ever.
 func TestDeploy(t *testing.T) {
 	t.Parallel()
