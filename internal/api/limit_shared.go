@@ -58,7 +58,7 @@ func (l *sharedLimiter) takeOf(ctx context.Context, id wallet.ID, now time.Time)
 	}
 	a := l.take(id.String(), now)
 	if !a.refused {
-		l.note(id, a, now)
+		l.note(ctx, id, a, now)
 	}
 	return a
 }
@@ -79,7 +79,7 @@ func (l *sharedLimiter) ahead(id wallet.ID) <-chan struct{} {
 	return nil
 }
 
-func (l *sharedLimiter) note(id wallet.ID, a allowance, now time.Time) {
+func (l *sharedLimiter) note(ctx context.Context, id wallet.ID, a allowance, now time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 
@@ -103,11 +103,10 @@ func (l *sharedLimiter) note(id wallet.ID, a allowance, now time.Time) {
 	}
 	tokens := s.tokens
 	s.tokens, s.toldAt, s.telling = 0, now, make(chan struct{})
-	go l.send(s, told, tokens)
+	go l.send(context.WithoutCancel(ctx), s, told, tokens) // the request may be over by then
 }
 
-func (l *sharedLimiter) send(s *spending, told postgres.Spending, tokens int) {
-	ctx := context.Background() // the request may be over by then
+func (l *sharedLimiter) send(ctx context.Context, s *spending, told postgres.Spending, tokens int) {
 	fullAt, err := l.tell.Do(ctx, told)
 
 	l.mu.Lock()
