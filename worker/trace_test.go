@@ -2,6 +2,7 @@ package worker_test
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"testing"
@@ -14,6 +15,7 @@ import (
 	"github.com/fundrail/fundrail/internal/config"
 	"github.com/fundrail/fundrail/internal/postgres"
 	"github.com/fundrail/fundrail/internal/stripesim"
+	"github.com/fundrail/fundrail/internal/stripesim/simtest"
 	"github.com/fundrail/fundrail/internal/telemetry"
 	"github.com/fundrail/fundrail/internal/testfactory"
 	"github.com/fundrail/fundrail/internal/wallet"
@@ -29,7 +31,7 @@ func TestOneTraceFromRequestToDelivery(t *testing.T) {
 		Card: "pm_card_authenticationRequired", Customer: b.m.Customer.StripeCustomerID, ID: b.m.PaymentMethod.StripePaymentMethodID,
 	})
 	require.NoError(t, err)
-	testfactory.Endpoint(t, b.pool, testfactory.EndpointOpts{
+	_, endpointSecret := testfactory.Endpoint(t, b.pool, testfactory.EndpointOpts{
 		Events: []string{"payment.succeeded"}, OrganizationID: b.m.Organization.ID, URL: merchant.url,
 	})
 	spans := tracetest.NewInMemoryExporter()
@@ -53,6 +55,12 @@ func TestOneTraceFromRequestToDelivery(t *testing.T) {
 	}
 	p.end(t)
 
+	for _, s := range spans.GetSpans() {
+		shown := fmt.Sprint(s.Name, s.Attributes, s.Events, s.Status)
+		for _, hush := range []string{b.m.APIKey, endpointSecret, secret, simtest.Key, "_secret_", "42424242"} {
+			require.NotContains(t, shown, hush)
+		}
+	}
 	inTrace, statements := map[string]int{}, 0
 	for _, s := range spans.GetSpans() {
 		if s.SpanContext.TraceID().String() != payment.Traceparent[3:35] {
