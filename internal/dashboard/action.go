@@ -15,7 +15,7 @@ import (
 
 // actionNames are the writes that there are, as audit rows name them.
 var actionNames = []string{
-	"event.replay", "job.cancel", "job.delete", "job.retry", "job.snooze", "jobs.cancel", "jobs.delete", "jobs.retry",
+	"event.replay", "job.cancel", "job.delete", "job.retry", "job.snooze", "jobs.cancel", "jobs.delete", "jobs.retry", "jobs.snooze",
 	"payment.check", "queue.pause", "queue.resume",
 }
 

@@ -159,6 +159,30 @@ func TestBulkTouchesWhatItShowed(t *testing.T) {
 	require.Contains(t, c.get("/admin/test/jobs/bulk?action=retry&id="+strconv.FormatInt(other, 10)).body, "<h1>Retry 1 job</h1>")
 }
 
+func TestBulkSnoozesWhatWaits(t *testing.T) {
+	t.Parallel()
+
+	b := setup(t)
+	waiting, done := b.job(t, "retryable", "enqueue_checks", `{}`, b.now), b.job(t, "completed", "enqueue_checks", `{}`, b.now)
+	ids := url.Values{"action": {"snooze"}, "id": {strconv.FormatInt(waiting, 10), strconv.FormatInt(done, 10)}}
+	c := b.as(t, postgres.RoleOperator)
+	require.Contains(t, c.get("/admin/test/jobs/bulk?"+ids.Encode()).body, `<option value="1h">1 hour</option>`)
+	require.Equal(t, http.StatusUnprocessableEntity, c.post("/admin/test/jobs/bulk", ids).status, "for how long?")
+	require.Empty(t, b.actions(t))
+	ids.Set("for", "1h")
+
+	require.Equal(t, http.StatusSeeOther, c.post("/admin/test/jobs/bulk", ids).status)
+
+	var at time.Time
+	require.NoError(t, b.pool.QueryRow(t.Context(), `select scheduled_at from river_job where id = $1 and state = 'scheduled'`, waiting).Scan(&at))
+	require.WithinDuration(t, b.now.Add(time.Hour), at, 0)
+	require.Equal(t, "completed", b.jobState(t, done))
+	a := b.actions(t)[0]
+	require.Equal(t, "jobs.snooze", a.Action)
+	require.JSONEq(t, `{"retryable":1,"completed":1}`, string(a.Before))
+	require.InDelta(t, done, jsonOf(t, a.After)["left"].([]any)[0], 0)
+}
+
 func TestQueueIsPausedAndSaysByWhom(t *testing.T) {
 	t.Parallel()
 

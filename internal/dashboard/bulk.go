@@ -23,6 +23,7 @@ var bulkActions = map[string]postgres.Role{
 	"cancel": postgres.RoleOperator,
 	"delete": postgres.RoleAdmin,
 	"retry":  postgres.RoleOperator,
+	"snooze": postgres.RoleOperator,
 }
 
 type bulkPage struct {
@@ -90,7 +91,8 @@ func (d *Dashboard) previewBulk(r *request) error {
 type bulkResult struct {
 	Asked   int     `json:"asked"`
 	Touched []int64 `json:"touched"`
-	// Left are those that had been deleted, or were running and cannot be.
+	// Left are those that had been deleted, that were running and cannot be, or that
+	// were to be put off and did not wait.
 	Left []int64 `json:"left,omitempty"`
 }
 
@@ -110,9 +112,10 @@ func (d *Dashboard) bulkJobs(r *request) error {
 		return refuse(http.StatusUnprocessableEntity, "Too few or too many",
 			fmt.Sprintf("One action touches 1 to %d jobs; this one names %d.", maxBulk, len(ids)))
 	}
-	do := map[string]func(context.Context, pgx.Tx, int64) (*rivertype.JobRow, error){
-		"cancel": d.River.JobCancelTx, "delete": d.River.JobDeleteTx, "retry": d.River.JobRetryTx,
-	}[action]
+	do, err := d.bulkDo(r, action)
+	if err != nil {
+		return err
+	}
 	subject := strconv.Itoa(len(ids)) + " jobs"
 	err = r.act("jobs."+action, "jobs", subject, func(ctx context.Context, tx pgx.Tx) (change, error) {
 		list, err := postgres.ListJobs(ctx, tx, postgres.JobFilter{Mode: r.mode, IDs: ids, Limit: maxBulk})
@@ -123,9 +126,9 @@ func (d *Dashboard) bulkJobs(r *request) error {
 		result := bulkResult{Asked: len(ids), Touched: []int64{}}
 		for _, j := range list.Rows {
 			before[j.State]++
-			_, err := do(ctx, tx, j.ID)
+			err := do(ctx, tx, j.ID)
 			switch {
-			case errors.Is(err, rivertype.ErrNotFound), errors.Is(err, rivertype.ErrJobRunning):
+			case errors.Is(err, rivertype.ErrNotFound), errors.Is(err, rivertype.ErrJobRunning), errors.Is(err, errNotWaiting):
 				result.Left = append(result.Left, j.ID)
 			case err != nil:
 				return change{}, fmt.Errorf("%s job %d: %w", action, j.ID, err)
@@ -139,6 +142,30 @@ func (d *Dashboard) bulkJobs(r *request) error {
 		return err
 	}
 	return r.done(r.path("/audit"), "jobs")
+}
+
+// errNotWaiting reports a job that cannot be put off: it runs, or has ended.
+var errNotWaiting = errors.New("the job does not wait")
+
+// bulkDo is what an action does to each job.
+func (d *Dashboard) bulkDo(r *request, action string) (func(context.Context, pgx.Tx, int64) error, error) {
+	if action == "snooze" {
+		wait, err := r.snooze()
+		return func(ctx context.Context, tx pgx.Tx, id int64) error {
+			done, err := postgres.SnoozeJob(ctx, tx, id, r.now.Add(wait))
+			if err == nil && !done {
+				err = errNotWaiting
+			}
+			return err
+		}, err
+	}
+	river := map[string]func(context.Context, pgx.Tx, int64) (*rivertype.JobRow, error){
+		"cancel": d.River.JobCancelTx, "delete": d.River.JobDeleteTx, "retry": d.River.JobRetryTx,
+	}[action]
+	return func(ctx context.Context, tx pgx.Tx, id int64) error {
+		_, err := river(ctx, tx, id)
+		return err
+	}, nil
 }
 
 // riverError turns what River refuses into words for the person who asked.

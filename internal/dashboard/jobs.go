@@ -223,11 +223,20 @@ var snoozes = map[string]time.Duration{
 	"5m": 5 * time.Minute, "1h": time.Hour, "24h": 24 * time.Hour,
 }
 
-// snoozeJob answers POST /admin/{mode}/jobs/{id}/snooze.
-func (d *Dashboard) snoozeJob(r *request) error {
+// snooze is how long a form asks a job to be put off.
+func (r *request) snooze() (time.Duration, error) {
 	wait, ok := snoozes[r.Request().PostForm.Get("for")]
 	if !ok {
-		return refuse(http.StatusUnprocessableEntity, "For how long?", "A job can be put off by 5 minutes, an hour or a day.")
+		return 0, refuse(http.StatusUnprocessableEntity, "For how long?", "A job can be put off by 5 minutes, an hour or a day.")
+	}
+	return wait, nil
+}
+
+// snoozeJob answers POST /admin/{mode}/jobs/{id}/snooze.
+func (d *Dashboard) snoozeJob(r *request) error {
+	wait, err := r.snooze()
+	if err != nil {
+		return err
 	}
 	return r.steerJob("snooze", func(ctx context.Context, tx pgx.Tx, id int64) error {
 		done, err := postgres.SnoozeJob(ctx, tx, id, r.now.Add(wait))
