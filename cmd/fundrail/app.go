@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -27,14 +28,18 @@ type app struct {
 	Stderr io.Writer
 	Stdin  io.Reader
 	Stdout io.Writer
+	// Terminal tells whether a person reads what is written there; unless given, it is
+	// looked at.
+	Terminal func(io.Writer) bool
 }
 
 // errorf tells a person what is wrong, one line below the other.
 func (a *app) errorf(format string, args ...any) {
-	lead := "fundrail: "
+	const name = "fundrail: "
+	lead := a.painter(a.Stderr)(red, name)
 	for line := range strings.Lines(fmt.Sprintf(format, args...)) {
 		_, _ = fmt.Fprintln(a.Stderr, lead+strings.TrimSpace(line))
-		lead = strings.Repeat(" ", len(lead))
+		lead = strings.Repeat(" ", len(name))
 	}
 }
 
@@ -51,13 +56,19 @@ func (a *app) printJSON(v any) error {
 
 // printTable writes rows below each other, the first one being the heading.
 func (a *app) printTable(rows [][]string) error {
-	w := tabwriter.NewWriter(a.Stdout, 0, 0, 2, ' ', 0)
+	var b bytes.Buffer
+	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
 	for _, row := range rows {
 		if _, err := fmt.Fprintln(w, strings.Join(row, "\t")); err != nil {
 			return err
 		}
 	}
-	return w.Flush()
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	heading, rest, _ := strings.Cut(b.String(), "\n")
+	_, err := io.WriteString(a.Stdout, a.painter(a.Stdout)(bold, heading)+"\n"+rest)
+	return err
 }
 
 // connect opens the database as it is.

@@ -19,7 +19,9 @@ type auditCmd struct {
 // Run proves the books, and fails with the list of what does not add up.
 func (c *auditCmd) Run(ctx context.Context, a *app) error {
 	return withPool(ctx, c.Database, func(pool *pgxpool.Pool) error {
+		done := a.waiting("proving every wallet")
 		report, err := postgres.Audit(ctx, pool)
+		done()
 		if err != nil {
 			return err
 		}
@@ -37,7 +39,7 @@ func (c *auditCmd) print(a *app, report postgres.AuditReport) error {
 	if c.JSON {
 		return a.printJSON(report)
 	}
-	a.printf("%s\n", auditSummary(report))
+	a.printf("%s\n", a.verdict(len(report.Findings) == 0, auditSummary(report)))
 	if len(report.Findings) == 0 {
 		return nil
 	}

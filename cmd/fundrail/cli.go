@@ -50,7 +50,10 @@ type cli struct {
 
 	Seed seedCmd `cmd:"" help:"Fill a database with made-up payments and jobs, to measure with."`
 
+	Completion completionCmd `cmd:"" help:"Print the script with which a shell completes commands."`
+
 	BenchPlain benchPlainCmd `cmd:"" hidden:"" help:"The program that the bench compares with."`
+	Complete   completeCmd   `cmd:"" name:"__complete" hidden:"" passthrough:"" help:"What may come next, for a shell."`
 	Supervised supervisedCmd `cmd:"" hidden:"" help:"Run a command until the input ends."`
 }
 

@@ -135,7 +135,9 @@ func (c *demoCmd) tell(ctx context.Context, a *app, o stackOptions) error {
 	began := a.Now()
 	st := newStory(a)
 	st.opening()
+	done := a.waiting("starting PostgreSQL, Stripe and Fundrail")
 	s, err := startStack(ctx, o)
+	done()
 	if err != nil {
 		return err
 	}

@@ -38,9 +38,11 @@ func (c *reconcileCmd) Run(ctx context.Context, a *app) error {
 		}
 		defer engine.Close(ctx)
 		for _, mode := range modes {
+			done := a.waiting("comparing with Stripe, " + string(mode))
 			r, err := engine.Reconcile(ctx, jobs.ReconcileOptions{
 				Mode: mode, Since: a.Now().Add(-c.Since), Repair: c.Repair, Source: "operator",
 			})
+			done()
 			if err != nil {
 				return err
 			}
@@ -109,8 +111,8 @@ func (c *reconcileCmd) print(a *app, results []postgres.Reconciliation) error {
 				verdict += fmt.Sprintf(", %d repaired", r.Repaired())
 			}
 		}
-		a.printf("reconcile %s: %s, %s, %s: %s\n", r.Mode,
-			plural(r.Payments, "payment"), plural(r.Refunds, "refund"), plural(r.Disputes, "dispute"), verdict)
+		a.printf("%s\n", a.verdict(r.Left() == 0, fmt.Sprintf("reconcile %s: %s, %s, %s: %s", r.Mode,
+			plural(r.Payments, "payment"), plural(r.Refunds, "refund"), plural(r.Disputes, "dispute"), verdict)))
 		for _, d := range r.Drift {
 			payment := "-"
 			if d.PaymentID != (wallet.ID{}) {

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"os"
 	"regexp"
 	"strings"
 	"time"
@@ -41,37 +40,7 @@ type story struct {
 	stack  *stack
 }
 
-// The colors, as a terminal knows them.
-const (
-	bold  = "1"
-	faint = "2"
-	red   = "31"
-	green = "32"
-	cyan  = "36"
-)
-
-func newStory(a *app) *story {
-	s := &story{app: a, paint: func(_, text string) string { return text }}
-	if a.colors() {
-		s.paint = func(color, text string) string {
-			if text == "" {
-				return ""
-			}
-			return "\x1b[" + color + "m" + text + "\x1b[0m"
-		}
-	}
-	return s
-}
-
-// colors tells whether the output is a terminal whose user likes colors.
-func (a *app) colors() bool {
-	f, ok := a.Stdout.(*os.File)
-	if !ok || a.Getenv("NO_COLOR") != "" || a.Getenv("TERM") == "dumb" {
-		return false
-	}
-	info, err := f.Stat()
-	return err == nil && info.Mode()&os.ModeCharDevice != 0
-}
+func newStory(a *app) *story { return &story{app: a, paint: a.painter(a.Stdout)} }
 
 func (s *story) opening() {
 	s.printf(`
