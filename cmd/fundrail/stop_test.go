@@ -87,7 +87,7 @@ func TestStop(t *testing.T) {
 		t.Parallel()
 
 		b := setupCrash(t, binary, crash{card: crashVisa})
-		p := b.service(t, "serve", "--stop-delay=5s")
+		p := b.service(t, "serve", "--stop-delay=8s")
 		require.Eventually(t, func() bool { return answers("http://" + b.addr + "/readyz") }, startWithin, lookEvery)
 
 		require.NoError(t, p.cmd.Process.Signal(syscall.SIGTERM))
@@ -99,6 +99,6 @@ func TestStop(t *testing.T) {
 		status, answer := b.fund(t.Context())
 		require.Equal(t, http.StatusOK, status, "%v", answer)
 		require.Equal(t, "completed", answer["status"])
-		require.NoError(t, p.wait(t, stopWithin+5*time.Second))
+		require.NoError(t, p.wait(t, stopWithin+10*time.Second))
 	})
 }
