@@ -101,6 +101,7 @@ func (s *storm) judgeLogs(r *Report) error {
 	}
 	for i, m := range s.merchants {
 		known[fmt.Sprintf("the API key of merchant %d", i)] = m.apiKey
+		known[fmt.Sprintf("the signing secret of merchant %d", i)] = s.receiver.secrets[i]
 	}
 	for _, p := range s.processes {
 		if err := p.judgeLog(r, known); err != nil {
