@@ -112,6 +112,26 @@ func Check(method, path string, status int, header http.Header, body []byte) err
 	return d.checkBody(response, header.Get("Content-Type"), body)
 }
 
+// CheckRequest holds the body of a request that was accepted to the description.
+// Lago's dialect is left out: it takes, as Lago does, numbers for texts and much
+// else that a description should not recommend.
+func CheckRequest(method, path string, status int, body []byte) error {
+	d := load()
+	r, found := d.route(path)
+	if !found || status < 200 || status > 299 || len(body) == 0 || !strings.HasPrefix(path, "/v1/") {
+		return nil
+	}
+	schema := "/paths/" + escape(r.path) + "/" + strings.ToLower(method) + "/requestBody/content/application~1json/schema"
+	if d.at(schema) == nil {
+		return errors.New("there should be no body")
+	}
+	content, err := jsonschema.UnmarshalJSON(bytes.NewReader(body))
+	if err != nil {
+		return fmt.Errorf("the body is not JSON: %w", err)
+	}
+	return d.validate(schema, content)
+}
+
 // responseFor finds the pointer to the described response.
 func (d *description) responseFor(method, path string, status int) (string, error) {
 	name := strings.ToLower(method)

@@ -68,3 +68,34 @@ func TestCheck(t *testing.T) {
 		})
 	}
 }
+
+func TestCheckRequest(t *testing.T) {
+	t.Parallel()
+
+	for name, tc := range map[string]struct {
+		path, body string
+		status     int
+		problem    string // empty for none
+	}{
+		"AsDescribed":    {"/v1/wallet/fund", `{"payment_method_id":"pm","amount":"25.00","more":1}`, 200, ""},
+		"Refused":        {"/v1/wallet/fund", `{}`, 400, ""},
+		"OtherDialect":   {"/api/v1/wallet_transactions", `{}`, 200, ""},
+		"MissingMember":  {"/v1/wallet/fund", `{"amount":"25.00"}`, 200, "missing property 'payment_method_id'"},
+		"OtherForm":      {"/v1/wallet/fund", `{"payment_method_id":"pm","amount":"25.000"}`, 200, "pattern"},
+		"UnknownChoice":  {"/v1/payments/x/refund", `{"reason":"bored"}`, 202, "value must be one of"},
+		"NoBodyAtAll":    {"/v1/payments/x/refund", "", 202, ""},
+		"NeitherOfForms": {"/v1/webhooks/x/redeliver", `{"from":"2026-03-14T09:26:53Z"}`, 202, "oneOf"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+
+			err := openapitest.CheckRequest(http.MethodPost, tc.path, tc.status, []byte(tc.body))
+
+			if tc.problem == "" {
+				require.NoError(t, err)
+			} else {
+				require.ErrorContains(t, err, tc.problem)
+			}
+		})
+	}
+}

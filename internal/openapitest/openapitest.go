@@ -20,10 +20,18 @@ func Handler(tb testing.TB, h http.Handler) http.Handler {
 
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		rec := httptest.NewRecorder()
+		var sent bytes.Buffer
+		r.Body = struct {
+			io.Reader
+			io.Closer
+		}{io.TeeReader(r.Body, &sent), r.Body}
 		h.ServeHTTP(rec, r)
 		answer := rec.Result()
 		body := rec.Body.Bytes()
 		report(tb, r, answer, body)
+		if err := CheckRequest(r.Method, r.URL.EscapedPath(), rec.Code, sent.Bytes()); err != nil {
+			tb.Errorf("%s %s was accepted with %d, and is not as described: %v\n%s", r.Method, r.URL, rec.Code, err, sent.String())
+		}
 		maps.Copy(w.Header(), answer.Header)
 		w.WriteHeader(rec.Code)
 		_, _ = w.Write(body)
