@@ -119,7 +119,7 @@ func (c *devCmd) welcome(a *app, r ready) {
 	a.printf(`
 Fundrail is running, with a simulated Stripe and a test organization.
 
-  API        %s
+  API        %s   described at /docs
   Dashboard  %s   %s / %s
   Stripe     %s   simulated; any sk_test_ key will do
   Database   %s
