@@ -118,6 +118,9 @@ func fromScalar(n *yaml.Node) (*value, error) {
 	case "!!bool":
 		return &value{scalar: n.Value == "true"}, nil
 	case "!!null":
+		if n.Value == "" { // a comma in a text without quotes begins a new name
+			return nil, fmt.Errorf("line %d: a name has no value", n.Line)
+		}
 		return &value{}, nil
 	default:
 		return nil, fmt.Errorf("line %d: %q needs quotes: it is read as %s", n.Line, n.Value, n.Tag)
