@@ -25,7 +25,8 @@ l: [*a, true, text]
 		require.NoError(t, err)
 		data, err := doc.MarshalJSON()
 		require.NoError(t, err)
-		require.Equal(t, `{"z":1,"m":{"two":2,"three":null,"one":"<&>"},"l":[{"one":1,"two":2},true,"text"]}`, string(data))
+		want := `{"z":1,"m":{"two":2,"three":null,"one":"<&>"},"l":[{"one":1,"two":2},true,"text"]}`
+		require.Equal(t, want, string(data))
 	})
 
 	for name, tt := range map[string]struct{ text, want string }{
