@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/labstack/echo/v4"
 
+	"github.com/fundrail/fundrail/internal/lagojson"
 	"github.com/fundrail/fundrail/internal/postgres"
 	"github.com/fundrail/fundrail/internal/wallet"
 )
@@ -97,8 +98,8 @@ func newLagoCustomer(c postgres.Customer) (named, error) {
 		{"firstname", orNull(c.Firstname)},
 		{"lastname", orNull(c.Lastname)},
 		{"customer_type", text("customer_type")},
-		{"created_at", moment(c.CreatedAt)},
-		{"updated_at", moment(c.UpdatedAt)},
+		{"created_at", lagojson.Moment(c.CreatedAt)},
+		{"updated_at", lagojson.Moment(c.UpdatedAt)},
 		{"country", text("country")},
 		{"address_line1", text("address_line1")},
 		{"address_line2", text("address_line2")},
@@ -287,14 +288,14 @@ func (s *Server) listCustomers(c echo.Context, caller postgres.Caller) error {
 // lagoPaymentMethod is a saved card. What the card looks like is an addition to
 // the dialect.
 type lagoPaymentMethod struct {
-	LagoID              wallet.ID `json:"lago_id"`
-	IsDefault           bool      `json:"is_default"`
-	PaymentProviderCode string    `json:"payment_provider_code"`
-	PaymentProviderName string    `json:"payment_provider_name"`
-	PaymentProviderType string    `json:"payment_provider_type"`
-	ProviderMethodID    string    `json:"provider_method_id"`
-	CreatedAt           moment    `json:"created_at"`
-	Card                card      `json:"card"`
+	LagoID              wallet.ID       `json:"lago_id"`
+	IsDefault           bool            `json:"is_default"`
+	PaymentProviderCode string          `json:"payment_provider_code"`
+	PaymentProviderName string          `json:"payment_provider_name"`
+	PaymentProviderType string          `json:"payment_provider_type"`
+	ProviderMethodID    string          `json:"provider_method_id"`
+	CreatedAt           lagojson.Moment `json:"created_at"`
+	Card                card            `json:"card"`
 }
 
 type card struct {
@@ -307,7 +308,7 @@ type card struct {
 func newLagoPaymentMethod(m wallet.PaymentMethod) lagoPaymentMethod {
 	return lagoPaymentMethod{
 		LagoID: m.ID, IsDefault: m.IsDefault, PaymentProviderCode: paymentProvider, PaymentProviderName: "Stripe",
-		PaymentProviderType: paymentProvider, ProviderMethodID: m.StripePaymentMethodID, CreatedAt: moment(m.CreatedAt),
+		PaymentProviderType: paymentProvider, ProviderMethodID: m.StripePaymentMethodID, CreatedAt: lagojson.Moment(m.CreatedAt),
 		Card: card{m.Brand, m.Last4, m.ExpiryMonth, m.ExpiryYear},
 	}
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"github.com/fundrail/fundrail/internal/lagojson"
 	"github.com/fundrail/fundrail/internal/postgres"
 	"github.com/fundrail/fundrail/internal/wallet"
 )
@@ -45,8 +46,8 @@ func newLagoInvoice(i wallet.Invoice) named {
 		{"total_paid_amount_cents", i.PaidAmount},
 		{"version_number", 4},
 		{"self_billed", false},
-		{"created_at", moment(i.CreatedAt)},
-		{"updated_at", moment(i.UpdatedAt)},
+		{"created_at", lagojson.Moment(i.CreatedAt)},
+		{"updated_at", lagojson.Moment(i.UpdatedAt)},
 		{"file_url", nil},
 	}
 }
@@ -57,8 +58,8 @@ func newWholeInvoice(i wallet.Invoice, customer named) named {
 		{"lago_wallet_transaction_id", i.WalletTransactionID},
 		{"item", named{{"type", "credit"}, {"code", "credit"}, {"name", i.Description}}},
 		{"invoice_display_name", i.Description},
-		{"units", credits(i.CreditAmount)},
-		{"precise_unit_amount", credits(i.RateAmount)},
+		{"units", lagojson.Credits(i.CreditAmount)},
+		{"precise_unit_amount", lagojson.Credits(i.RateAmount)},
 		{"amount_cents", i.Amount},
 		{"amount_currency", i.Currency},
 		{"taxes_amount_cents", 0},

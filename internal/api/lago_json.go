@@ -3,10 +3,8 @@ package api
 import (
 	"bytes"
 	"encoding/json"
-	"time"
 
-	"github.com/shopspring/decimal"
-
+	"github.com/fundrail/fundrail/internal/lagojson"
 	"github.com/fundrail/fundrail/internal/wallet"
 )
 
@@ -40,31 +38,6 @@ func (n named) MarshalJSON() ([]byte, error) {
 	return b.Bytes(), nil
 }
 
-// credits are a decimal as this dialect shows it: a string with one decimal at
-// least and no zeros behind.
-type credits decimal.Decimal
-
-// MarshalJSON implements json.Marshaler.
-func (c credits) MarshalJSON() ([]byte, error) {
-	return json.Marshal(wallet.FormatDecimal(decimal.Decimal(c)))
-}
-
-// moment is a time as this dialect shows it: UTC, to the second.
-type moment time.Time
-
-// MarshalJSON implements json.Marshaler.
-func (m moment) MarshalJSON() ([]byte, error) {
-	return json.Marshal(timestamp(time.Time(m)))
-}
-
-func momentOf(t *time.Time) *moment {
-	return (*moment)(t)
-}
-
-func creditsOf(d *decimal.Decimal) *credits {
-	return (*credits)(d)
-}
-
 // orNull is null for an empty string.
 func orNull(s string) *string {
 	if s == "" {
@@ -73,21 +46,11 @@ func orNull(s string) *string {
 	return &s
 }
 
-// lagoMethod is how a purchase, or a wallet, is to be paid.
-type lagoMethod struct {
-	PaymentMethodID   *wallet.ID               `json:"payment_method_id"`
-	PaymentMethodType wallet.PaymentMethodType `json:"payment_method_type"`
-}
-
-func newLagoMethod(c wallet.MethodChoice) lagoMethod {
-	return lagoMethod{PaymentMethodID: c.ID, PaymentMethodType: c.OrProvider()}
-}
-
 // lagoSection is an invoice custom section where it was applied.
 type lagoSection struct {
-	LagoID    wallet.ID `json:"lago_id"`
-	SectionID wallet.ID `json:"invoice_custom_section_id"`
-	CreatedAt moment    `json:"created_at"`
+	LagoID    wallet.ID       `json:"lago_id"`
+	SectionID wallet.ID       `json:"invoice_custom_section_id"`
+	CreatedAt lagojson.Moment `json:"created_at"`
 	Section   struct {
 		LagoID         wallet.ID `json:"lago_id"`
 		Code           string    `json:"code"`
@@ -103,7 +66,7 @@ func newLagoSections(list []wallet.AppliedSection, organizationID wallet.ID) []l
 	sections := make([]lagoSection, len(list))
 	for i, a := range list {
 		s := &sections[i]
-		s.LagoID, s.SectionID, s.CreatedAt = a.ID, a.SectionID, moment(a.CreatedAt)
+		s.LagoID, s.SectionID, s.CreatedAt = a.ID, a.SectionID, lagojson.Moment(a.CreatedAt)
 		s.Section.LagoID, s.Section.Code, s.Section.Name = a.SectionID, a.Code, a.Name
 		s.Section.Description, s.Section.Details = orNull(a.Description), orNull(a.Details)
 		s.Section.DisplayName, s.Section.OrganizationID = orNull(a.DisplayName), organizationID

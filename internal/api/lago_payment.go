@@ -3,6 +3,7 @@ package api
 import (
 	"github.com/labstack/echo/v4"
 
+	"github.com/fundrail/fundrail/internal/lagojson"
 	"github.com/fundrail/fundrail/internal/postgres"
 	"github.com/fundrail/fundrail/internal/wallet"
 )
@@ -27,7 +28,7 @@ type lagoPayment struct {
 	ProviderCustomerID  *string              `json:"provider_customer_id"`
 	PaymentProviderCode string               `json:"payment_provider_code"`
 	PaymentProviderType string               `json:"payment_provider_type"`
-	CreatedAt           moment               `json:"created_at"`
+	CreatedAt           lagojson.Moment      `json:"created_at"`
 
 	RedirectURL string  `json:"redirect_url,omitempty"`
 	ErrorCode   *string `json:"error_code,omitempty"`
@@ -67,7 +68,7 @@ func newLagoPayment(p wallet.Payment, invoiceID *wallet.ID, customer postgres.Cu
 		AmountCents: p.Amount, AmountCurrency: p.Currency, Status: p.Status, PaymentStatus: payableStatus(p.Status), Type: "provider",
 		ExternalPaymentID: orNull(p.StripePaymentIntentID), ProviderPaymentID: orNull(p.StripePaymentIntentID),
 		ProviderCustomerID: orNull(customer.StripeCustomerID), PaymentProviderCode: paymentProvider, PaymentProviderType: paymentProvider,
-		CreatedAt: moment(p.CreatedAt),
+		CreatedAt: lagojson.Moment(p.CreatedAt),
 	}
 	if invoiceID != nil {
 		r.InvoiceIDs = append(r.InvoiceIDs, *invoiceID)

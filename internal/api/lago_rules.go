@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/fundrail/fundrail/internal/lagojson"
 	"github.com/fundrail/fundrail/internal/wallet"
 )
 
@@ -31,7 +32,7 @@ type rule struct {
 	PurchaseOrderNumber  *string               `json:"purchase_order_number"`
 	IgnoreLimits         bool                  `json:"ignore_paid_top_up_limits"`
 	Sections             []lagoSection         `json:"applied_invoice_custom_sections"`
-	PaymentMethod        lagoMethod            `json:"payment_method"`
+	PaymentMethod        lagojson.Method       `json:"payment_method"`
 }
 
 // readRules reads the rules that are kept with a wallet.
@@ -91,7 +92,7 @@ func newRule(opening topUpRequest, w wallet.Wallet, now time.Time) rule {
 		RequiresPayment:     w.InvoiceRequiresSuccessfulPayment,
 		TransactionMetadata: []wallet.MetadataPair{},
 		Sections:            []lagoSection{},
-		PaymentMethod:       lagoMethod{PaymentMethodType: wallet.MethodProvider},
+		PaymentMethod:       lagojson.Method{PaymentMethodType: wallet.MethodProvider},
 	}
 }
 
@@ -114,7 +115,7 @@ func (r *rule) read(f object, now time.Time) bool {
 	if method := f.object("payment_method"); method != nil {
 		kind, _ := method.str("payment_method_type")
 		id, _ := method.str("payment_method_id")
-		r.PaymentMethod = lagoMethod{PaymentMethodType: wallet.MethodChoice{Type: wallet.PaymentMethodType(kind)}.OrProvider()}
+		r.PaymentMethod = lagojson.Method{PaymentMethodType: wallet.MethodChoice{Type: wallet.PaymentMethodType(kind)}.OrProvider()}
 		if parsed := parseUUID(id); parsed != (wallet.ID{}) {
 			r.PaymentMethod.PaymentMethodID = &parsed
 		}

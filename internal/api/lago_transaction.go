@@ -7,6 +7,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"github.com/fundrail/fundrail/internal/lagojson"
 	"github.com/fundrail/fundrail/internal/postgres"
 	"github.com/fundrail/fundrail/internal/wallet"
 )
@@ -14,73 +15,18 @@ import (
 // lagoTransaction is a wallet transaction. RedirectURL and PaymentID are additions
 // to the dialect: they are there while the cardholder has to do something.
 type lagoTransaction struct {
-	LagoID          wallet.ID  `json:"lago_id"`
-	LagoWalletID    wallet.ID  `json:"lago_wallet_id"`
-	InvoiceID       *wallet.ID `json:"lago_invoice_id"`
-	CreditNoteID    *wallet.ID `json:"lago_credit_note_id"`
-	VoidedInvoiceID *wallet.ID `json:"lago_voided_invoice_id"`
+	lagojson.Transaction
 
-	BillingEntityCode string                   `json:"billing_entity_code"`
-	Status            wallet.TransactionStatus `json:"status"`
-	Source            wallet.TransactionSource `json:"source"`
-	TransactionStatus wallet.TransactionKind   `json:"transaction_status"`
-	TransactionType   wallet.TransactionType   `json:"transaction_type"`
-
-	Amount                string   `json:"amount"`
-	CreditAmount          credits  `json:"credit_amount"`
-	RemainingAmountCents  *int64   `json:"remaining_amount_cents"`
-	RemainingCreditAmount *credits `json:"remaining_credit_amount"`
-
-	Priority            int     `json:"priority"`
-	PurchaseOrderNumber *string `json:"purchase_order_number"`
-	SettledAt           *moment `json:"settled_at"`
-	FailedAt            *moment `json:"failed_at"`
-	CreatedAt           moment  `json:"created_at"`
-
-	InvoiceRequiresSuccessfulPayment bool                  `json:"invoice_requires_successful_payment"`
-	Metadata                         []wallet.MetadataPair `json:"metadata"`
-	Name                             *string               `json:"name"`
 	// Sections are left out of lists.
-	Sections      *[]lagoSection `json:"applied_invoice_custom_sections,omitempty"`
-	PaymentMethod lagoMethod     `json:"payment_method"`
+	Sections      *[]lagoSection  `json:"applied_invoice_custom_sections,omitempty"`
+	PaymentMethod lagojson.Method `json:"payment_method"`
 
 	RedirectURL string     `json:"redirect_url,omitempty"`
 	PaymentID   *wallet.ID `json:"payment_id,omitempty"`
 }
 
 func newLagoTransaction(t wallet.Transaction) lagoTransaction {
-	r := lagoTransaction{
-		LagoID:          t.ID,
-		LagoWalletID:    t.WalletID,
-		InvoiceID:       t.InvoiceID,
-		CreditNoteID:    t.CreditNoteID,
-		VoidedInvoiceID: t.VoidedInvoiceID,
-
-		BillingEntityCode: t.BillingEntityCode,
-		Status:            t.Status,
-		Source:            t.Source,
-		TransactionStatus: t.Kind,
-		TransactionType:   t.Type,
-
-		Amount:                wallet.FormatMajor(t.Amount, t.Currency),
-		CreditAmount:          credits(t.CreditAmount),
-		RemainingAmountCents:  t.RemainingAmount,
-		RemainingCreditAmount: creditsOf(t.RemainingCredits()),
-
-		Priority:            t.Priority,
-		PurchaseOrderNumber: orNull(t.PurchaseOrderNumber),
-		SettledAt:           momentOf(t.SettledAt),
-		FailedAt:            momentOf(t.FailedAt),
-		CreatedAt:           moment(t.CreatedAt),
-
-		InvoiceRequiresSuccessfulPayment: t.InvoiceRequiresSuccessfulPayment,
-		Metadata:                         t.Metadata,
-		Name:                             orNull(t.Name),
-		PaymentMethod:                    newLagoMethod(t.PaymentMethod),
-	}
-	if r.Metadata == nil {
-		r.Metadata = []wallet.MetadataPair{}
-	}
+	r := lagoTransaction{Transaction: lagojson.NewTransaction(t), PaymentMethod: lagojson.NewMethod(t.PaymentMethod)}
 	if p := t.Payment; p != nil && p.Status == wallet.PaymentRequiresAction {
 		r.RedirectURL, r.PaymentID = p.RedirectURL, &p.ID
 	}
@@ -161,16 +107,16 @@ func transactionFilter(query url.Values) postgres.TransactionFilter {
 
 // lagoConsumption is what a debit took from a credit.
 type lagoConsumption struct {
-	LagoID       wallet.ID       `json:"lago_id"`
-	AmountCents  int64           `json:"amount_cents"`
-	CreditAmount credits         `json:"credit_amount"`
-	CreatedAt    moment          `json:"created_at"`
-	Transaction  lagoTransaction `json:"wallet_transaction"`
+	LagoID       wallet.ID        `json:"lago_id"`
+	AmountCents  int64            `json:"amount_cents"`
+	CreditAmount lagojson.Credits `json:"credit_amount"`
+	CreatedAt    lagojson.Moment  `json:"created_at"`
+	Transaction  lagoTransaction  `json:"wallet_transaction"`
 }
 
 func newLagoConsumption(x wallet.Consumption) lagoConsumption {
 	return lagoConsumption{
-		LagoID: x.ID, AmountCents: x.Amount, CreditAmount: credits(x.Credits()), CreatedAt: moment(x.CreatedAt),
+		LagoID: x.ID, AmountCents: x.Amount, CreditAmount: lagojson.Credits(x.Credits()), CreatedAt: lagojson.Moment(x.CreatedAt),
 		Transaction: newLagoTransaction(x.Transaction),
 	}
 }

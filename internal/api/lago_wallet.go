@@ -9,44 +9,19 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/labstack/echo/v4"
 
+	"github.com/fundrail/fundrail/internal/lagojson"
 	"github.com/fundrail/fundrail/internal/postgres"
 	"github.com/fundrail/fundrail/internal/wallet"
 )
 
-// lagoWallet is a wallet. The balances that are called ongoing have no usage that
-// is not billed yet to take off, because there is none here.
+// lagoWallet is a wallet with all that belongs to it.
 type lagoWallet struct {
-	LagoID             wallet.ID           `json:"lago_id"`
-	LagoCustomerID     wallet.ID           `json:"lago_customer_id"`
-	ExternalCustomerID string              `json:"external_customer_id"`
-	BillingEntityCode  string              `json:"billing_entity_code"`
-	Status             wallet.WalletStatus `json:"status"`
-	Currency           wallet.Currency     `json:"currency"`
-	Name               *string             `json:"name"`
-	Code               string              `json:"code"`
+	lagojson.Wallet
 
-	PurchaseOrderNumber         *string       `json:"purchase_order_number"`
-	RateAmount                  credits       `json:"rate_amount"`
-	CreditsBalance              credits       `json:"credits_balance"`
-	CreditsOngoingBalance       credits       `json:"credits_ongoing_balance"`
-	CreditsOngoingUsageBalance  credits       `json:"credits_ongoing_usage_balance"`
-	BalanceCents                int64         `json:"balance_cents"`
-	OngoingBalanceCents         int64         `json:"ongoing_balance_cents"`
-	OngoingUsageBalanceCents    int64         `json:"ongoing_usage_balance_cents"`
-	ConsumedCredits             credits       `json:"consumed_credits"`
-	CreatedAt                   moment        `json:"created_at"`
-	ExpirationAt                *moment       `json:"expiration_at"`
-	LastBalanceSyncAt           *moment       `json:"last_balance_sync_at"`
-	LastConsumedCreditAt        *moment       `json:"last_consumed_credit_at"`
-	TerminatedAt                *string       `json:"terminated_at"` // with milliseconds
-	PaidTopUpRequiresPayment    bool          `json:"invoice_requires_successful_payment"`
-	PaidTopUpMinAmountCents     *int64        `json:"paid_top_up_min_amount_cents"`
-	PaidTopUpMaxAmountCents     *int64        `json:"paid_top_up_max_amount_cents"`
-	Priority                    int           `json:"priority"`
-	RecurringTransactionRules   []rule        `json:"recurring_transaction_rules"`
-	AppliesTo                   scope         `json:"applies_to"`
-	AppliedInvoiceCustomSection []lagoSection `json:"applied_invoice_custom_sections"`
-	PaymentMethod               lagoMethod    `json:"payment_method"`
+	RecurringTransactionRules   []rule          `json:"recurring_transaction_rules"`
+	AppliesTo                   scope           `json:"applies_to"`
+	AppliedInvoiceCustomSection []lagoSection   `json:"applied_invoice_custom_sections"`
+	PaymentMethod               lagojson.Method `json:"payment_method"`
 	// Metadata is left out when there is none.
 	Metadata json.RawMessage `json:"metadata,omitempty"`
 }
@@ -59,39 +34,11 @@ type scope struct {
 
 func newLagoWallet(w wallet.Wallet, now time.Time) (lagoWallet, error) {
 	r := lagoWallet{
-		LagoID:             w.ID,
-		LagoCustomerID:     w.CustomerID,
-		ExternalCustomerID: w.ExternalCustomerID,
-		BillingEntityCode:  w.BillingEntityCode,
-		Status:             w.Status,
-		Currency:           w.Currency,
-		Name:               orNull(w.Name),
-		Code:               w.Code,
-
-		PurchaseOrderNumber:   orNull(w.PurchaseOrderNumber),
-		RateAmount:            credits(w.RateAmount),
-		CreditsBalance:        credits(w.CreditsBalance),
-		CreditsOngoingBalance: credits(w.CreditsBalance),
-		BalanceCents:          w.Balance,
-		OngoingBalanceCents:   w.Balance,
-		ConsumedCredits:       credits(w.ConsumedCredits),
-
-		CreatedAt:            moment(w.CreatedAt),
-		ExpirationAt:         momentOf(w.ExpirationAt),
-		LastBalanceSyncAt:    momentOf(w.LastBalanceSyncAt),
-		LastConsumedCreditAt: momentOf(w.LastConsumedCreditAt),
-
-		PaidTopUpRequiresPayment:    w.InvoiceRequiresSuccessfulPayment,
-		PaidTopUpMinAmountCents:     w.PaidTopUpMinAmount,
-		PaidTopUpMaxAmountCents:     w.PaidTopUpMaxAmount,
-		Priority:                    w.Priority,
+		Wallet:                      lagojson.NewWallet(w),
 		AppliesTo:                   scope{FeeTypes: []string{}, BillableMetricCodes: []string{}},
 		AppliedInvoiceCustomSection: newLagoSections(w.Sections.List, w.OrganizationID),
-		PaymentMethod:               newLagoMethod(w.PaymentMethod),
+		PaymentMethod:               lagojson.NewMethod(w.PaymentMethod),
 		Metadata:                    w.Metadata,
-	}
-	if w.TerminatedAt != nil {
-		r.TerminatedAt = new(w.TerminatedAt.UTC().Format("2006-01-02T15:04:05.000Z"))
 	}
 	if w.AppliesTo != nil {
 		if err := json.Unmarshal(w.AppliesTo, &r.AppliesTo); err != nil {
