@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"time"
 )
 
 // ErrClosed is returned to members that come after Close.
@@ -21,6 +22,9 @@ type Write[T, R any] func(ctx context.Context, members []T) ([]R, error)
 type Config[T any] struct {
 	// Max is how many members share one write, 64 unless given.
 	Max int
+	// Linger is how long a write waits for company when the one before had a good deal
+	// of it: what all members share is then paid for by more of them. None without it.
+	Linger time.Duration
 	// Key tells members apart that must not share a write, such as two outcomes
 	// of one payment: the second one waits for the next. Nil lets all share.
 	Key func(T) string
@@ -30,6 +34,8 @@ type Config[T any] struct {
 type Writer[T, R any] struct {
 	write  Write[T, R]
 	max    int
+	linger time.Duration
+	full   chan struct{} // holds a token when a whole group waits
 	key    func(T) string
 	ctx    context.Context //nolint:containedctx // the life of the writer, not of one call
 	cancel context.CancelFunc
@@ -55,7 +61,7 @@ func NewWriter[T, R any](ctx context.Context, write Write[T, R], cfg Config[T]) 
 	if cfg.Max == 0 {
 		cfg.Max = 64
 	}
-	w := &Writer[T, R]{write: write, max: cfg.Max, key: cfg.Key}
+	w := &Writer[T, R]{write: write, max: cfg.Max, linger: cfg.Linger, full: make(chan struct{}, 1), key: cfg.Key}
 	w.idle.L = &w.mu
 	w.ctx, w.cancel = context.WithCancel(context.WithoutCancel(ctx)) //nolint:gosec // Close calls it
 	return w
@@ -74,6 +80,12 @@ func (w *Writer[T, R]) Do(ctx context.Context, value T) (R, error) {
 		return none, ErrClosed
 	}
 	w.waiting = append(w.waiting, m)
+	if len(w.waiting) == w.max {
+		select {
+		case w.full <- struct{}{}:
+		default:
+		}
+	}
 	if !w.running {
 		w.running = true
 		go w.run()
@@ -114,6 +126,29 @@ func (w *Writer[T, R]) run() {
 		}
 		w.mu.Unlock()
 		w.flush(group)
+		if w.linger > 0 && len(group) >= company {
+			w.gather()
+		}
+	}
+}
+
+// company is how many members a write must have had for the next one to wait.
+const company = 8
+
+// gather waits for company.
+func (w *Writer[T, R]) gather() {
+	w.mu.Lock()
+	enough := w.closed || len(w.waiting) >= w.max
+	w.mu.Unlock()
+	if enough {
+		return
+	}
+	timer := time.NewTimer(w.linger)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-w.full:
+	case <-w.ctx.Done():
 	}
 }
 

@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"sync"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -15,6 +17,39 @@ import (
 
 func TestWriter(t *testing.T) {
 	t.Parallel()
+
+	t.Run("UnderLoadAWriteWaitsForCompany", func(t *testing.T) {
+		t.Parallel()
+
+		synctest.Test(t, func(t *testing.T) {
+			var groups []int
+			w := batch.NewWriter(t.Context(), func(_ context.Context, members []int) ([]string, error) {
+				<-time.After(time.Millisecond)
+				groups = append(groups, len(members))
+				return texts(members), nil
+			}, batch.Config[int]{Linger: time.Second, Max: 16})
+			do := func(n int) (took time.Duration) {
+				start := time.Now()
+				var wg sync.WaitGroup
+				for i := range n {
+					wg.Go(func() { _, _ = w.Do(t.Context(), i) })
+				}
+				wg.Wait()
+				return time.Since(start)
+			}
+
+			require.Equal(t, time.Millisecond, do(1), "a lone member waits for nobody")
+			require.Equal(t, 2*time.Millisecond, do(12), "nor does the first under load, or those behind it")
+			require.Equal(t, time.Second+time.Millisecond, do(3), "but those behind a group do")
+			synctest.Wait()
+			require.Equal(t, time.Millisecond, do(1), "until there are few again")
+			require.Equal(t, []int{1, 1, 11, 3, 1}, groups)
+
+			groups = nil
+			require.Less(t, do(100), 10*time.Millisecond, "and a whole group does not wait")
+			w.Close(t.Context())
+		})
+	})
 
 	t.Run("ALoneMembersWriteHasTheValuesOfItsCaller", func(t *testing.T) {
 		t.Parallel()
