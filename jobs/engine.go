@@ -120,6 +120,9 @@ type Engine struct {
 	stopping context.Context //nolint:containedctx // the life of the engine, not of one call
 }
 
+// linger is how long the steps of many payments gather under load.
+const linger = 8 * time.Millisecond
+
 // NewEngine makes an Engine. Connect must be called before it is used, and Close
 // when it is not needed any more.
 func NewEngine(ctx context.Context, o Options) *Engine {
@@ -143,10 +146,10 @@ func NewEngine(ctx context.Context, o Options) *Engine {
 	}
 	e := &Engine{Options: o, announced: make(chan struct{}, 1), calls: make(chan struct{}, o.Workers), draining: make(chan struct{})}
 	e.stopping, e.stop = context.WithCancel(context.WithoutCancel(ctx))
-	e.accepts = batch.NewWriter(ctx, e.writeAccepts, batch.Config[postgres.NewPayment]{Key: idempotencyKeyOf})
-	e.intakes = batch.NewWriter(ctx, e.writeIntakes, batch.Config[Intake]{Key: func(i Intake) string { return i.Event.ID }})
+	e.accepts = batch.NewWriter(ctx, e.writeAccepts, batch.Config[postgres.NewPayment]{Key: idempotencyKeyOf, Linger: linger})
+	e.intakes = batch.NewWriter(ctx, e.writeIntakes, batch.Config[Intake]{Key: func(i Intake) string { return i.Event.ID }, Linger: linger})
 	e.settles = batch.NewWriter(ctx, e.writeSettlements, batch.Config[postgres.Settlement]{
-		Key: func(s postgres.Settlement) string { return string(s.PaymentID[:]) },
+		Key: func(s postgres.Settlement) string { return string(s.PaymentID[:]) }, Linger: linger,
 	})
 	e.found = batch.NewWriter(ctx, func(ctx context.Context, ids []string) ([]postgres.FoundEvent, error) {
 		return postgres.FindEvents(ctx, o.Pool, ids)
@@ -210,31 +213,13 @@ func (e *Engine) returnURL(mode wallet.Mode, id wallet.ID) string {
 }
 
 func (e *Engine) writeAccepts(ctx context.Context, list []postgres.NewPayment) ([]bool, error) {
-	var accepted []bool
-	var late []river.InsertManyParams // only when a test breaks this
-	err := e.inTx(ctx, func(tx pgx.Tx) error {
-		var err error
-		accepted, err = postgres.AcceptPayments(ctx, tx, list)
-		if err != nil {
-			return err
-		}
-		var args ChargePaymentsArgs
-		for i, p := range list {
-			if accepted[i] {
-				args.PaymentIDs = append(args.PaymentIDs, p.ID)
-			}
-		}
-		if len(args.PaymentIDs) == 0 {
-			return nil
-		}
-		if breakpoint.Broken(breakpoint.JobOutsideTx) {
-			late = []river.InsertManyParams{{Args: args}}
-			return nil
-		}
-		err = e.insertJobs(ctx, tx, []river.InsertManyParams{{Args: args}})
-		breakpoint.Reach(breakpoint.AcceptWritten)
-		return err
-	})
+	job := jobOf(ChargePaymentsArgs{})
+	if breakpoint.Broken(breakpoint.JobOutsideTx) {
+		job = nil
+	}
+	limited, cancel := context.WithTimeout(ctx, writeLimit)
+	defer cancel()
+	accepted, err := postgres.AcceptPayments(limited, e.Pool, list, job)
 	if len(list) == 1 && postgres.StoredBefore(err) {
 		// The group that it was in was committed, and the answer got lost.
 		return []bool{true}, nil
@@ -243,13 +228,32 @@ func (e *Engine) writeAccepts(ctx context.Context, list []postgres.NewPayment) (
 		return nil, err
 	}
 	breakpoint.Reach(breakpoint.AcceptCommitted)
-	if len(late) > 0 {
-		time.AfterFunc(50*time.Millisecond, func() {
-			_ = e.inTx(ctx, func(tx pgx.Tx) error { return e.insertJobs(ctx, tx, late) })
-		})
+	if job == nil {
+		e.chargeLate(ctx, list)
 	}
 	e.wakes.wake(QueueCharge)
 	return accepted, nil
+}
+
+// chargeLate is what a test does to a job that should have been in the transaction.
+func (e *Engine) chargeLate(ctx context.Context, list []postgres.NewPayment) {
+	var args ChargePaymentsArgs
+	for _, p := range list {
+		args.PaymentIDs = append(args.PaymentIDs, p.ID)
+	}
+	time.AfterFunc(50*time.Millisecond, func() {
+		_ = e.inTx(ctx, func(tx pgx.Tx) error { return e.insertJobs(ctx, tx, []river.InsertManyParams{{Args: args}}) })
+	})
+}
+
+// jobOf is a job for a statement to insert, which adds the args.
+func jobOf(args interface {
+	river.JobArgs
+	river.JobArgsWithInsertOpts
+},
+) *postgres.Job {
+	opts := args.InsertOpts()
+	return &postgres.Job{Kind: args.Kind(), Queue: opts.Queue, MaxAttempts: opts.MaxAttempts}
 }
 
 // Settle turns an outcome into state, through the one function that does so, and
@@ -305,10 +309,12 @@ func (e *Engine) stripe(mode wallet.Mode) (Stripe, error) {
 	return nil, fmt.Errorf("no Stripe key is configured for %s mode", mode)
 }
 
+// writeLimit is for a group's transaction, which takes milliseconds; one that takes
+// this long hangs.
+const writeLimit = 10 * time.Second
+
 func (e *Engine) inTx(ctx context.Context, do func(tx pgx.Tx) error) error {
-	// A group's transaction takes milliseconds; one that takes this long hangs.
-	const limit = 10 * time.Second
-	ctx, cancel := context.WithTimeout(ctx, limit)
+	ctx, cancel := context.WithTimeout(ctx, writeLimit)
 	defer cancel()
 	return pgx.BeginFunc(ctx, e.Pool, do)
 }

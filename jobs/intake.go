@@ -39,28 +39,13 @@ func (e *Engine) TakeIn(ctx context.Context, i Intake) (postgres.StoredEvent, er
 }
 
 func (e *Engine) writeIntakes(ctx context.Context, list []Intake) ([]postgres.StoredEvent, error) {
-	var stored []postgres.StoredEvent
-	var params []river.InsertManyParams
-	err := e.inTx(ctx, func(tx pgx.Tx) error {
-		events, needless := make([]postgres.Event, len(list)), make([]bool, len(list))
-		for i, in := range list {
-			events[i], needless[i] = in.Event, in.Needless
-		}
-		var err error
-		stored, err = postgres.StoreEvents(ctx, tx, events, needless, e.scaled(postgres.RearmAfter))
-		if err != nil {
-			return err
-		}
-		params = params[:0]
-		for i, s := range stored {
-			if s.Arm || breakpoint.Broken(breakpoint.WebhookDedupe) {
-				params = append(params, river.InsertManyParams{Args: HandleEventArgs{EventID: events[i].ID}})
-			}
-		}
-		err = e.insertJobs(ctx, tx, params)
-		breakpoint.Reach(breakpoint.IntakeWritten)
-		return err
-	})
+	events, needless := make([]postgres.Event, len(list)), make([]bool, len(list))
+	for i, in := range list {
+		events[i], needless[i] = in.Event, in.Needless
+	}
+	ctx, cancel := context.WithTimeout(ctx, writeLimit)
+	defer cancel()
+	stored, err := postgres.StoreEvents(ctx, e.Pool, events, needless, e.scaled(postgres.RearmAfter), jobOf(HandleEventArgs{}))
 	if err != nil {
 		return nil, err
 	}
@@ -69,9 +54,9 @@ func (e *Engine) writeIntakes(ctx context.Context, list []Intake) ([]postgres.St
 		if event := list[i].Event; s.New {
 			e.Watch.EventTakenIn(event.Mode, event.Source, event.ReceivedAt.Sub(event.CreatedAt))
 		}
-	}
-	if len(params) > 0 {
-		e.wakes.wake(QueueSettle)
+		if s.Arm {
+			e.wakes.wake(QueueSettle)
+		}
 	}
 	return stored, nil
 }

@@ -39,13 +39,11 @@ const (
 )
 
 var crashes = map[breakpoint.Point]crash{
-	breakpoint.AcceptWritten:   {card: crashVisa, ends: wallet.PaymentSucceeded},
 	breakpoint.AcceptCommitted: {card: crashVisa, ends: wallet.PaymentSucceeded},
 	breakpoint.ChargeRead:      {card: crashVisa, ends: wallet.PaymentSucceeded},
 	breakpoint.ChargeAnswered:  {card: crashVisa, deaf: true, ends: wallet.PaymentSucceeded},
 	breakpoint.OutcomeStored:   {card: crashDeclined, ends: wallet.PaymentFailed},
 	breakpoint.IntentClosed:    {card: crashDeclined, ends: wallet.PaymentFailed},
-	breakpoint.IntakeWritten:   {card: crashVisa, ends: wallet.PaymentSucceeded},
 	breakpoint.IntakeCommitted: {card: crashVisa, ends: wallet.PaymentSucceeded},
 	breakpoint.EventRead:       {card: crashChallenged, ends: wallet.PaymentSucceeded},
 	breakpoint.EventAnswered:   {card: crashChallenged, ends: wallet.PaymentSucceeded},

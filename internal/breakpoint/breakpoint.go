@@ -65,8 +65,6 @@ type Point string
 // The steps at which a process can die, in the order in which a payment meets
 // them.
 const (
-	// AcceptWritten: payment and job are written and not yet committed.
-	AcceptWritten Point = "accept-written"
 	// AcceptCommitted: they are committed, and nobody has been told.
 	AcceptCommitted Point = "accept-committed"
 	// ChargeRead: the charge job has read its payment.
@@ -77,8 +75,6 @@ const (
 	OutcomeStored Point = "outcome-stored"
 	// IntentClosed: a failed payment's intent is canceled at Stripe.
 	IntentClosed Point = "intent-closed"
-	// IntakeWritten: an event and its job are written and not yet committed.
-	IntakeWritten Point = "intake-written"
 	// IntakeCommitted: they are committed, and Stripe has not been told.
 	IntakeCommitted Point = "intake-committed"
 	// EventRead: the event's job has read its event.
@@ -95,8 +91,8 @@ const (
 
 // Points lists every point.
 var Points = []Point{
-	AcceptWritten, AcceptCommitted, ChargeRead, ChargeAnswered, OutcomeStored, IntentClosed,
-	IntakeWritten, IntakeCommitted, EventRead, EventAnswered, EventFinished, ChecksWritten, CheckRead,
+	AcceptCommitted, ChargeRead, ChargeAnswered, OutcomeStored, IntentClosed,
+	IntakeCommitted, EventRead, EventAnswered, EventFinished, ChecksWritten, CheckRead,
 }
 
 // plan is what is broken in this process. It is nil unless Enable was called.

@@ -145,14 +145,22 @@ const acceptPayments = `
 			off_session, (select o.primary_email from organizations o where o.id = organization_id), return_url, traceparent, request_id,
 			'created', first_check_at, created_at, created_at
 		from accepted where payment_method_id is not null
+	), job as (
+		insert into river_job (args, kind, queue, max_attempts)
+		select jsonb_build_object('payment_ids', jsonb_agg(id)), $22::text, $23::text, $24::smallint
+		from accepted where payment_method_id is not null and $22::text is not null
+		having count(*) > 0
 	)
 	select id from accepted`
 
-// AcceptPayments stores new payments and tells for each whether it was stored.
-// One is not when its idempotency key is taken; LookUpIdempotencyKey then says by
-// which payment. No two of one call may have the same key. The transaction must
-// also insert the jobs of the payments that are charged.
-func AcceptPayments(ctx context.Context, tx pgx.Tx, list []NewPayment) ([]bool, error) {
+// AcceptPayments stores new payments, with one job for those that are charged, and
+// tells for each payment whether it was stored. One is not when its idempotency key
+// is taken; LookUpIdempotencyKey then says by which payment. No two of one call may
+// have the same key. The job's args have the ids as payment_ids. Without a job the
+// transaction must insert one by itself.
+//
+// On a pool, everything is one commit and one round trip.
+func AcceptPayments(ctx context.Context, db DB, list []NewPayment, job *Job) ([]bool, error) {
 	n := len(list)
 	var (
 		ids, transactions, organizations = make([]wallet.ID, n), make([]wallet.ID, n), make([]wallet.ID, n)
@@ -188,9 +196,9 @@ func AcceptPayments(ctx context.Context, tx pgx.Tx, list []NewPayment) ([]bool, 
 	b.Queue(acceptPayments,
 		ids, transactions, organizations, wallets, methods, modes, currencies,
 		credits, amounts, offSession, operations, keys, fingerprints, waitUntil, createdAt, firstChecks,
-		returnURLs, resultIDs, purchases, traceparents, requestIDs)
+		returnURLs, resultIDs, purchases, traceparents, requestIDs, job.kind(), job.queue(), job.maxAttempts())
 	b.Queue(announceTransactions, transactions, string(wallet.EventTransactionCreated), list[0].CreatedAt)
-	results := tx.SendBatch(ctx, &b)
+	results := db.SendBatch(ctx, &b)
 	rows, _ := results.Query()
 	stored, err := pgx.CollectRows(rows, pgx.RowTo[wallet.ID])
 	if closeErr := results.Close(); err == nil {

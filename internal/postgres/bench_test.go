@@ -45,7 +45,7 @@ func acceptGroup(b *testing.B, pool testfactory.DB, list []postgres.NewPayment) 
 	b.Helper()
 
 	err := pgx.BeginFunc(b.Context(), pool, func(tx pgx.Tx) error {
-		_, err := postgres.AcceptPayments(b.Context(), tx, list)
+		_, err := postgres.AcceptPayments(b.Context(), tx, list, nil)
 		return err
 	})
 	require.NoError(b, err)
@@ -108,7 +108,7 @@ func BenchmarkStoreEvents(b *testing.B) {
 			}
 		}
 		err := pgx.BeginFunc(b.Context(), pool, func(tx pgx.Tx) error {
-			_, err := postgres.StoreEvents(b.Context(), tx, events, needless, time.Minute)
+			_, err := postgres.StoreEvents(b.Context(), tx, events, needless, time.Minute, nil)
 			return err
 		})
 		require.NoError(b, err)

@@ -97,7 +97,7 @@ func TestIdempotencyKeys(t *testing.T) {
 		var accepted []bool
 		require.NoError(t, pgx.BeginFunc(t.Context(), pool, func(tx pgx.Tx) error {
 			var err error
-			accepted, err = postgres.AcceptPayments(t.Context(), tx, list)
+			accepted, err = postgres.AcceptPayments(t.Context(), tx, list, nil)
 			return err
 		}))
 		return accepted

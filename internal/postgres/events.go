@@ -9,6 +9,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/fundrail/fundrail/internal/breakpoint"
 	"github.com/fundrail/fundrail/internal/wallet"
 )
 
@@ -49,7 +50,7 @@ type StoredEvent struct {
 	Status EventStatus
 	// New is false when the event was here before; its deliveries are counted.
 	New bool
-	// Arm tells that the caller must insert a job for the event: it is pending,
+	// Arm tells that the event needs a job: it is pending,
 	// and new or so long without having been handled that its job may be lost. An
 	// event of a charge under way is not armed at once: see ChargeGrace.
 	Arm bool
@@ -81,9 +82,11 @@ func ownPayment(intentID, paymentID string) string {
 // needless says so, an event that is no news for a payment which has reached its
 // end needs nothing more and is stored as handled: any event of one that has
 // succeeded, and any but a success of one that has failed. An event that is not
-// handled after rearmAfter is due again. The results stand in the order of the
-// input. No two events of one call may have the same id.
-func StoreEvents(ctx context.Context, tx pgx.Tx, list []Event, needless []bool, rearmAfter time.Duration) ([]StoredEvent, error) {
+// handled after rearmAfter is due again. Those that are to be armed get the job, with
+// the event's id as event_id in its args; without a job the transaction must insert
+// them by itself. The results stand in the order of the input. No two events of one
+// call may have the same id.
+func StoreEvents(ctx context.Context, db DB, list []Event, needless []bool, rearmAfter time.Duration, job *Job) ([]StoredEvent, error) {
 	n := len(list)
 	var (
 		ids, modes, types, versions, objects = make([]string, n), make([]string, n), make([]string, n), make([]*string, n), make([]*string, n)
@@ -102,7 +105,7 @@ func StoreEvents(ctx context.Context, tx pgx.Tx, list []Event, needless []bool, 
 		bodies[i], created[i], received[i] = e.Body, e.CreatedAt, e.ReceivedAt
 		position[e.ID] = i
 	}
-	rows, _ := tx.Query(ctx, `
+	rows, _ := db.Query(ctx, `
 		with input as (
 			select i.*, p.id as own_payment_id, p.status as payment_status
 			from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::uuid[], $8::text[],
@@ -129,14 +132,21 @@ func StoreEvents(ctx context.Context, tx pgx.Tx, list []Event, needless []bool, 
 				due_at = case when e.due_at <= excluded.received_at
 					then excluded.received_at + $14::bigint * interval '1 millisecond' else e.due_at end
 			returning id, status, deliveries, due_at
+		), told as (
+			select s.id, s.status, s.deliveries = 1 as new, $16::boolean
+				or s.status = 'pending' and s.due_at = i.received_at + $14::bigint * interval '1 millisecond'
+					and (s.deliveries = 1 or not exists (
+						select 1 from stripe_events e where e.id = s.id and e.due_at = s.due_at)) as arm
+			from stored s join input i on i.id = s.id
+		), jobs as (
+			insert into river_job (args, kind, queue, max_attempts)
+			select jsonb_build_object('event_id', id), $17::text, $18::text, $19::smallint
+			from told where arm and $17::text is not null
 		)
-		select s.id, s.status, s.deliveries = 1,
-			s.status = 'pending' and s.due_at = i.received_at + $14::bigint * interval '1 millisecond'
-				and (s.deliveries = 1 or not exists (
-					select 1 from stripe_events e where e.id = s.id and e.due_at = s.due_at))
-		from stored s join input i on i.id = s.id`,
+		select id, status, new, arm from told`,
 		ids, modes, types, versions, objects, intents, payments, statuses, sources, bodies, created, received, needless,
-		rearmAfter.Milliseconds(), ChargeGrace.Milliseconds())
+		rearmAfter.Milliseconds(), ChargeGrace.Milliseconds(), breakpoint.Broken(breakpoint.WebhookDedupe),
+		job.kind(), job.queue(), job.maxAttempts())
 	results := make([]StoredEvent, n)
 	var (
 		id string

@@ -30,7 +30,7 @@ func TestEventsFindTheirPaymentWithoutReadingAll(t *testing.T) {
 			_, err := postgres.StoreEvents(t.Context(), tx, []postgres.Event{{
 				ID: fmt.Sprintf("evt_%d", n), Mode: p.Mode, Type: "payment_intent.succeeded", Status: postgres.EventPending,
 				StripePaymentIntentID: "pi_unknown", PaymentID: p.ID, Source: "webhook", Body: []byte("{}"), CreatedAt: now, ReceivedAt: now,
-			}}, []bool{true}, time.Minute)
+			}}, []bool{true}, time.Minute, nil)
 			return err
 		})
 		require.NoError(t, err)

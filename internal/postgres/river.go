@@ -24,6 +24,38 @@ func WakeQueues(ctx context.Context, db DB, queues []string) error {
 	return nil
 }
 
+// Job is a job that is inserted by the statement which makes what it is about. River
+// keeps its table open to that, for programs in other languages: what is not named has
+// the defaults of a new job. Nothing is announced; see WakeQueues.
+type Job struct {
+	Kind        string
+	Queue       string
+	MaxAttempts int
+}
+
+// The parameters of a statement that inserts the job, null without one.
+
+func (j *Job) kind() *string {
+	if j == nil {
+		return nil
+	}
+	return &j.Kind
+}
+
+func (j *Job) queue() *string {
+	if j == nil {
+		return nil
+	}
+	return &j.Queue
+}
+
+func (j *Job) maxAttempts() *int {
+	if j == nil {
+		return nil
+	}
+	return &j.MaxAttempts
+}
+
 // TakeBackJobs makes the jobs available again that a worker process of this id
 // was running when it died. The caller must be that process's successor.
 func TakeBackJobs(ctx context.Context, db DB, clientID string, now time.Time) (int64, error) {

@@ -70,7 +70,7 @@ func Accept(tb testing.TB, db DB, p postgres.NewPayment) {
 	tb.Helper()
 
 	require.NoError(tb, pgx.BeginFunc(tb.Context(), db, func(tx pgx.Tx) error {
-		accepted, err := postgres.AcceptPayments(tb.Context(), tx, []postgres.NewPayment{p})
+		accepted, err := postgres.AcceptPayments(tb.Context(), tx, []postgres.NewPayment{p}, nil)
 		if err == nil {
 			require.Equal(tb, []bool{true}, accepted)
 		}
