@@ -4,6 +4,7 @@
 package webhooks
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -49,7 +50,7 @@ func (h *Handler) Register(e *echo.Echo) { e.POST(Path, h.receive) }
 // event could not be stored, so that Stripe sends it again.
 func (h *Handler) receive(c echo.Context) error {
 	ctx := c.Request().Context()
-	body, err := io.ReadAll(http.MaxBytesReader(c.Response(), c.Request().Body, MaxBody))
+	body, err := readAll(http.MaxBytesReader(c.Response(), c.Request().Body, MaxBody), c.Request().ContentLength)
 	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
 		return refuse(c, http.StatusRequestEntityTooLarge, "The event is larger than 1 MiB.")
 	}
@@ -78,6 +79,16 @@ func (h *Handler) receive(c echo.Context) error {
 		slog.String("request_id", requestid.From(ctx)), slog.String("event_id", in.Event.ID), slog.String("type", in.Event.Type),
 		slog.String("status", string(stored.Status)), slog.Bool("new", stored.New))
 	return c.JSONBlob(http.StatusOK, []byte(`{"received":true}`))
+}
+
+// readAll is io.ReadAll with room for what is announced, if that is credible.
+func readAll(r io.Reader, announced int64) ([]byte, error) {
+	var b bytes.Buffer
+	if announced > 0 && announced <= MaxBody {
+		b.Grow(int(announced) + bytes.MinRead)
+	}
+	_, err := b.ReadFrom(r)
+	return b.Bytes(), err
 }
 
 // verify finds the mode whose secret made the signature. Stripe's tolerance of

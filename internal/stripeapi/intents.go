@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"strconv"
 
 	"github.com/stripe/stripe-go/v76"
 
@@ -64,7 +65,7 @@ func (r ChargeRequest) key() string {
 	if breakpoint.Broken(breakpoint.NewKeyOnRetry) {
 		return "charge:" + wallet.NewID().String()
 	}
-	return fmt.Sprintf("charge:%s:%d", r.PaymentID, r.Attempt)
+	return "charge:" + r.PaymentID.String() + ":" + strconv.Itoa(r.Attempt)
 }
 
 func (r ChargeRequest) params() *stripe.PaymentIntentParams {
