@@ -81,7 +81,8 @@ func ownPayment(intentID, paymentID string) string {
 // StoreEvents stores events, or counts one more delivery of those it has. Where
 // needless says so, an event that is no news for a payment which has reached its
 // end needs nothing more and is stored as handled: any event of one that has
-// succeeded, and any but a success of one that has failed. An event that is not
+// succeeded, and any but a success of one that has failed; and so is the news of a
+// challenge for a payment that waits for one. An event that is not
 // handled after rearmAfter is due again. Those that are to be armed get the job, with
 // the event's id as event_id in its args; without a job the transaction must insert
 // them by itself. The results stand in the order of the input. No two events of one
@@ -122,7 +123,8 @@ func StoreEvents(ctx context.Context, db DB, list []Event, needless []bool, rear
 				case when settled then 'no news for a payment that is ' || payment_status end
 			from (
 				select *, needless and (payment_status = 'succeeded'
-						or payment_status in ('canceled', 'failed') and type <> 'payment_intent.succeeded') as settled,
+						or payment_status in ('canceled', 'failed') and type <> 'payment_intent.succeeded'
+						or payment_status = 'requires_action' and type = 'payment_intent.requires_action') as settled,
 					needless and payment_status in ('created', 'processing') as under_way
 				from input
 			) i
@@ -280,7 +282,8 @@ func ClaimDueEvents(ctx context.Context, tx pgx.Tx, now time.Time, rearmAfter ti
 	rows, _ := tx.Query(ctx, `
 		with due as (
 			select e.id, e.type like 'payment_intent.%' and (p.status = 'succeeded'
-				or p.status in ('canceled', 'failed') and e.type <> 'payment_intent.succeeded') as settled
+				or p.status in ('canceled', 'failed') and e.type <> 'payment_intent.succeeded'
+				or p.status = 'requires_action' and e.type = 'payment_intent.requires_action') as settled
 			from stripe_events e
 			left join payments p on p.id = e.payment_id
 			where e.status = 'pending' and e.due_at <= $1
