@@ -133,7 +133,7 @@ func (w *Writer[T, R]) run() {
 }
 
 // company is how many members a write must have had for the next one to wait.
-const company = 8
+const company = 12
 
 // gather waits for company.
 func (w *Writer[T, R]) gather() {

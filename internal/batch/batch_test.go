@@ -39,11 +39,11 @@ func TestWriter(t *testing.T) {
 			}
 
 			require.Equal(t, time.Millisecond, do(1), "a lone member waits for nobody")
-			require.Equal(t, 2*time.Millisecond, do(12), "nor does the first under load, or those behind it")
+			require.Equal(t, 2*time.Millisecond, do(13), "nor does the first under load, or those behind it")
 			require.Equal(t, time.Second+time.Millisecond, do(3), "but those behind a group do")
 			synctest.Wait()
 			require.Equal(t, time.Millisecond, do(1), "until there are few again")
-			require.Equal(t, []int{1, 1, 11, 3, 1}, groups)
+			require.Equal(t, []int{1, 1, 12, 3, 1}, groups)
 
 			groups = nil
 			require.Less(t, do(100), 10*time.Millisecond, "and a whole group does not wait")
