@@ -209,12 +209,47 @@ func (b *bench) stopOthers(t *target) error {
 	return errors.Join(problems...)
 }
 
-// idle measures what is used while nobody asks for anything.
+// idle measures what is used while nobody asks for anything, and nothing is tidied up
+// that was loaded before.
 func (b *bench) idle(ctx context.Context, t *target, d time.Duration) (Idle, error) {
-	// What was stopped has connections to end, and what was loaded memory to tidy.
-	if err := waitUntil(ctx, b.Now, b.Now().Add(time.Second)); err != nil {
-		return Idle{}, err
+	const tries = 3
+	var r Idle
+	for range tries {
+		vacuumed, err := b.awaitVacuum(ctx, t)
+		if err != nil {
+			return r, err
+		}
+		if r, err = b.idleFor(ctx, t, d); err != nil {
+			return r, err
+		}
+		again, err := b.awaitVacuum(ctx, t)
+		if err != nil || again == vacuumed {
+			return r, err
+		}
 	}
+	return r, nil
+}
+
+// awaitVacuum waits a second, and on until no table is being vacuumed, though not for
+// ever. It returns how often that was done so far.
+func (b *bench) awaitVacuum(ctx context.Context, t *target) (done int64, err error) {
+	const patience = 10
+	for range patience {
+		if err := waitUntil(ctx, b.Now, b.Now().Add(time.Second)); err != nil {
+			return 0, err
+		}
+		var busy bool
+		err := t.pool.QueryRow(ctx, `
+			select exists (select from pg_stat_activity where backend_type = 'autovacuum worker'),
+				(select coalesce(sum(autovacuum_count + autoanalyze_count), 0)::bigint from pg_stat_user_tables)`).Scan(&busy, &done)
+		if err != nil || !busy {
+			return done, err
+		}
+	}
+	return done, nil
+}
+
+func (b *bench) idleFor(ctx context.Context, t *target, d time.Duration) (Idle, error) {
 	before, err := b.count(ctx, t)
 	if err != nil {
 		return Idle{}, err
