@@ -214,6 +214,11 @@ func (b *bench) stopOthers(t *target) error {
 func (b *bench) idle(ctx context.Context, t *target, d time.Duration) (Idle, error) {
 	const tries = 3
 	var r Idle
+	for _, tidy := range []string{"vacuum", "checkpoint"} {
+		if _, err := t.pool.Exec(ctx, tidy); err != nil {
+			return r, err
+		}
+	}
 	for range tries {
 		vacuumed, err := b.awaitVacuum(ctx, t)
 		if err != nil {
