@@ -132,5 +132,5 @@ func canChange(eventType string, s wallet.PaymentStatus) bool {
 	if s == wallet.PaymentFailed || s == wallet.PaymentCanceled {
 		return eventType == "payment_intent.succeeded"
 	}
-	return s.Open() && (s != wallet.PaymentRequiresAction || eventType != "payment_intent.requires_action")
+	return s.Open()
 }
