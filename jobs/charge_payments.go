@@ -204,7 +204,7 @@ func (e *Engine) conclude(ctx context.Context, p wallet.Payment, o wallet.Outcom
 	if o.Kind == wallet.OutcomeUnknown && breakpoint.Broken(breakpoint.LostAnswer) {
 		o.Kind, o.Failure = wallet.OutcomeRejected, wallet.Failure{Code: wallet.FailureInternal}
 	}
-	applied, err := e.Settle(ctx, postgres.Settlement{
+	applied, err := e.Settle(ctx, wallet.Settlement{
 		ActionDeadline: e.Now().Add(e.ActionDeadline),
 		CloseIntentAt:  e.Now().Add(e.scaled(postgres.CloseIntentAfter)),
 		Cause:          cause,

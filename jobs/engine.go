@@ -107,7 +107,7 @@ type Engine struct {
 	calls     chan struct{} // holds one for each charge under way
 	accepts   *batch.Writer[postgres.NewPayment, bool]
 	intakes   *batch.Writer[Intake, postgres.StoredEvent]
-	settles   *batch.Writer[postgres.Settlement, postgres.Applied]
+	settles   *batch.Writer[wallet.Settlement, postgres.Applied]
 	// found reads events that are to be handled, and finishes marks those that were.
 	found    *batch.Writer[string, postgres.FoundEvent]
 	finishes *batch.Writer[postgres.FinishedEvent, struct{}]
@@ -148,8 +148,8 @@ func NewEngine(ctx context.Context, o Options) *Engine {
 	e.stopping, e.stop = context.WithCancel(context.WithoutCancel(ctx))
 	e.accepts = batch.NewWriter(ctx, e.writeAccepts, batch.Config[postgres.NewPayment]{Key: idempotencyKeyOf, Linger: linger})
 	e.intakes = batch.NewWriter(ctx, e.writeIntakes, batch.Config[Intake]{Key: func(i Intake) string { return i.Event.ID }, Linger: linger})
-	e.settles = batch.NewWriter(ctx, e.writeSettlements, batch.Config[postgres.Settlement]{
-		Key: func(s postgres.Settlement) string { return string(s.PaymentID[:]) }, Linger: linger,
+	e.settles = batch.NewWriter(ctx, e.writeSettlements, batch.Config[wallet.Settlement]{
+		Key: func(s wallet.Settlement) string { return string(s.PaymentID[:]) }, Linger: linger,
 	})
 	e.found = batch.NewWriter(ctx, func(ctx context.Context, ids []string) ([]postgres.FoundEvent, error) {
 		return postgres.FindEvents(ctx, o.Pool, ids)
@@ -258,14 +258,14 @@ func jobOf(args interface {
 
 // Settle turns an outcome into state, through the one function that does so, and
 // tells those who wait for the payment.
-func (e *Engine) Settle(ctx context.Context, s postgres.Settlement) (postgres.Applied, error) {
+func (e *Engine) Settle(ctx context.Context, s wallet.Settlement) (postgres.Applied, error) {
 	ctx, end := e.trace(ctx, "settle payment", "")
 	applied, err := e.settles.Do(ctx, s)
 	end(err)
 	return applied, err
 }
 
-func (e *Engine) writeSettlements(ctx context.Context, list []postgres.Settlement) ([]postgres.Applied, error) {
+func (e *Engine) writeSettlements(ctx context.Context, list []wallet.Settlement) ([]postgres.Applied, error) {
 	applied, err := postgres.ApplyOutcomes(ctx, e.Pool, list)
 	if err != nil {
 		return nil, err
@@ -285,7 +285,7 @@ func (e *Engine) writeSettlements(ctx context.Context, list []postgres.Settlemen
 	return applied, nil
 }
 
-func (e *Engine) logMove(ctx context.Context, s postgres.Settlement, p wallet.Payment) {
+func (e *Engine) logMove(ctx context.Context, s wallet.Settlement, p wallet.Payment) {
 	e.Log.InfoContext(ctx, "payment moved",
 		slog.String("payment_id", p.ID.String()),
 		slog.String("request_id", p.RequestID),

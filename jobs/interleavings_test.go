@@ -76,7 +76,7 @@ func (h *history) startEvent(e *jobs.Engine, eventID string) {
 func (h *history) startOperator(e *jobs.Engine, id wallet.ID) {
 	h.start("operator", func(ctx context.Context) error {
 		o := h.stripe.Retrieve(ctx, "pi_"+id.String())
-		_, err := e.Settle(ctx, postgres.Settlement{
+		_, err := e.Settle(ctx, wallet.Settlement{
 			ActionDeadline: h.clock.Now().Add(time.Hour), Cause: wallet.Cause{Kind: wallet.CauseOperator, ID: "ada"},
 			Now: h.clock.Now(), Outcome: o, PaymentID: id,
 		})

@@ -91,7 +91,7 @@ func (e *Engine) PreviewEvent(ctx context.Context, id string) (EventPreview, err
 	if !e.applies(x, &preview) {
 		return preview, nil
 	}
-	applied, err := postgres.ApplyOutcomes(ctx, tx, []postgres.Settlement{{
+	applied, err := postgres.ApplyOutcomesTx(ctx, tx, []wallet.Settlement{{
 		ActionDeadline: e.Now().Add(e.ActionDeadline),
 		Cause:          wallet.Cause{Kind: wallet.CauseEvent, ID: event.ID},
 		Now:            e.Now(),

@@ -216,7 +216,7 @@ func checkoutRequest(p wallet.Payment, order postgres.Order) stripeapi.CheckoutR
 }
 
 func (e *Engine) settlePage(ctx context.Context, p wallet.Payment, o wallet.Outcome, cause wallet.Cause) (wallet.Payment, error) {
-	applied, err := e.Settle(ctx, postgres.Settlement{
+	applied, err := e.Settle(ctx, wallet.Settlement{
 		ActionDeadline: p.CreatedAt.Add(pageLife), Cause: cause, Now: e.Now(), Outcome: o, PaymentID: p.ID,
 	})
 	return applied.Payment, err

@@ -391,7 +391,7 @@ func TestHandleEvent(t *testing.T) {
 		drop := w.Sim.WebhookFault(stripesim.WebhookFault{Kind: stripesim.HookDrop})
 		id := w.Fund(w.Card("pm_card_authenticationRequired"))
 		p := w.Await(id, wallet.PaymentRequiresAction)
-		_, err := postgres.ApplyOutcomes(t.Context(), w.Pool, []postgres.Settlement{{
+		_, err := postgres.ApplyOutcomes(t.Context(), w.Pool, []wallet.Settlement{{
 			Cause: wallet.Cause{Kind: wallet.CauseOperator, ID: "ada"}, Now: w.Clock.Now(), PaymentID: id,
 			Outcome: wallet.Outcome{Kind: wallet.OutcomeCanceled, IntentID: p.StripePaymentIntentID},
 		}})

@@ -124,7 +124,7 @@ func (s *scripted) TopUp(ctx context.Context, p postgres.PreparedTopUp) (bool, e
 }
 
 func (s *scripted) settle(ctx context.Context, id wallet.ID, o wallet.Outcome, now time.Time) error {
-	_, err := s.Settle(ctx, postgres.Settlement{
+	_, err := s.Settle(ctx, wallet.Settlement{
 		PaymentID: id, Outcome: o, Cause: wallet.Cause{Kind: wallet.CauseJob, ID: "1"},
 		ActionDeadline: now.Add(24 * time.Hour), Now: now,
 	})

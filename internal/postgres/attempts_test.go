@@ -75,7 +75,7 @@ func TestPurchaseWithTwoPayments(t *testing.T) {
 		require.True(t, opened)
 		succeeded := testfactory.Succeeded(25_00, wallet.USD)
 		succeeded.IntentID = declined.IntentID
-		batch := []postgres.Settlement{settlement(second.PaymentID, testfactory.Declined()), settlement(purchase.Payment.ID, succeeded)}
+		batch := []wallet.Settlement{settlement(second.PaymentID, testfactory.Declined()), settlement(purchase.Payment.ID, succeeded)}
 		if !failureFirst {
 			batch[0], batch[1] = batch[1], batch[0]
 		}

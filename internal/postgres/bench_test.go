@@ -45,7 +45,7 @@ func acceptGroup(b *testing.B, pool testfactory.DB, list []postgres.NewPayment) 
 	b.Helper()
 
 	err := pgx.BeginFunc(b.Context(), pool, func(tx pgx.Tx) error {
-		_, err := postgres.AcceptPayments(b.Context(), tx, list, nil)
+		_, err := postgres.AcceptPaymentsTx(b.Context(), tx, list)
 		return err
 	})
 	require.NoError(b, err)
@@ -68,7 +68,7 @@ func BenchmarkApplyOutcomes(b *testing.B) {
 		b.StopTimer()
 		list := newGroup(merchants)
 		acceptGroup(b, pool, list)
-		settlements := make([]postgres.Settlement, len(list))
+		settlements := make([]wallet.Settlement, len(list))
 		for i, p := range list {
 			settlements[i] = settlement(p.ID, wallet.Outcome{
 				Kind: wallet.OutcomeSucceeded, IntentID: "pi_" + p.ID.String(), ChargeID: "ch_" + p.ID.String(),

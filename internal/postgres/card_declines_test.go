@@ -102,7 +102,7 @@ func TestMayCharge(t *testing.T) {
 		pay(t, m, m.PaymentMethod, declined("stolen_card"))
 		one, two := testfactory.Payment(t, pool, testfactory.PaymentOpts{Merchant: m}), testfactory.Payment(t, pool, testfactory.PaymentOpts{Merchant: m})
 
-		_, err := postgres.ApplyOutcomes(t.Context(), pool, []postgres.Settlement{
+		_, err := postgres.ApplyOutcomes(t.Context(), pool, []wallet.Settlement{
 			settlement(one.ID, declined("stolen_card")), settlement(two.ID, testfactory.Succeeded(25_00, wallet.USD)),
 		})
 

@@ -56,7 +56,7 @@ func TestClaimDueChecks(t *testing.T) {
 		p := testfactory.Payment(t, pool, testfactory.PaymentOpts{})
 		s := settlement(p.ID, outcomes(p, "pi_1")[wallet.PaymentRequiresAction])
 		s.ActionDeadline = now.Add(90 * time.Minute)
-		_, err := postgres.ApplyOutcomes(t.Context(), pool, []postgres.Settlement{s})
+		_, err := postgres.ApplyOutcomes(t.Context(), pool, []wallet.Settlement{s})
 		require.NoError(t, err)
 		require.Len(t, claim(t, pool, now.Add(time.Hour)), 1)
 
@@ -97,7 +97,7 @@ func TestIdempotencyKeys(t *testing.T) {
 		var accepted []bool
 		require.NoError(t, pgx.BeginFunc(t.Context(), pool, func(tx pgx.Tx) error {
 			var err error
-			accepted, err = postgres.AcceptPayments(t.Context(), tx, list, nil)
+			accepted, err = postgres.AcceptPaymentsTx(t.Context(), tx, list)
 			return err
 		}))
 		return accepted

@@ -204,7 +204,7 @@ func FindEvents(ctx context.Context, db DB, ids []string) ([]FoundEvent, error) 
 	var b pgx.Batch
 	b.Queue(`select `+strings.Replace(eventColumns, "body", "null::bytea", 1)+` from stripe_events where id = any ($1)`, ids)
 	b.Queue(`
-		select e.id, `+paymentColumns+`
+		select e.id as event_id, `+paymentColumns+`
 		from stripe_events e
 		join lateral (`+ownPayment("e.stripe_payment_intent_id", "e.payment_id")+`) own on own.mode = e.mode
 		join payments p on p.id = own.id
@@ -235,14 +235,14 @@ func readFound(results pgx.BatchResults, ids []string) ([]FoundEvent, error) {
 		found[position[e.ID]] = FoundEvent{Event: e, Found: true}
 	}
 	rows, _ = results.Query()
-	var (
-		id string
-		p  wallet.Payment
-	)
-	_, err = pgx.ForEachRow(rows, append([]any{&id}, paymentFields(&p)...), func() error {
-		found[position[id]].Payment = new(p)
-		return nil
-	})
+	type ownRow struct {
+		paymentRow
+		EventID string `db:"event_id"`
+	}
+	payments, err := pgx.CollectRows(rows, pgx.RowToStructByName[ownRow])
+	for _, r := range payments {
+		found[position[r.EventID]].Payment = new(r.payment())
+	}
 	return found, err
 }
 

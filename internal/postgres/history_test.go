@@ -148,7 +148,7 @@ func (h *history) settle(ctx context.Context, s step) error {
 		return err
 	}
 	intentID := "pi_" + p.ID.String()
-	_, err = postgres.ApplyOutcomes(ctx, h.pool, []postgres.Settlement{settlement(p.ID, outcomes(p, intentID)[s.outcome])})
+	_, err = postgres.ApplyOutcomes(ctx, h.pool, []wallet.Settlement{settlement(p.ID, outcomes(p, intentID)[s.outcome])})
 	return err
 }
 

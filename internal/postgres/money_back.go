@@ -100,16 +100,18 @@ var moneyBackEvents = map[string]wallet.EventType{
 
 // announce tells merchants of the bookings.
 func (b *moneyBack) announce(ctx context.Context, tx pgx.Tx, bookings []Booking) error {
+	p := b.payment
+	w := wallet.Wallet{ID: p.WalletID, OrganizationID: p.OrganizationID, Mode: p.Mode}
+	var list []wallet.Announcement
 	for _, k := range bookings {
-		_, err := tx.Exec(ctx, announceMoneyBack, []wallet.ID{b.payment.ID}, string(moneyBackEvents[k.Kind]), b.now, k.Amount)
-		if err != nil {
-			return fmt.Errorf("announce %s of payment %s: %w", k.Kind, b.payment.ID, err)
-		}
+		a := wallet.AnnounceWallet(moneyBackEvents[k.Kind], w, b.now)
+		a.ObjectID, a.PaymentID, a.Amount, a.Traceparent = p.ID, &p.ID, &k.Amount, p.Traceparent
+		list = append(list, a)
 	}
-	if err := announceNow(ctx, tx, announceTransactions, wallet.EventTransactionCreated, b.now, b.lines...); err != nil {
-		return err
+	for _, id := range b.lines {
+		list = append(list, wallet.AnnounceTransaction(wallet.EventTransactionCreated, id, w, b.now))
 	}
-	return announceNow(ctx, tx, announceWallets, wallet.EventWalletBalanceUpdated, b.now, b.payment.WalletID)
+	return announce(ctx, tx, append(list, wallet.AnnounceWallet(wallet.EventWalletBalanceUpdated, w, b.now))...)
 }
 
 // moneyBack is a payment with everything that has gone back of it, its rows
@@ -159,7 +161,7 @@ func (r *moneyReturn) wanted() int64 {
 func lockMoneyBack(ctx context.Context, tx pgx.Tx, paymentID wallet.ID, now time.Time) (*moneyBack, error) {
 	b := &moneyBack{now: now}
 	for _, lock := range []string{lockPayments, lockWallets} {
-		if _, err := tx.Exec(ctx, lock, []wallet.ID{paymentID}); err != nil {
+		if _, err := tx.Exec(ctx, lock, pgx.StrictNamedArgs{"ids": []wallet.ID{paymentID}}); err != nil {
 			return nil, fmt.Errorf("lock payment %s: %w", paymentID, err)
 		}
 	}

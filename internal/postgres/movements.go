@@ -60,10 +60,11 @@ func (p *PreparedTopUp) moveCredits(ctx context.Context, tx pgx.Tx) error {
 	if p.Purchase != nil {
 		moved = moved[1:] // announced when it was accepted
 	}
-	if err := announceNow(ctx, tx, announceTransactions, wallet.EventTransactionCreated, p.Now, moved...); err != nil {
-		return err
+	var list []wallet.Announcement
+	for _, id := range moved {
+		list = append(list, wallet.AnnounceTransaction(wallet.EventTransactionCreated, id, w, p.Now))
 	}
-	return announceNow(ctx, tx, announceWallets, wallet.EventWalletBalanceUpdated, p.Now, w.ID)
+	return announce(ctx, tx, append(list, wallet.AnnounceWallet(wallet.EventWalletBalanceUpdated, w, p.Now))...)
 }
 
 // makeVoid takes credits out of the wallet and says how many.

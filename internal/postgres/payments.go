@@ -12,30 +12,68 @@ import (
 	"github.com/fundrail/fundrail/internal/wallet"
 )
 
+// paymentColumns are the columns of a payment p, for a paymentRow.
 const paymentColumns = `p.id, p.organization_id, p.mode, p.wallet_id, p.wallet_transaction_id, p.payment_method_id,
-	p.amount, p.currency, p.off_session, p.status, coalesce(p.stripe_payment_intent_id, ''), coalesce(p.stripe_charge_id, ''),
-	coalesce(p.stripe_checkout_session_id, ''),
-	coalesce(p.amount_received, 0), p.balance_after, coalesce(p.redirect_url, ''),
-	coalesce(p.failure_code, ''), coalesce(p.failure_decline_code, ''), coalesce(p.failure_message, ''),
-	p.refunded, p.disputed, p.action_deadline_at, p.next_check_at, p.checks, p.created_at, p.updated_at, coalesce(p.traceparent, ''),
-	coalesce(p.request_id, '')`
+	p.amount, p.currency, p.off_session, p.status, p.stripe_payment_intent_id, p.stripe_charge_id, p.stripe_checkout_session_id,
+	p.amount_received, p.balance_after, p.redirect_url, p.failure_code, p.failure_decline_code, p.failure_message,
+	p.refunded, p.disputed, p.action_deadline_at, p.next_check_at, p.checks, p.close_due_at, p.created_at, p.updated_at,
+	p.traceparent, p.request_id`
 
-func scanPayment(row pgx.CollectableRow) (wallet.Payment, error) {
-	var p wallet.Payment
-	err := row.Scan(paymentFields(&p)...)
-	return p, err
+// paymentRow is a row of payments as paymentColumns selects it. Columns that may be
+// null are pointers.
+type paymentRow struct {
+	ID                      wallet.ID            `db:"id"`
+	OrganizationID          wallet.ID            `db:"organization_id"`
+	Mode                    wallet.Mode          `db:"mode"`
+	WalletID                wallet.ID            `db:"wallet_id"`
+	WalletTransactionID     wallet.ID            `db:"wallet_transaction_id"`
+	PaymentMethodID         *wallet.ID           `db:"payment_method_id"`
+	Amount                  int64                `db:"amount"`
+	Currency                wallet.Currency      `db:"currency"`
+	OffSession              bool                 `db:"off_session"`
+	Status                  wallet.PaymentStatus `db:"status"`
+	StripePaymentIntentID   *string              `db:"stripe_payment_intent_id"`
+	StripeChargeID          *string              `db:"stripe_charge_id"`
+	StripeCheckoutSessionID *string              `db:"stripe_checkout_session_id"`
+	AmountReceived          *int64               `db:"amount_received"`
+	BalanceAfter            *int64               `db:"balance_after"`
+	RedirectURL             *string              `db:"redirect_url"`
+	FailureCode             *string              `db:"failure_code"`
+	FailureDeclineCode      *string              `db:"failure_decline_code"`
+	FailureMessage          *string              `db:"failure_message"`
+	Refunded                int64                `db:"refunded"`
+	Disputed                int64                `db:"disputed"`
+	ActionDeadlineAt        *time.Time           `db:"action_deadline_at"`
+	NextCheckAt             *time.Time           `db:"next_check_at"`
+	Checks                  int                  `db:"checks"`
+	CloseDueAt              *time.Time           `db:"close_due_at"`
+	CreatedAt               time.Time            `db:"created_at"`
+	UpdatedAt               time.Time            `db:"updated_at"`
+	Traceparent             *string              `db:"traceparent"`
+	RequestID               *string              `db:"request_id"`
 }
 
-func paymentFields(p *wallet.Payment) []any {
-	return []any{
-		&p.ID, &p.OrganizationID, &p.Mode, &p.WalletID, &p.WalletTransactionID, &p.PaymentMethodID,
-		&p.Amount, &p.Currency, &p.OffSession, &p.Status, &p.StripePaymentIntentID, &p.StripeChargeID,
-		&p.StripeCheckoutSessionID,
-		&p.AmountReceived, &p.BalanceAfter, &p.RedirectURL,
-		&p.Failure.Code, &p.Failure.DeclineCode, &p.Failure.Message,
-		&p.Refunded, &p.Disputed, &p.ActionDeadlineAt, &p.NextCheckAt, &p.Checks, &p.CreatedAt, &p.UpdatedAt, &p.Traceparent,
-		&p.RequestID,
+func (r paymentRow) payment() wallet.Payment {
+	return wallet.Payment{
+		ID: r.ID, OrganizationID: r.OrganizationID, Mode: r.Mode, WalletID: r.WalletID,
+		WalletTransactionID: r.WalletTransactionID, PaymentMethodID: r.PaymentMethodID,
+		Amount: r.Amount, Currency: r.Currency, OffSession: r.OffSession, Status: r.Status,
+		StripePaymentIntentID: orZero(r.StripePaymentIntentID), StripeChargeID: orZero(r.StripeChargeID),
+		StripeCheckoutSessionID: orZero(r.StripeCheckoutSessionID),
+		AmountReceived:          orZero(r.AmountReceived), BalanceAfter: r.BalanceAfter, RedirectURL: orZero(r.RedirectURL),
+		Failure: wallet.Failure{
+			Code: orZero(r.FailureCode), DeclineCode: orZero(r.FailureDeclineCode), Message: orZero(r.FailureMessage),
+		},
+		Refunded: r.Refunded, Disputed: r.Disputed,
+		ActionDeadlineAt: r.ActionDeadlineAt, NextCheckAt: r.NextCheckAt, Checks: r.Checks, CloseDueAt: r.CloseDueAt,
+		CreatedAt: r.CreatedAt, UpdatedAt: r.UpdatedAt,
+		Traceparent: orZero(r.Traceparent), RequestID: orZero(r.RequestID),
 	}
+}
+
+func scanPayment(row pgx.CollectableRow) (wallet.Payment, error) {
+	r, err := pgx.RowToStructByName[paymentRow](row)
+	return r.payment(), err
 }
 
 // GetPayment finds a payment. An unknown one is CodePaymentNotFound.
@@ -154,19 +192,28 @@ func GetCharge(ctx context.Context, db DB, id wallet.ID) (Charge, error) {
 // order. Ids that are unknown are left out.
 func GetCharges(ctx context.Context, db DB, ids []wallet.ID) ([]Charge, error) {
 	rows, _ := db.Query(ctx, `
-		select coalesce(c.stripe_customer_id, ''), coalesce(m.stripe_payment_method_id, ''),
-			coalesce(p.receipt_email, ''), p.return_url, coalesce(m.deleted_at <= p.created_at, false), `+paymentColumns+`
+		select c.stripe_customer_id, m.stripe_payment_method_id, p.receipt_email, p.return_url,
+			m.deleted_at <= p.created_at as payment_method_gone, `+paymentColumns+`
 		from payments p
 		join wallets w on w.id = p.wallet_id
 		join customers c on c.id = w.customer_id
 		left join payment_methods m on m.id = p.payment_method_id
 		where p.id = any ($1)`, ids)
+	type chargeRow struct {
+		paymentRow
+		StripeCustomerID      *string `db:"stripe_customer_id"`
+		StripePaymentMethodID *string `db:"stripe_payment_method_id"`
+		ReceiptEmail          *string `db:"receipt_email"`
+		ReturnURL             string  `db:"return_url"`
+		PaymentMethodGone     *bool   `db:"payment_method_gone"`
+	}
 	list, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (Charge, error) {
-		var c Charge
-		err := row.Scan(append([]any{
-			&c.StripeCustomerID, &c.StripePaymentMethodID, &c.ReceiptEmail, &c.ReturnURL, &c.PaymentMethodGone,
-		}, paymentFields(&c.Payment)...)...)
-		return c, err
+		r, err := pgx.RowToStructByName[chargeRow](row)
+		return Charge{
+			Payment:          r.payment(),
+			StripeCustomerID: orZero(r.StripeCustomerID), StripePaymentMethodID: orZero(r.StripePaymentMethodID),
+			ReceiptEmail: orZero(r.ReceiptEmail), ReturnURL: r.ReturnURL, PaymentMethodGone: orZero(r.PaymentMethodGone),
+		}, err
 	})
 	if err != nil {
 		return nil, fmt.Errorf("find %d payments to charge: %w", len(ids), err)

@@ -41,3 +41,20 @@ func columnsOf[T any](rows []T) pgx.NamedArgs {
 	}
 	return columns
 }
+
+// orNull is a text as a column that may be null stores it: the empty one is null.
+func orNull[S ~string](s S) *S {
+	if s == "" {
+		return nil
+	}
+	return &s
+}
+
+// orZero is the value of a column that may be null: null is the zero value.
+func orZero[T any](v *T) T {
+	if v == nil {
+		var zero T
+		return zero
+	}
+	return *v
+}

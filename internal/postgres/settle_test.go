@@ -45,13 +45,13 @@ func outcomes(p wallet.Payment, intentID string) map[wallet.PaymentStatus]wallet
 func apply(tb testing.TB, pool *pgxpool.Pool, id wallet.ID, o wallet.Outcome) postgres.Applied {
 	tb.Helper()
 
-	applied, err := postgres.ApplyOutcomes(tb.Context(), pool, []postgres.Settlement{settlement(id, o)})
+	applied, err := postgres.ApplyOutcomes(tb.Context(), pool, []wallet.Settlement{settlement(id, o)})
 	require.NoError(tb, err)
 	return applied[0]
 }
 
-func settlement(id wallet.ID, o wallet.Outcome) postgres.Settlement {
-	return postgres.Settlement{
+func settlement(id wallet.ID, o wallet.Outcome) wallet.Settlement {
+	return wallet.Settlement{
 		ActionDeadline: now.Add(24 * time.Hour),
 		Cause:          wallet.Cause{Kind: wallet.CauseJob, ID: "1"},
 		Now:            now,
@@ -150,7 +150,7 @@ func TestApplyOutcomes(t *testing.T) {
 		t.Parallel()
 
 		b := setup(t)
-		var list []postgres.Settlement
+		var list []wallet.Settlement
 		for i := range 20 {
 			p := testfactory.Payment(t, b.pool, testfactory.PaymentOpts{Merchant: b.m, Amount: int64(1000 + i)})
 			list = append(list, settlement(p.ID, outcomes(p, testfactory.Token("pi_"))[wallet.PaymentSucceeded]))
@@ -225,7 +225,7 @@ func TestApplyOutcomes(t *testing.T) {
 				return_url, 'created', $3, $3, $3 from payments where id = $1`, first.ID, second.ID, now)
 		require.NoError(t, err)
 
-		applied, err := postgres.ApplyOutcomes(t.Context(), b.pool, []postgres.Settlement{
+		applied, err := postgres.ApplyOutcomes(t.Context(), b.pool, []wallet.Settlement{
 			settlement(second.ID, outcomes(first, "pi_second")[wallet.PaymentSucceeded]),
 			settlement(first.ID, outcomes(first, first.StripePaymentIntentID)[wallet.PaymentSucceeded]),
 		})
@@ -299,10 +299,10 @@ func TestApplyOutcomesHistories(t *testing.T) {
 				Merchant: m, Amount: rapid.Int64Range(1, 1_000_000).Draw(rt, "amount"),
 			})
 		}
-		callers := make([][][]postgres.Settlement, rapid.IntRange(1, 4).Draw(rt, "callers"))
+		callers := make([][][]wallet.Settlement, rapid.IntRange(1, 4).Draw(rt, "callers"))
 		succeeds := make(map[wallet.ID]bool)
 		for c := range callers {
-			callers[c] = make([][]postgres.Settlement, rapid.IntRange(1, 5).Draw(rt, "groups"))
+			callers[c] = make([][]wallet.Settlement, rapid.IntRange(1, 5).Draw(rt, "groups"))
 			for g := range callers[c] {
 				for i, p := range payments {
 					if !rapid.Bool().Draw(rt, "member") {

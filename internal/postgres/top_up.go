@@ -309,7 +309,7 @@ func (p *PreparedTopUp) source() wallet.TransactionSource {
 func MakeTopUp(ctx context.Context, tx pgx.Tx, p PreparedTopUp) (bool, error) {
 	switch {
 	case p.Purchase != nil:
-		accepted, err := AcceptPayments(ctx, tx, []NewPayment{*p.Purchase}, nil)
+		accepted, err := AcceptPaymentsTx(ctx, tx, []NewPayment{*p.Purchase})
 		if err != nil || !accepted[0] {
 			return false, err
 		}

@@ -79,7 +79,7 @@ func CreateWallet(ctx context.Context, tx pgx.Tx, n NewWallet, v *wallet.Validat
 	if err := InsertWallet(ctx, tx, w); err != nil {
 		return w, err
 	}
-	if err := announceNow(ctx, tx, announceWallets, wallet.EventWalletCreated, w.CreatedAt, w.ID); err != nil {
+	if err := announce(ctx, tx, wallet.AnnounceWallet(wallet.EventWalletCreated, w, w.CreatedAt)); err != nil {
 		return w, err
 	}
 	return GetWallet(ctx, tx, w.ID)
@@ -205,7 +205,7 @@ func UpdateWallet(ctx context.Context, tx pgx.Tx, ref WalletRef, change WalletCh
 	if err != nil {
 		return before, walletError(err, "update wallet "+w.ID.String())
 	}
-	return w, announceNow(ctx, tx, announceWallets, wallet.EventWalletUpdated, now, w.ID)
+	return w, announce(ctx, tx, wallet.AnnounceWallet(wallet.EventWalletUpdated, w, now))
 }
 
 func sameTime(a, b *time.Time) bool {
@@ -234,7 +234,7 @@ func TerminateWallet(ctx context.Context, tx pgx.Tx, ref WalletRef, now time.Tim
 	if tag.RowsAffected() == 0 {
 		return w, false, nil
 	}
-	return w, true, announceNow(ctx, tx, announceWallets, wallet.EventWalletTerminated, now, w.ID)
+	return w, true, announce(ctx, tx, wallet.AnnounceWallet(wallet.EventWalletTerminated, w, now))
 }
 
 // expireWallets ends the wallets that a condition names.
@@ -242,15 +242,25 @@ func expireWallets(ctx context.Context, tx pgx.Tx, now time.Time, condition stri
 	rows, _ := tx.Query(ctx, `
 		update wallets set status = 'terminated', terminated_at = expiration_at, updated_at = $1
 		where status = 'active' and expiration_at <= $1 and `+condition+`
-		returning id`, now, arg)
-	ids, err := pgx.CollectRows(rows, pgx.RowTo[wallet.ID])
+		returning id, organization_id, mode`, now, arg)
+	type expiredRow struct {
+		ID             wallet.ID   `db:"id"`
+		OrganizationID wallet.ID   `db:"organization_id"`
+		Mode           wallet.Mode `db:"mode"`
+	}
+	expired, err := pgx.CollectRows(rows, pgx.RowToStructByName[expiredRow])
 	if err != nil {
 		return nil, fmt.Errorf("expire wallets: %w", err)
 	}
-	if len(ids) == 0 {
-		return ids, nil
+	var (
+		ids  []wallet.ID
+		list []wallet.Announcement
+	)
+	for _, r := range expired {
+		w := wallet.Wallet{ID: r.ID, OrganizationID: r.OrganizationID, Mode: r.Mode}
+		ids, list = append(ids, r.ID), append(list, wallet.AnnounceWallet(wallet.EventWalletTerminated, w, now))
 	}
-	return ids, announceNow(ctx, tx, announceWallets, wallet.EventWalletTerminated, now, ids...)
+	return ids, announce(ctx, tx, list...)
 }
 
 // ExpireWallets writes down up to limit wallets whose expiration has passed, and
@@ -294,5 +304,5 @@ func ChangeWalletMetadata(ctx context.Context, tx pgx.Tx, ref WalletRef, now tim
 	if _, err := tx.Exec(ctx, `update wallets set metadata = $2, updated_at = $3 where id = $1`, w.ID, stored, now); err != nil {
 		return nil, fmt.Errorf("metadata of wallet %s: %w", w.ID, err)
 	}
-	return metadata, announceNow(ctx, tx, announceWallets, wallet.EventWalletUpdated, now, w.ID)
+	return metadata, announce(ctx, tx, wallet.AnnounceWallet(wallet.EventWalletUpdated, w, now))
 }

@@ -70,7 +70,7 @@ func Accept(tb testing.TB, db DB, p postgres.NewPayment) {
 	tb.Helper()
 
 	require.NoError(tb, pgx.BeginFunc(tb.Context(), db, func(tx pgx.Tx) error {
-		accepted, err := postgres.AcceptPayments(tb.Context(), tx, []postgres.NewPayment{p}, nil)
+		accepted, err := postgres.AcceptPaymentsTx(tb.Context(), tx, []postgres.NewPayment{p})
 		if err == nil {
 			require.Equal(tb, []bool{true}, accepted)
 		}
@@ -83,14 +83,18 @@ func Accept(tb testing.TB, db DB, p postgres.NewPayment) {
 func Move(tb testing.TB, db DB, id wallet.ID, o wallet.Outcome, now time.Time) wallet.Payment {
 	tb.Helper()
 
-	applied, err := postgres.ApplyOutcomes(tb.Context(), db, []postgres.Settlement{{
-		PaymentID:      id,
-		Outcome:        o,
-		Cause:          wallet.Cause{Kind: wallet.CauseJob, ID: "1"},
-		ActionDeadline: now.Add(24 * time.Hour),
-		Now:            now,
-	}})
-	require.NoError(tb, err)
+	var applied []postgres.Applied
+	require.NoError(tb, pgx.BeginFunc(tb.Context(), db, func(tx pgx.Tx) error {
+		var err error
+		applied, err = postgres.ApplyOutcomesTx(tb.Context(), tx, []wallet.Settlement{{
+			PaymentID:      id,
+			Outcome:        o,
+			Cause:          wallet.Cause{Kind: wallet.CauseJob, ID: "1"},
+			ActionDeadline: now.Add(24 * time.Hour),
+			Now:            now,
+		}})
+		return err
+	}))
 	require.True(tb, applied[0].Moved, "payment %s stands at %s", id, applied[0].Payment.Status)
 	return applied[0].Payment
 }

@@ -36,12 +36,15 @@ type Payment struct {
 	ActionDeadlineAt *time.Time
 	NextCheckAt      *time.Time
 	Checks           int
-	CreatedAt        time.Time
-	UpdatedAt        time.Time
-	// Traceparent names the trace of the request that made it, empty when nobody
-	// traced that.
+	// CloseDueAt is when a job makes sure that a failed payment's intent is closed,
+	// nil once it is.
+	CloseDueAt *time.Time
+	CreatedAt  time.Time
+	UpdatedAt  time.Time
+	// Traceparent names the trace of the request that made it, empty when that
+	// request was not traced.
 	Traceparent string
-	// RequestID is that of the request that made it, empty when none did.
+	// RequestID is the id of the request that made it, empty when no request did.
 	RequestID string
 }
 

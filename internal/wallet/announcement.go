@@ -1,0 +1,93 @@
+package wallet
+
+import "time"
+
+// Announcement is a change that merchants' endpoints are told of. The rows that
+// it names are shown as they are after the change.
+type Announcement struct {
+	Type EventType
+	// ObjectID is the row that the announcement is about. The announcements of one
+	// object reach an endpoint in their order.
+	ObjectID       ID
+	OrganizationID ID
+	Mode           Mode
+	PaymentID      *ID
+	TransactionID  *ID
+	WalletID       *ID
+	// Amount is what went back of a payment or came back again, in minor units; nil
+	// for every other change.
+	Amount *int64
+	// Traceparent names the trace of the request behind the change, empty when there
+	// is none.
+	Traceparent string
+	At          time.Time
+}
+
+// paymentEvents says what is announced when a payment comes to a state. Processing
+// is no news.
+var paymentEvents = map[PaymentStatus]EventType{
+	PaymentCanceled:       EventPaymentCanceled,
+	PaymentFailed:         EventPaymentFailed,
+	PaymentRequiresAction: EventPaymentRequiresAction,
+	PaymentSucceeded:      EventPaymentSucceeded,
+}
+
+// AnnounceSettlements lists what merchants are told of settlements: for each move
+// the payment and then its wallet transaction, and behind them the balance of each
+// credited wallet, once for the whole group.
+func AnnounceSettlements(changes []SettleChanges) []Announcement {
+	var list, balances []Announcement
+	credited := make(map[ID]int) // where in balances a wallet stands
+	for _, c := range changes {
+		if c.Move == nil || paymentEvents[c.Move.To] == "" {
+			continue
+		}
+		p := c.Payment
+		about := Announcement{
+			OrganizationID: p.OrganizationID, Mode: p.Mode, WalletID: &p.WalletID, Traceparent: p.Traceparent, At: c.Move.MovedAt,
+		}
+		payment := about
+		payment.Type, payment.ObjectID, payment.PaymentID = paymentEvents[c.Move.To], p.ID, &p.ID
+		list = append(list, payment)
+		if t := c.announcedTransaction(); t != nil {
+			transaction := about
+			transaction.Type, transaction.ObjectID, transaction.TransactionID = EventTransactionUpdated, t.ID, &t.ID
+			if c.Spare != nil {
+				transaction.Type = EventTransactionCreated
+			}
+			list = append(list, transaction)
+		}
+		if c.Wallet != nil {
+			balance := about
+			balance.Type, balance.ObjectID = EventWalletBalanceUpdated, p.WalletID
+			if at, ok := credited[p.WalletID]; ok {
+				balances[at] = balance
+				continue
+			}
+			credited[p.WalletID] = len(balances)
+			balances = append(balances, balance)
+		}
+	}
+	return append(list, balances...)
+}
+
+func (c SettleChanges) announcedTransaction() *PurchaseState {
+	if c.Spare != nil {
+		return c.Spare
+	}
+	return c.Purchase
+}
+
+// AnnounceWallet announces a change of a wallet.
+func AnnounceWallet(t EventType, w Wallet, at time.Time) Announcement {
+	return Announcement{
+		Type: t, ObjectID: w.ID, OrganizationID: w.OrganizationID, Mode: w.Mode, WalletID: &w.ID, At: at,
+	}
+}
+
+// AnnounceTransaction announces a wallet transaction of a wallet.
+func AnnounceTransaction(t EventType, id ID, w Wallet, at time.Time) Announcement {
+	a := AnnounceWallet(t, w, at)
+	a.ObjectID, a.TransactionID = id, &id
+	return a
+}
