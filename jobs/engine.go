@@ -120,6 +120,18 @@ type Engine struct {
 	stopping context.Context //nolint:containedctx // the life of the engine, not of one call
 }
 
+// judge says what the error of a group's write means for its members.
+func judge(err error) batch.Verdict {
+	switch {
+	case postgres.Blocked(err):
+		return batch.Blocked
+	case postgres.InDoubt(err), postgres.Unavailable(err):
+		return batch.Failed
+	default:
+		return batch.Refused
+	}
+}
+
 // linger is how long the steps of many payments gather under load.
 const linger = 8 * time.Millisecond
 
@@ -146,17 +158,31 @@ func NewEngine(ctx context.Context, o Options) *Engine {
 	}
 	e := &Engine{Options: o, announced: make(chan struct{}, 1), calls: make(chan struct{}, o.Workers), draining: make(chan struct{})}
 	e.stopping, e.stop = context.WithCancel(context.WithoutCancel(ctx))
-	e.accepts = batch.NewWriter(ctx, e.writeAccepts, batch.Config[postgres.NewPayment]{Key: idempotencyKeyOf, Linger: linger})
-	e.intakes = batch.NewWriter(ctx, e.writeIntakes, batch.Config[Intake]{Key: func(i Intake) string { return i.Event.ID }, Linger: linger})
+	e.accepts = batch.NewWriter(ctx, e.writeAccepts, batch.Config[postgres.NewPayment]{
+		Key: idempotencyKeyOf, Linger: linger, Judge: judge,
+		Free: func(ctx context.Context, list []postgres.NewPayment) ([]bool, error) {
+			return postgres.FreePurchases(ctx, o.Pool, list)
+		},
+	})
+	e.intakes = batch.NewWriter(ctx, e.writeIntakes, batch.Config[Intake]{
+		Key: func(i Intake) string { return i.Event.ID }, Linger: linger, Judge: judge,
+	})
 	e.settles = batch.NewWriter(ctx, e.writeSettlements, batch.Config[wallet.Settlement]{
-		Key: func(s wallet.Settlement) string { return string(s.PaymentID[:]) }, Linger: linger,
+		Key: func(s wallet.Settlement) string { return string(s.PaymentID[:]) }, Linger: linger, Judge: judge,
+		Free: func(ctx context.Context, list []wallet.Settlement) ([]bool, error) {
+			ids := make([]wallet.ID, len(list))
+			for i, s := range list {
+				ids[i] = s.PaymentID
+			}
+			return postgres.FreePayments(ctx, o.Pool, ids)
+		},
 	})
 	e.found = batch.NewWriter(ctx, func(ctx context.Context, ids []string) ([]postgres.FoundEvent, error) {
 		return postgres.FindEvents(ctx, o.Pool, ids)
-	}, batch.Config[string]{Key: func(id string) string { return id }})
+	}, batch.Config[string]{Key: func(id string) string { return id }, Judge: judge})
 	e.finishes = batch.NewWriter(ctx, func(ctx context.Context, list []postgres.FinishedEvent) ([]struct{}, error) {
 		return make([]struct{}, len(list)), postgres.FinishEvents(ctx, o.Pool, list)
-	}, batch.Config[postgres.FinishedEvent]{Key: func(f postgres.FinishedEvent) string { return f.ID }})
+	}, batch.Config[postgres.FinishedEvent]{Key: func(f postgres.FinishedEvent) string { return f.ID }, Judge: judge})
 	e.charging, e.waiters = newCharging(), newWaiters()
 	e.wakes = newWakes(o.FetchCooldown, func(queues []string) {
 		if err := postgres.WakeQueues(e.stopping, o.Pool, queues); err != nil && e.stopping.Err() == nil {
@@ -188,13 +214,17 @@ func (e *Engine) Close(ctx context.Context) {
 
 // Accept stores a payment and the job that charges it in one transaction. The
 // result is false, and nothing is stored, when the payment's idempotency key is
-// taken. Once begun it does not depend on ctx: a caller that goes away changes
-// nothing but whether it hears of the result.
+// taken. The error is a postgres.DoubtError when the payment may have been stored;
+// the same payment may then be sent again. When ctx ends before the payment was sent
+// to the database, nothing happens.
 func (e *Engine) Accept(ctx context.Context, p postgres.NewPayment) (bool, error) {
 	e.complete(ctx, &p)
 	e.waiters.expect(p.ID, e.Now())
 	accepted, err := e.accepts.Do(ctx, p)
-	if err != nil || !accepted {
+	if errors.Is(err, batch.ErrUnderWay) {
+		err = &postgres.DoubtError{Err: err}
+	}
+	if !accepted && !postgres.InDoubt(err) {
 		e.waiters.forget(p.ID)
 	}
 	return accepted, err
@@ -217,11 +247,9 @@ func (e *Engine) writeAccepts(ctx context.Context, list []postgres.NewPayment) (
 	if breakpoint.Broken(breakpoint.JobOutsideTx) {
 		job = nil
 	}
-	limited, cancel := context.WithTimeout(ctx, writeLimit)
-	defer cancel()
-	accepted, err := postgres.AcceptPayments(limited, e.Pool, list, job)
+	accepted, err := postgres.AcceptPayments(ctx, e.Pool, list, job)
 	if len(list) == 1 && postgres.StoredBefore(err) {
-		// The group that it was in was committed, and the answer got lost.
+		// An attempt before this one was committed, and its answer was lost.
 		return []bool{true}, nil
 	}
 	if err != nil {
@@ -309,14 +337,15 @@ func (e *Engine) stripe(mode wallet.Mode) (Stripe, error) {
 	return nil, fmt.Errorf("no Stripe key is configured for %s mode", mode)
 }
 
-// writeLimit is for a group's transaction, which takes milliseconds; one that takes
-// this long hangs.
-const writeLimit = 10 * time.Second
+// writeLimit bounds a transaction, which takes milliseconds; one that takes this
+// long hangs.
+const writeLimit = batch.DefaultLimit
 
+// inTx runs a transaction, and tells doubt from failure: see postgres.InTx.
 func (e *Engine) inTx(ctx context.Context, do func(tx pgx.Tx) error) error {
 	ctx, cancel := context.WithTimeout(ctx, writeLimit)
 	defer cancel()
-	return pgx.BeginFunc(ctx, e.Pool, do)
+	return postgres.InTx(ctx, e.Pool, do)
 }
 
 func (e *Engine) insertJobs(ctx context.Context, tx pgx.Tx, params []river.InsertManyParams) error {

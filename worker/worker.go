@@ -58,6 +58,10 @@ const maxConns = 16
 // the money does, and must not keep the money waiting.
 const viewConns = 4
 
+// viewSilence is how long the dashboard waits for the first word of an answer: its
+// overviews read much.
+const viewSilence = 30 * time.Second
+
 // Run runs the service until ctx ends, and then stops it in good order, within the
 // settings' limits. It refuses to start on a schema that it does not know.
 func Run(ctx context.Context, o Options) error {
@@ -82,7 +86,9 @@ func Run(ctx context.Context, o Options) error {
 	}
 	defer closeTraces(ctx, o)
 	name := postgres.ProcessName(!o.WithoutWorkers)
-	pool, err := openPool(ctx, string(o.Settings.DatabaseURL), maxConns, name, planByIndex, o.Traces.Queries())
+	pool, err := postgres.OpenPool(ctx, postgres.PoolOptions{
+		URL: string(o.Settings.DatabaseURL), MaxConns: maxConns, Name: name, PlanByIndex: true, Tracer: o.Traces.Queries(),
+	})
 	if err != nil {
 		return err
 	}
@@ -93,7 +99,9 @@ func Run(ctx context.Context, o Options) error {
 	if err := allowTestSettings(ctx, o.Settings.Test, pool); err != nil {
 		return err
 	}
-	views, err := openPool(ctx, string(o.Settings.DatabaseURL), viewConns, postgres.ApplicationName, nil, nil)
+	views, err := postgres.OpenPool(ctx, postgres.PoolOptions{
+		URL: string(o.Settings.DatabaseURL), MaxConns: viewConns, Name: postgres.ApplicationName, Silence: viewSilence,
+	})
 	if err != nil {
 		return err
 	}
@@ -133,53 +141,6 @@ func allowTestSettings(ctx context.Context, t config.Test, pool *pgxpool.Pool) e
 		return nil
 	}
 	return breakpoint.Enable(breakpoint.Switch(t.TestBreak), breakpoint.Point(t.TestCrash))
-}
-
-// OpenPool connects to the database for the money's way. It fails when nothing
-// answers there.
-func OpenPool(ctx context.Context, url string, conns int32) (*pgxpool.Pool, error) {
-	return openPool(ctx, url, conns, postgres.ApplicationName, planByIndex, nil)
-}
-
-func openPool(ctx context.Context, url string, conns int32, name string, prepare func(context.Context, *pgx.Conn) error, tracer pgx.QueryTracer) (*pgxpool.Pool, error) {
-	cfg, err := pgxpool.ParseConfig(url)
-	if err != nil {
-		return nil, errors.New("DATABASE_URL is not a PostgreSQL address") // the parser's error may show the password
-	}
-	cfg.MaxConns = conns
-	cfg.ConnConfig.Tracer = tracer
-	cfg.ConnConfig.RuntimeParams["application_name"] = name
-	cfg.AfterConnect = func(ctx context.Context, conn *pgx.Conn) error {
-		if err := postgres.RegisterTypes(ctx, conn); err != nil || prepare == nil {
-			return err
-		}
-		return prepare(ctx, conn)
-	}
-	pool, err := pgxpool.NewWithConfig(ctx, cfg)
-	if err != nil {
-		return nil, fmt.Errorf("database: %w", err)
-	}
-	if err := pool.Ping(ctx); err != nil {
-		pool.Close()
-		return nil, fmt.Errorf("database: %w", err)
-	}
-	return pool, nil
-}
-
-// planByIndex has the planner find rows by their keys. Every statement of the
-// money's way reads a few rows by an index, but it is planned once, for arrays of
-// unknown length and often for tables that were empty when they were last
-// analysed; then the planner takes reading whole tables for cheaper, and keeps to
-// that plan while they grow. Reading a table is still possible where there is no
-// other way, at a price that must not make the planner compile it.
-func planByIndex(ctx context.Context, conn *pgx.Conn) error {
-	_, err := conn.Exec(ctx, `
-		select set_config('plan_cache_mode', 'force_generic_plan', false), set_config(name, 'off', false)
-		from unnest(array['enable_hashjoin', 'enable_mergejoin', 'enable_seqscan', 'jit']) as name`)
-	if err != nil {
-		return fmt.Errorf("set up a connection: %w", err)
-	}
-	return nil
 }
 
 // service is the parts of one process, put together and not yet started.

@@ -1,11 +1,13 @@
 // Package batch lets many callers share one transaction. While a write is under
 // way the next members gather, and go in as the next write; a lone member never
-// waits for company. What is written is the caller's business.
+// waits for others. What a write does, and what its errors mean, is the caller's
+// business.
 package batch
 
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"time"
 )
@@ -13,37 +15,79 @@ import (
 // ErrClosed is returned to members that come after Close.
 var ErrClosed = errors.New("batch: closed")
 
+// ErrUnderWay is returned to a caller that stopped waiting while its member was
+// being written: the write goes on, and may succeed.
+var ErrUnderWay = errors.New("batch: the write is under way")
+
+// ErrNotTried is returned to members of a refused group that were not tried alone,
+// because a write before theirs failed. They were not written.
+var ErrNotTried = errors.New("batch: not tried")
+
 // Write writes members in one transaction and returns a result for each, in
-// their order, or an error and no effect. A lone member's write carries the values
-// of its caller's context, such as the trace that it belongs to.
+// their order, or an error for all. The context ends after Config.Limit. A lone
+// member's write carries the values of its caller's context, such as the trace
+// that it belongs to.
 type Write[T, R any] func(ctx context.Context, members []T) ([]R, error)
+
+// Verdict says what an error of a group's write means for its members.
+type Verdict int
+
+// The verdicts.
+const (
+	// Refused: nothing was written, and perhaps because of one member. Each is
+	// written alone, so a bad member fails alone.
+	Refused Verdict = iota
+	// Failed: each member gets the error. The write could not be made, or nobody
+	// knows whether it was; in both cases trying each member would only hide that.
+	Failed
+	// Blocked: nothing was written, because another transaction holds what some
+	// member needs. The members that are free are written without the others, and
+	// those are written alone, beside the groups that follow.
+	Blocked
+)
 
 // Config says how a Writer gathers.
 type Config[T any] struct {
 	// Max is how many members share one write, 64 unless given.
 	Max int
-	// Linger is how long a write waits for company when the one before had a good deal
-	// of it: what all members share is then paid for by more of them. None without it.
+	// Linger is how long a write waits for more members when the one before had
+	// many: what all members share is then paid for by more of them. None without it.
 	Linger time.Duration
-	// Key tells members apart that must not share a write, such as two outcomes
-	// of one payment: the second one waits for the next. Nil lets all share.
+	// Limit bounds one write, DefaultLimit unless given.
+	Limit time.Duration
+	// Key tells members apart that must not share a write, such as two outcomes of
+	// one payment: the second one waits for the next. Nil lets all share.
 	Key func(T) string
+	// Judge sorts the errors of a group. Nil takes each for Refused.
+	Judge func(error) Verdict
+	// Free reports for each member of a blocked group whether it can be written now.
+	// Nil takes none for free.
+	Free func(ctx context.Context, members []T) ([]bool, error)
 }
 
-// Writer gathers members and writes them, one write at a time.
+// DefaultLimit bounds a write. It takes milliseconds; one that takes this long
+// hangs.
+const DefaultLimit = 5 * time.Second
+
+// beside is how many members of blocked groups are written at once. Each may hold a
+// connection until its lock times out.
+const beside = 2
+
+// Writer gathers members and writes them, one group at a time.
 type Writer[T, R any] struct {
 	write  Write[T, R]
-	max    int
-	linger time.Duration
-	full   chan struct{} // holds a token when a whole group waits
-	key    func(T) string
+	cfg    Config[T]
+	full   chan struct{}   // holds a token when a whole group waits
 	ctx    context.Context //nolint:containedctx // the life of the writer, not of one call
 	cancel context.CancelFunc
+	places chan struct{} // holds a token for each member that is written beside
 
 	mu      sync.Mutex
 	waiting []*member[T, R]
 	running bool
 	closed  bool
+	aside   int             // members that are written beside, or wait for a place
+	blocked map[string]bool // keys of members that were blocked, until they are written
 	idle    sync.Cond
 }
 
@@ -52,6 +96,7 @@ type member[T, R any] struct {
 	value  T
 	result R
 	err    error
+	taken  bool // by a write; guarded by Writer.mu
 	done   chan struct{}
 }
 
@@ -61,26 +106,67 @@ func NewWriter[T, R any](ctx context.Context, write Write[T, R], cfg Config[T]) 
 	if cfg.Max == 0 {
 		cfg.Max = 64
 	}
-	w := &Writer[T, R]{write: write, max: cfg.Max, linger: cfg.Linger, full: make(chan struct{}, 1), key: cfg.Key}
+	if cfg.Limit == 0 {
+		cfg.Limit = DefaultLimit
+	}
+	if cfg.Judge == nil {
+		cfg.Judge = func(error) Verdict { return Refused }
+	}
+	w := &Writer[T, R]{write: write, cfg: cfg, full: make(chan struct{}, 1), places: make(chan struct{}, beside), blocked: make(map[string]bool)}
 	w.idle.L = &w.mu
 	w.ctx, w.cancel = context.WithCancel(context.WithoutCancel(ctx)) //nolint:gosec // Close calls it
 	return w
 }
 
-// Do writes one member and returns its result. When the write of a group fails,
-// each of its members is written alone, so one bad member cannot fail its
-// neighbours. A caller that gives up leaves its member in the write: ctx ends the
-// wait, not the effect.
+// Do writes one member and returns its result.
+//
+// When ctx ends before the member was taken by a write, the member is dropped and
+// the error is that of ctx: nothing happens. When ctx ends later, the error is
+// ErrUnderWay.
 func (w *Writer[T, R]) Do(ctx context.Context, value T) (R, error) {
+	var none R
 	m := &member[T, R]{ctx: ctx, value: value, done: make(chan struct{})}
+	if err := w.enqueue(m); err != nil {
+		return none, err
+	}
+	select {
+	case <-m.done:
+		return m.result, m.err
+	case <-ctx.Done():
+	}
 	w.mu.Lock()
+	taken := m.taken
+	if !taken {
+		m.taken = true // take must not find it any more
+		m.err = ctx.Err()
+	}
+	w.mu.Unlock()
+	if !taken {
+		return none, ctx.Err()
+	}
+	select {
+	case <-m.done: // in the same moment
+		return m.result, m.err
+	default:
+		return none, fmt.Errorf("%w: %w", ErrUnderWay, ctx.Err())
+	}
+}
+
+func (w *Writer[T, R]) enqueue(m *member[T, R]) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	if w.closed {
-		w.mu.Unlock()
-		var none R
-		return none, ErrClosed
+		return ErrClosed
+	}
+	if w.blocked[w.key(m)] {
+		// It comes again, and may still be blocked: others must not wait with it.
+		m.taken = true
+		w.aside++
+		go w.writeBeside(m)
+		return nil
 	}
 	w.waiting = append(w.waiting, m)
-	if len(w.waiting) == w.max {
+	if len(w.waiting) == w.cfg.Max {
 		select {
 		case w.full <- struct{}{}:
 		default:
@@ -90,25 +176,18 @@ func (w *Writer[T, R]) Do(ctx context.Context, value T) (R, error) {
 		w.running = true
 		go w.run()
 	}
-	w.mu.Unlock()
-	select {
-	case <-m.done:
-		return m.result, m.err
-	case <-ctx.Done():
-		var none R
-		return none, ctx.Err()
-	}
+	return nil
 }
 
 // Close refuses new members and waits until those inside are written. When ctx
-// ends first, the write under way is canceled.
+// ends first, the writes under way are canceled.
 func (w *Writer[T, R]) Close(ctx context.Context) {
 	stop := context.AfterFunc(ctx, w.cancel)
 	defer stop()
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.closed = true
-	for w.running {
+	for w.running || w.aside > 0 {
 		w.idle.Wait()
 	}
 	w.cancel()
@@ -125,25 +204,25 @@ func (w *Writer[T, R]) run() {
 			return
 		}
 		w.mu.Unlock()
-		w.flush(group)
-		if w.linger > 0 && len(group) >= company {
+		w.writeGroup(group)
+		if w.cfg.Linger > 0 && len(group) >= many {
 			w.gather()
 		}
 	}
 }
 
-// company is how many members a write must have had for the next one to wait.
-const company = 12
+// many is how many members a write must have had for the next one to wait.
+const many = 12
 
-// gather waits for company.
+// gather waits for more members.
 func (w *Writer[T, R]) gather() {
 	w.mu.Lock()
-	enough := w.closed || len(w.waiting) >= w.max
+	enough := w.closed || len(w.waiting) >= w.cfg.Max
 	w.mu.Unlock()
 	if enough {
 		return
 	}
-	timer := time.NewTimer(w.linger)
+	timer := time.NewTimer(w.cfg.Linger)
 	defer timer.Stop()
 	select {
 	case <-timer.C:
@@ -153,51 +232,178 @@ func (w *Writer[T, R]) gather() {
 }
 
 // take removes the next group from those that wait, in the order in which they
-// came. The caller holds the lock.
+// came, and drops those whose callers have gone. The caller holds the lock.
 func (w *Writer[T, R]) take() []*member[T, R] {
-	if w.key == nil {
-		n := min(len(w.waiting), w.max)
-		group := w.waiting[:n:n]
-		w.waiting = w.waiting[n:]
-		return group
-	}
 	var group, rest []*member[T, R]
 	seen := make(map[string]bool)
 	for _, m := range w.waiting {
-		k := w.key(m.value)
-		if len(group) == w.max || (k != "" && seen[k]) {
+		key := w.key(m)
+		switch {
+		case m.taken: // its caller has gone
+		case len(group) == w.cfg.Max, key != "" && seen[key]:
 			rest = append(rest, m)
-			continue
+		default:
+			seen[key] = true
+			m.taken = true
+			group = append(group, m)
 		}
-		seen[k] = true
-		group = append(group, m)
 	}
 	w.waiting = rest
 	return group
 }
 
-func (w *Writer[T, R]) flush(group []*member[T, R]) {
-	values := make([]T, len(group))
-	for i, m := range group {
-		values[i] = m.value
+// key is what tells a member apart, empty when nothing does.
+func (w *Writer[T, R]) key(m *member[T, R]) string {
+	if w.cfg.Key == nil {
+		return ""
 	}
+	return w.cfg.Key(m.value)
+}
+
+// writeGroup writes a group, and what is left of it when that fails.
+func (w *Writer[T, R]) writeGroup(group []*member[T, R]) {
+	err := w.attempt(group)
+	if err == nil {
+		return
+	}
+	if w.ctx.Err() != nil {
+		fail(group, err)
+		return
+	}
+	switch verdict := w.cfg.Judge(err); {
+	case verdict == Failed, verdict == Refused && len(group) == 1:
+		fail(group, err)
+	case verdict == Refused:
+		w.writeAlone(group)
+	default:
+		w.writeFree(group, err)
+	}
+}
+
+// writeAlone writes the members of a refused group one after another.
+func (w *Writer[T, R]) writeAlone(group []*member[T, R]) {
+	for i := range group {
+		one := group[i : i+1]
+		err := w.attempt(one)
+		switch {
+		case err == nil:
+		case w.cfg.Judge(err) == Failed:
+			fail(one, err)
+			fail(group[i+1:], fmt.Errorf("%w: %w", ErrNotTried, err))
+			return
+		default:
+			fail(one, err)
+		}
+	}
+}
+
+// writeFree writes the members of a blocked group that are free, and leaves the
+// others to be written beside the groups that follow. A lone member has waited for
+// its lock already.
+func (w *Writer[T, R]) writeFree(group []*member[T, R], cause error) {
+	if len(group) == 1 {
+		w.setBlocked(group[0], true)
+		fail(group, cause)
+		return
+	}
+	free, blocked := w.split(group)
+	if len(free) > 0 {
+		if err := w.attempt(free); err != nil {
+			blocked = append(blocked, free...)
+		}
+	}
+	w.mu.Lock()
+	w.aside += len(blocked)
+	w.mu.Unlock()
+	for _, m := range blocked {
+		go w.writeBeside(m)
+	}
+}
+
+// setBlocked remembers that a member was blocked, or forgets it.
+func (w *Writer[T, R]) setBlocked(m *member[T, R], blocked bool) {
+	const most = 10_000 // keys that never came again
+	key := w.key(m)
+	if key == "" {
+		return
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if !blocked {
+		delete(w.blocked, key)
+		return
+	}
+	if len(w.blocked) >= most {
+		clear(w.blocked)
+	}
+	w.blocked[key] = true
+}
+
+func (w *Writer[T, R]) split(group []*member[T, R]) (free, blocked []*member[T, R]) {
+	if w.cfg.Free == nil {
+		return nil, group
+	}
+	ctx, cancel := context.WithTimeout(w.ctx, w.cfg.Limit)
+	defer cancel()
+	list, err := w.cfg.Free(ctx, values(group))
+	if err != nil {
+		return nil, group
+	}
+	for i, m := range group {
+		if list[i] {
+			free = append(free, m)
+		} else {
+			blocked = append(blocked, m)
+		}
+	}
+	return free, blocked
+}
+
+func (w *Writer[T, R]) writeBeside(m *member[T, R]) {
+	w.places <- struct{}{}
+	err := w.attempt([]*member[T, R]{m})
+	w.setBlocked(m, err != nil && w.cfg.Judge(err) == Blocked)
+	if err != nil {
+		fail([]*member[T, R]{m}, err)
+	}
+	<-w.places
+	w.mu.Lock()
+	w.aside--
+	w.idle.Broadcast()
+	w.mu.Unlock()
+}
+
+// attempt writes members in one transaction and, if that succeeds, hands out their
+// results.
+func (w *Writer[T, R]) attempt(group []*member[T, R]) error {
 	ctx := w.ctx
 	if len(group) == 1 {
 		ctx = joined{Context: ctx, values: context.WithoutCancel(group[0].ctx)}
 	}
-	results, err := w.write(ctx, values)
-	if err != nil && len(group) > 1 && w.ctx.Err() == nil {
-		for _, m := range group {
-			w.flush([]*member[T, R]{m})
-		}
-		return
+	ctx, cancel := context.WithTimeout(ctx, w.cfg.Limit)
+	defer cancel()
+	results, err := w.write(ctx, values(group))
+	if err != nil {
+		return err
 	}
 	for i, m := range group {
-		if err != nil {
-			m.err = err
-		} else {
-			m.result = results[i]
-		}
+		m.result = results[i]
+		close(m.done)
+	}
+	return nil
+}
+
+func values[T, R any](group []*member[T, R]) []T {
+	list := make([]T, len(group))
+	for i, m := range group {
+		list[i] = m.value
+	}
+	return list
+}
+
+func fail[T, R any](group []*member[T, R], err error) {
+	for _, m := range group {
+		m.err = err
 		close(m.done)
 	}
 }

@@ -199,3 +199,27 @@ func readAccepted(results pgx.BatchResults, list []NewPayment) ([]bool, error) {
 	}
 	return accepted, nil
 }
+
+var findFreePurchases = statement("accept.sql", "find_free_purchases")
+
+// FreePurchases reports for each purchase whether it could be stored now: whether no
+// other transaction holds its wallet or its card.
+func FreePurchases(ctx context.Context, db DB, list []NewPayment) ([]bool, error) {
+	var wallets, cards []wallet.ID
+	for _, p := range list {
+		wallets = append(wallets, p.WalletID)
+		if p.Charged() {
+			cards = append(cards, p.PaymentMethodID)
+		}
+	}
+	rows, _ := db.Query(ctx, findFreePurchases, pgx.StrictNamedArgs{"wallets": nonNil(wallets), "cards": nonNil(cards)})
+	found, err := pgx.CollectRows(rows, pgx.RowTo[wallet.ID])
+	if err != nil {
+		return nil, fmt.Errorf("find free purchases: %w", err)
+	}
+	free := make([]bool, len(list))
+	for i, p := range list {
+		free[i] = slices.Contains(found, p.WalletID) && (!p.Charged() || slices.Contains(found, p.PaymentMethodID))
+	}
+	return free, nil
+}

@@ -101,3 +101,14 @@ with input as (
     having count(*) > 0
 )
 select id from accepted;
+
+-- name: find_free_purchases
+-- Wallets and cards that a purchase could refer to now. A purchase waits only for
+-- the locks of those who change their ids or delete them, which nothing of ours does.
+select id from (
+    select w.id from wallets w where w.id = any (@wallets::uuid[]) for key share skip locked
+) free_wallets
+union all
+select id from (
+    select m.id from payment_methods m where m.id = any (@cards::uuid[]) for key share skip locked
+) free_cards;

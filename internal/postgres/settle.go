@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -213,4 +214,21 @@ func (r settleRow) state() wallet.SettleState {
 		}
 	}
 	return s
+}
+
+var findFreePayments = statement("settle.sql", "find_free_payments")
+
+// FreePayments reports for each payment whether it could be settled now: whether no
+// other transaction holds it or its wallet. An unknown payment is not free.
+func FreePayments(ctx context.Context, db DB, ids []wallet.ID) ([]bool, error) {
+	rows, _ := db.Query(ctx, findFreePayments, pgx.StrictNamedArgs{"ids": ids})
+	found, err := pgx.CollectRows(rows, pgx.RowTo[wallet.ID])
+	if err != nil {
+		return nil, fmt.Errorf("find free payments: %w", err)
+	}
+	free := make([]bool, len(ids))
+	for i, id := range ids {
+		free[i] = slices.Contains(found, id)
+	}
+	return free, nil
 }

@@ -265,3 +265,17 @@ select
     unnest(@cause_id::text[]),
     unnest(@found_at::timestamptz[])
 on conflict do nothing;
+
+-- name: find_free_payments
+-- Payments that could be settled now: neither they nor their wallets are locked.
+-- The transaction ends at once, so the locks are given back.
+with free_wallets as (
+    select id from wallets
+    where id in (select wallet_id from payments where id = any (@ids::uuid[]))
+    order by id
+    for no key update skip locked
+)
+select p.id from payments p
+where p.id = any (@ids::uuid[]) and p.wallet_id in (select id from free_wallets)
+order by p.id
+for no key update of p skip locked;

@@ -1,0 +1,137 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/multitracer"
+	"github.com/jackc/pgx/v5/pgxpool"
+)
+
+// The waits of a connection. Nothing waits for the database for longer without a
+// decision: the callers' own limits are not longer than these.
+const (
+	// connectLimit bounds dialing a server and logging in to it.
+	connectLimit = 5 * time.Second
+	// silenceLimit is how long a server may say nothing after a statement was sent.
+	// Then the connection is taken for dead, and dropped.
+	silenceLimit = 5 * time.Second
+	// lockLimit bounds the wait for a row that another transaction holds. Ours hold
+	// rows for milliseconds.
+	lockLimit = 500 * time.Millisecond
+	// abandonedLimit is how long the server keeps a transaction whose client says
+	// nothing: perhaps it is gone, and the transaction still holds its rows.
+	abandonedLimit = 10 * time.Second
+)
+
+// PoolOptions say how a pool connects.
+type PoolOptions struct {
+	URL      string
+	MaxConns int32
+	// Name is what the connections are called in pg_stat_activity.
+	Name string
+	// PlanByIndex has the planner find rows by their keys: for pools that serve the
+	// money's way, whose statements read a few rows each.
+	PlanByIndex bool
+	// Silence is how long a server may say nothing after a statement was sent, five
+	// seconds unless given. A pool for long reads gives more.
+	Silence time.Duration
+	Tracer  pgx.QueryTracer
+}
+
+// OpenPool connects to the database. It fails when nothing answers there. The
+// engine's settings are set on each connection and not inherited from the role or
+// the database, so that a default that an operator changes for other
+// programs does not change how money is moved.
+func OpenPool(ctx context.Context, o PoolOptions) (*pgxpool.Pool, error) {
+	cfg, err := pgxpool.ParseConfig(o.URL)
+	if err != nil {
+		return nil, errors.New("DATABASE_URL is not a PostgreSQL address") // the parser's error may show the password
+	}
+	if o.Silence == 0 {
+		o.Silence = silenceLimit
+	}
+	if o.MaxConns > 0 {
+		cfg.MaxConns = o.MaxConns
+	}
+	cfg.ConnConfig.Tracer = patienceTracer{o.Silence}
+	if o.Tracer != nil {
+		cfg.ConnConfig.Tracer = multitracer.New(patienceTracer{o.Silence}, o.Tracer)
+	}
+	cfg.ConnConfig.RuntimeParams["application_name"] = o.Name
+	cfg.ConnConfig.ConnectTimeout = connectLimit
+	cfg.ConnConfig.DialFunc = dialer(o.Silence)
+	cfg.AfterConnect = func(ctx context.Context, conn *pgx.Conn) error {
+		if err := RegisterTypes(ctx, conn); err != nil {
+			return err
+		}
+		return setUp(ctx, conn, o.PlanByIndex)
+	}
+	pool, err := pgxpool.NewWithConfig(ctx, cfg)
+	if err != nil {
+		return nil, fmt.Errorf("database: %w", err)
+	}
+	if err := pool.Ping(ctx); err != nil {
+		pool.Close()
+		return nil, fmt.Errorf("database: %w", err)
+	}
+	return pool, nil
+}
+
+// setUp has the connection work as every other one does.
+func setUp(ctx context.Context, conn *pgx.Conn, planByIndex bool) error {
+	settings := map[string]string{
+		"default_transaction_isolation":       "read committed",
+		"default_transaction_read_only":       "off",
+		"idle_in_transaction_session_timeout": milliseconds(abandonedLimit),
+		"lock_timeout":                        milliseconds(lockLimit),
+	}
+	if planByIndex {
+		// Every statement of the money's way reads a few rows by an index, but it is
+		// planned once, for arrays of unknown length and often for tables that were empty
+		// when they were last analysed. Then the planner takes reading whole tables for
+		// cheaper, and keeps to that plan while they grow. Reading a table is still
+		// possible where there is no other way, at a price that must not make the
+		// planner compile it.
+		settings["plan_cache_mode"] = "force_generic_plan"
+		for _, name := range []string{"enable_hashjoin", "enable_mergejoin", "enable_seqscan", "jit"} {
+			settings[name] = "off"
+		}
+	}
+	var names, values []string
+	for name, value := range settings {
+		names, values = append(names, name), append(values, value)
+	}
+	_, err := conn.Exec(ctx, `
+		select set_config(name, value, false)
+		from (select unnest(@names::text[]) as name, unnest(@values::text[]) as value) s`,
+		pgx.StrictNamedArgs{"names": names, "values": values})
+	if err != nil {
+		return fmt.Errorf("set up a connection: %w", err)
+	}
+	return nil
+}
+
+func milliseconds(d time.Duration) string { return fmt.Sprintf("%dms", d.Milliseconds()) }
+
+// dialer makes connections that notice when the server falls silent.
+func dialer(silence time.Duration) func(ctx context.Context, network, addr string) (net.Conn, error) {
+	d := &net.Dialer{
+		Timeout: connectLimit,
+		// An idle connection whose peer is gone is found out before it is used.
+		KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: silence, Interval: 2 * time.Second, Count: 2},
+	}
+	return func(ctx context.Context, network, addr string) (net.Conn, error) {
+		conn, err := d.DialContext(ctx, network, addr)
+		if err != nil {
+			return nil, err
+		}
+		watched := &watchedConn{Conn: conn}
+		watched.silence.Store(int64(silence))
+		return watched, nil
+	}
+}
