@@ -64,10 +64,11 @@ func errorHandler(log *slog.Logger) echo.HTTPErrorHandler {
 		if c.Response().Committed {
 			return
 		}
-		e := asError(err)
+		e := AsError(err)
 		logError(log, c, e)
 		maps.Copy(c.Response().Header(), e.Header)
-		if err := dialectOf(c).writeError(c, e); err != nil {
+		d, _ := dialectOf(c)
+		if err := d.WriteError(c, e); err != nil {
 			log.DebugContext(c.Request().Context(), "answer not written",
 				slog.String("request_id", RequestID(c)), slog.Any("error", err))
 		}
@@ -98,8 +99,8 @@ func logError(log *slog.Logger, c echo.Context, e *Error) {
 	}
 }
 
-// asError sorts an error into what the caller is told.
-func asError(err error) *Error {
+// AsError returns what the caller is told about an error.
+func AsError(err error) *Error {
 	if e, ok := errors.AsType[*Error](err); ok {
 		return e
 	}
@@ -116,9 +117,9 @@ func asError(err error) *Error {
 		return fromEcho(e)
 	}
 	if postgres.Unavailable(err) {
-		return errUnavailable(err)
+		return Unavailable(err)
 	}
-	return errInternal(err)
+	return Internal(err)
 }
 
 func fromDomain(err *wallet.Error) *Error {
@@ -143,7 +144,7 @@ func fromDomain(err *wallet.Error) *Error {
 		wallet.CodeMetadataNotFound, wallet.CodeNotFound, wallet.CodeWalletTransactionNotFound, wallet.CodeWebhookNotFound:
 		return &Error{Status: http.StatusNotFound, Code: string(err.Code), Message: err.Message}
 	default:
-		return errInternal(err)
+		return Internal(err)
 	}
 }
 
@@ -159,7 +160,7 @@ func fromEcho(err *echo.HTTPError) *Error {
 	case http.StatusUnsupportedMediaType:
 		return errMediaTypeUnsupported()
 	case http.StatusInternalServerError:
-		return errInternal(err)
+		return Internal(err)
 	}
 	text := http.StatusText(err.Code)
 	e := &Error{

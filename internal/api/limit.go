@@ -104,12 +104,12 @@ func (s *Server) admit(c echo.Context, caller postgres.Caller, limiters []*share
 	return nil
 }
 
-// stateRateLimit gives the answers to callers without a valid key the same
-// headers. They count per address and refuse nobody, because one address may
-// stand for many callers.
-func (s *Server) stateRateLimit(next echo.HandlerFunc) echo.HandlerFunc {
+// setRateLimitOfStrangers gives the answers to callers without a valid key the same
+// headers. They count per address and no request is refused, because one address
+// may stand for many callers.
+func (s *Server) setRateLimitOfStrangers(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
-		if merchantsOnly(c) {
+		if _, ok := dialectOf(c); ok {
 			c.Response().Before(func() {
 				if c.Response().Header().Get(headerLimit) != "" {
 					return
@@ -129,8 +129,9 @@ const (
 )
 
 func setRateLimit(c echo.Context, a allowance, now time.Time) {
+	d, _ := dialectOf(c)
 	h := c.Response().Header()
 	h.Set(headerLimit, strconv.Itoa(a.limit))
 	h.Set(headerRemaining, strconv.Itoa(a.remaining))
-	h.Set(headerReset, strconv.FormatInt(dialectOf(c).rateLimitReset(a.fullAt, now), 10))
+	h.Set(headerReset, strconv.FormatInt(d.RateLimitReset(a.fullAt, now), 10))
 }

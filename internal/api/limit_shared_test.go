@@ -3,7 +3,6 @@ package api
 import (
 	"context"
 	"log/slog"
-	"net/http"
 	"sync"
 	"testing"
 	"time"
@@ -20,51 +19,6 @@ func TestSharedLimiter(t *testing.T) {
 	t.Parallel()
 
 	now := testfactory.Now
-
-	t.Run("ProcessesSpendFromOneBucket", func(t *testing.T) {
-		t.Parallel()
-
-		const limit = 120
-		b := setup(t, func(s *Server) { s.RateLimit = limit })
-		other := &Server{DB: b.pool, Payments: b.payments, Log: b.server.Log, Now: b.time.Now, PublicURL: b.server.PublicURL, RateLimit: limit}
-		there := other.Handler()
-		header := http.Header{"Authorization": {"Bearer " + b.APIKey}}
-		passed := 0
-		for range limit {
-			if request(t, b.handler, http.MethodGet, "/v1/wallet", header).Code == http.StatusOK {
-				passed++
-			}
-		}
-		require.Equal(t, limit, passed, "one process alone may spend everything")
-
-		// The other hears of it with its first request, or a little later.
-		var refused int
-		require.Eventually(t, func() bool {
-			rec := request(t, there, http.MethodGet, "/v1/wallet", header)
-			if rec.Code == http.StatusOK {
-				passed++
-				return false
-			}
-			refused = rec.Code
-			return true
-		}, 10*time.Second, 5*time.Millisecond)
-		require.Equal(t, http.StatusTooManyRequests, refused)
-		require.Less(t, passed, limit+limit/2)
-
-		// What comes back comes back for both of them together, less what was too much.
-		over := passed - limit
-		b.time.advance(30 * time.Second)
-		passed = 0
-		for range limit {
-			for _, h := range []http.Handler{b.handler, there} {
-				if request(t, h, http.MethodGet, "/v1/wallet", header).Code == http.StatusOK {
-					passed++
-				}
-			}
-		}
-		require.GreaterOrEqual(t, passed, limit/2-over-limit/10)
-		require.LessOrEqual(t, passed, limit/2+limit/4)
-	})
 
 	t.Run("FewTokensAreTold", func(t *testing.T) {
 		t.Parallel()
@@ -217,25 +171,4 @@ func (l *sharedLimiter) fullAtOf(id wallet.ID) time.Time {
 	l.limiter.mu.Lock()
 	defer l.limiter.mu.Unlock()
 	return l.fullAt[id.String()]
-}
-
-func TestShareSpendings(t *testing.T) {
-	t.Parallel()
-
-	b := setup(t)
-	now := testfactory.Now
-	share := func(since time.Time, cost time.Duration) time.Time {
-		fullAt, err := postgres.ShareSpendings(t.Context(), b.pool, []postgres.Spending{
-			{APIKeyID: b.APIKeyID, Name: "requests", Since: since, Cost: cost},
-			{APIKeyID: b.APIKeyID, Name: "fundings", Since: since, Cost: time.Hour},
-		})
-		require.NoError(t, err)
-		require.Len(t, fullAt, 2)
-		require.True(t, fullAt[1].After(fullAt[0]))
-		return fullAt[0].UTC()
-	}
-
-	require.Equal(t, now.Add(10*time.Second), share(now, 10*time.Second))
-	require.Equal(t, now.Add(15*time.Second), share(now.Add(5*time.Second), 5*time.Second), "adds to what is spent")
-	require.Equal(t, now.Add(61*time.Second), share(now.Add(time.Minute), time.Second), "what came back is back")
 }

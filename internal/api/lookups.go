@@ -6,6 +6,7 @@ import (
 
 	"github.com/fundrail/fundrail/internal/batch"
 	"github.com/fundrail/fundrail/internal/postgres"
+	"github.com/fundrail/fundrail/internal/wallet"
 )
 
 // lookups read what every request needs to know. Requests that come while a
@@ -32,4 +33,9 @@ func (s *Server) newLookups() lookups {
 			return postgres.ShareSpendings(ctx, s.DB, list)
 		}, batch.Config[postgres.Spending]{Key: func(p postgres.Spending) string { return p.Name + p.APIKeyID.String() }}),
 	}
+}
+
+// OwnsCard reports whether a saved card belongs to the caller's customer.
+func (s *Server) OwnsCard(ctx context.Context, caller postgres.Caller, paymentMethodID wallet.ID) (bool, error) {
+	return s.lookups.cards.Do(ctx, postgres.CardOf{CustomerID: caller.CustomerID, PaymentMethodID: paymentMethodID})
 }
