@@ -37,9 +37,9 @@ func (s *Server) Refunds(h Handler) echo.HandlerFunc {
 	return s.authenticated(wallet.ScopeAdmin, h, s.fundings)
 }
 
-// authenticated lets h answer callers whose API key has a scope and who are within
-// their limits: the general one, and those of limiters that are not nil. Nothing of
-// the body has been read by then.
+// authenticated calls h for callers whose API key has the scope and who are within
+// their limits: the general one, and those of limiters that are not nil. It does not
+// read the body.
 func (s *Server) authenticated(scope wallet.Scope, h Handler, limiters ...*sharedLimiter) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		caller, err := s.authenticate(c)
@@ -81,9 +81,9 @@ func (s *Server) authenticate(c echo.Context) (postgres.Caller, error) {
 	return *caller, nil
 }
 
-// otherKind reports whether a token is one that Lava gives out for other things
-// than the API: a spend key, a wallet key, or a forward token, which is an
-// object with a secret_key in base64.
+// otherKind reports whether Lava issues such a token for another purpose than the
+// API: a spend key, a wallet key, or a forward token, which is an object with a
+// secret_key in base64.
 func otherKind(token string) bool {
 	if strings.HasPrefix(token, "lava_sk_") || strings.HasPrefix(token, "lava_wk_") {
 		return true

@@ -21,8 +21,8 @@ const (
 	maxDepth = 32
 )
 
-// BodyLimit refuses requests whose body is larger than a number of bytes, those
-// that say so at once and the others when they are read beyond it.
+// BodyLimit refuses requests whose body is larger than n bytes: at once if
+// Content-Length says so, else when more is read.
 func BodyLimit(n int64) echo.MiddlewareFunc {
 	return func(next echo.HandlerFunc) echo.HandlerFunc {
 		return func(c echo.Context) error {
@@ -76,8 +76,8 @@ func readBody(c echo.Context) ([]byte, error) {
 	return body, nil
 }
 
-// readError sorts why a body could not be read. A network error here is the
-// client's, and must not be taken for one of the database.
+// readError returns the answer to a request whose body could not be read. A network
+// error here is the client's; AsError would take it for one of the database.
 func readError(err error) error {
 	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
 		return errBodyTooLarge()
@@ -88,8 +88,8 @@ func readError(err error) error {
 	return InvalidJSON(err)
 }
 
-// checkMediaType accepts JSON in UTF-8, plain, and a request that does not say
-// what it holds.
+// checkMediaType accepts uncompressed JSON in UTF-8, and a request without a
+// Content-Type.
 func checkMediaType(h http.Header) error {
 	if coding := h.Get(echo.HeaderContentEncoding); coding != "" && !strings.EqualFold(coding, "identity") {
 		return errMediaTypeUnsupported()
@@ -133,8 +133,8 @@ func ParseObject(data []byte) (Object, error) {
 	return o, nil
 }
 
-// deeperThan reports whether arrays and objects stand inside each other more than
-// limit levels deep in valid JSON.
+// deeperThan reports whether arrays and objects are nested more than limit levels
+// deep in valid JSON.
 func deeperThan(data []byte, limit int) bool {
 	depth, inString := 0, false
 	for i := 0; i < len(data); i++ {
@@ -143,7 +143,7 @@ func deeperThan(data []byte, limit int) bool {
 			inString = !inString
 		case inString:
 			if c == '\\' {
-				i++ // what follows is part of the escape, a quote as well
+				i++ // the next character is part of the escape, even if it is a quote
 			}
 		case c == '[' || c == '{':
 			if depth++; depth > limit {

@@ -10,9 +10,9 @@ import (
 	"github.com/fundrail/fundrail/internal/wallet"
 )
 
-// The codes of errors that are made in this package. The first three are
-// Lava's, the last ones Lago's, the others follow Lava's pattern or Stripe's names. They stand
-// together so that they can be corrected together.
+// The codes of errors that both dialects have. The first three are Lava's, the last
+// one is Lago's, and the others follow Lava's pattern or Stripe's names. The codes
+// that one dialect alone has are in that dialect's errors.go.
 const (
 	CodeBodySchemaInvalid     = "body_schema_validation_failed"
 	codeFundingEmailRequired  = string(wallet.CodeFundingEmailRequired)
@@ -99,7 +99,7 @@ func errIdempotencyKeyReused() *Error {
 	}
 }
 
-// errInsufficientScope refuses a key that may do other things than this one.
+// errInsufficientScope refuses a key that does not have the scope of the route.
 func errInsufficientScope(missing wallet.Scope) *Error {
 	return (&Error{
 		Status: http.StatusForbidden, Code: CodeInsufficientScope,
@@ -165,8 +165,8 @@ func errSecretKeyRequired() *Error {
 	}
 }
 
-// errUnauthorized asks for credentials; RFC 6750 wants to know whether there
-// were any.
+// errUnauthorized asks for credentials. RFC 6750 has one challenge for a request
+// without a token and another one for a wrong token.
 func errUnauthorized(tokenSent bool) *Error {
 	challenge := "Bearer"
 	if tokenSent {
@@ -189,7 +189,7 @@ func errWalletNotFound() *Error {
 	return &Error{Status: http.StatusNotFound, Code: codeWalletNotFound, Message: "Wallet not found."}
 }
 
-// WholeSeconds rounds up, so that nobody comes back too early.
+// WholeSeconds rounds up to seconds, so that a caller who waits is not too early.
 func WholeSeconds(d time.Duration) int64 {
 	return int64((d + time.Second - 1) / time.Second)
 }

@@ -20,7 +20,7 @@ func TestSharedLimiter(t *testing.T) {
 
 	now := testfactory.Now
 
-	t.Run("FewTokensAreTold", func(t *testing.T) {
+	t.Run("FewTokensAreNotReported", func(t *testing.T) {
 		t.Parallel()
 
 		book := &ledger{}
@@ -32,12 +32,12 @@ func TestSharedLimiter(t *testing.T) {
 		require.Empty(t, book.costs(), "far from the limit")
 		require.False(t, l.takeOf(t.Context(), key, now).refused)
 		book.await(t, 1) // a tenth of the bucket
-		l.awaitTold(t, key)
+		l.awaitReport(t, key)
 		for range 100 {
 			require.False(t, l.takeOf(t.Context(), key, now).refused)
 		}
 		book.await(t, 2) // a second's worth
-		l.awaitTold(t, key)
+		l.awaitReport(t, key)
 		require.Equal(t, []time.Duration{600 * l.interval, 100 * l.interval}, book.costs())
 		l.takeOf(t.Context(), key, now.Add(time.Second))
 		book.await(t, 3) // a second later
@@ -48,7 +48,7 @@ func TestSharedLimiter(t *testing.T) {
 		require.Len(t, book.costs(), 3, "what has come back is forgotten")
 	})
 
-	t.Run("NobodyGetsFarAheadOfWhatIsTold", func(t *testing.T) {
+	t.Run("SpendingWaitsForTheReport", func(t *testing.T) {
 		t.Parallel()
 
 		book := &ledger{others: time.Minute, slow: make(chan struct{})}
@@ -62,7 +62,7 @@ func TestSharedLimiter(t *testing.T) {
 			}
 			passed <- n
 		}()
-		require.Eventually(t, func() bool { return l.ahead(key) != nil }, 10*time.Second, time.Millisecond, "nobody waits")
+		require.Eventually(t, func() bool { return l.ahead(key) != nil }, 10*time.Second, time.Millisecond, "no request waits")
 		book.slow <- struct{}{}
 		require.Equal(t, 60+maxAhead*10, <-passed, "a tenth of the bucket, and two blocks")
 
@@ -71,7 +71,7 @@ func TestSharedLimiter(t *testing.T) {
 		require.True(t, l.takeOf(gone, key, now).refused)
 	})
 
-	t.Run("WhatOthersSpentIsMissing", func(t *testing.T) {
+	t.Run("TokensSpentElsewhereAreSubtracted", func(t *testing.T) {
 		t.Parallel()
 
 		book := &ledger{others: 30 * time.Second}
@@ -85,7 +85,7 @@ func TestSharedLimiter(t *testing.T) {
 		require.Equal(t, 23, l.takeOf(t.Context(), key, now).remaining)
 	})
 
-	t.Run("WhatCouldNotBeToldIsToldLater", func(t *testing.T) {
+	t.Run("FailedReportIsRepeated", func(t *testing.T) {
 		t.Parallel()
 
 		book := &ledger{fail: true}
@@ -95,7 +95,7 @@ func TestSharedLimiter(t *testing.T) {
 			l.takeOf(t.Context(), key, now)
 		}
 		book.await(t, 1)
-		l.awaitTold(t, key)
+		l.awaitReport(t, key)
 		book.setFail(false)
 		for range 10 {
 			l.takeOf(t.Context(), key, now.Add(time.Second))
@@ -115,7 +115,7 @@ type ledger struct {
 	told []postgres.Spending
 }
 
-func (b *ledger) writer() *exchange {
+func (b *ledger) writer() *spendingWriter {
 	return batch.NewWriter(context.Background(), func(_ context.Context, list []postgres.Spending) ([]time.Time, error) {
 		if b.slow != nil {
 			<-b.slow
@@ -156,14 +156,14 @@ func (b *ledger) await(t *testing.T, n int) {
 	require.Len(t, b.costs(), n)
 }
 
-// awaitTold waits until nothing is being told of a key.
-func (l *sharedLimiter) awaitTold(t *testing.T, id wallet.ID) {
+// awaitReport waits until no report of a key is under way.
+func (l *sharedLimiter) awaitReport(t *testing.T, id wallet.ID) {
 	t.Helper()
 
 	require.Eventually(t, func() bool {
 		l.mu.Lock()
 		defer l.mu.Unlock()
-		return l.spent[id].telling == nil
+		return l.spent[id].reporting == nil
 	}, 10*time.Second, time.Millisecond)
 }
 

@@ -9,15 +9,15 @@ import (
 	"github.com/fundrail/fundrail/internal/wallet"
 )
 
-// lookups read what every request needs to know. Requests that come while a
-// query is under way share the next one: under load that is most of what a
-// request costs in the database. Nothing is remembered, so a key that was revoked
-// is refused at once, in every process.
+// lookups read what every request needs. Requests that come while a query is under
+// way share the next query, because under load these queries are most of what a
+// request costs in the database. Nothing is cached: a revoked key is refused at
+// once, in every process.
 type lookups struct {
 	callers *batch.Writer[string, *postgres.Caller]
 	cards   *batch.Writer[postgres.CardOf, bool]
-	// spendings is no look-up: it tells what was spent of rate limits.
-	spendings *exchange
+	// spendings is no look-up: it writes what was spent of rate limits.
+	spendings *spendingWriter
 }
 
 func (s *Server) newLookups() lookups {
