@@ -72,7 +72,8 @@ func (p Payment) err() error {
 type FundRequest struct {
 	// PaymentMethodID names the card to charge, one of PaymentMethods.
 	PaymentMethodID string
-	// Amount is from 10.00 to 10000.00 US dollars.
+	// Amount is in US dollars, such as "25.00". The description of the API at /docs has
+	// its bounds.
 	Amount Amount
 	// IdempotencyKey stands for this request for 24 hours: the same one again finds
 	// its payment. It is made by the client unless given.

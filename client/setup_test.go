@@ -13,6 +13,8 @@ import (
 
 	"github.com/fundrail/fundrail/client"
 	"github.com/fundrail/fundrail/internal/api"
+	"github.com/fundrail/fundrail/internal/api/lago"
+	"github.com/fundrail/fundrail/internal/api/lava"
 	"github.com/fundrail/fundrail/internal/enginetest"
 	"github.com/fundrail/fundrail/internal/openapitest"
 	"github.com/fundrail/fundrail/internal/testdb"
@@ -31,11 +33,11 @@ func setup(t *testing.T) *bundle {
 	t.Helper()
 
 	w := enginetest.NewWorld(t)
-	s := &api.Server{
-		DB: w.Pool, FundWait: 10 * time.Second, Log: slog.New(slog.DiscardHandler), Now: w.Clock.Now, Payments: w.Engine,
-		PublicURL: "https://fundrail.example", WebhookAllowPrivate: true,
-	}
-	server := httptest.NewServer(openapitest.Handler(t, s.Handler()))
+	s := &api.Server{DB: w.Pool, Log: slog.New(slog.DiscardHandler), Now: w.Clock.Now, Payments: w.Engine}
+	server := httptest.NewServer(openapitest.Handler(t, s.Handler(
+		&lava.Dialect{Server: s, FundWait: 10 * time.Second, PublicURL: "https://fundrail.example", WebhookAllowPrivate: true},
+		&lago.Dialect{Server: s},
+	)))
 	t.Cleanup(server.Close)
 	return &bundle{World: w, url: server.URL}
 }

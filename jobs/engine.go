@@ -41,6 +41,9 @@ const (
 // into an Outcome; other calls that bring nothing return a *stripeapi.Error.
 type Stripe interface {
 	AmountRefunded(ctx context.Context, chargeID string) (int64, error)
+	// Breaker returns the breaker that stops the calls while Stripe is down, nil when
+	// there is none.
+	Breaker() *stripeapi.Breaker
 	Cancel(ctx context.Context, intentID string, reason stripeapi.CancelReason) wallet.Outcome
 	Charge(ctx context.Context, r stripeapi.ChargeRequest) wallet.Outcome
 	Confirm(ctx context.Context, r stripeapi.ConfirmRequest) wallet.Outcome

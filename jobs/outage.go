@@ -7,20 +7,22 @@ import (
 	"github.com/fundrail/fundrail/internal/wallet"
 )
 
-// Outage tells whether Stripe is known to be down in a mode, and after which time
-// it may not be. Jobs are held meanwhile, and nobody should be promised anything.
+// Outage reports whether Stripe is known to be down in a mode, and how long a caller
+// should wait before trying again. Jobs are held meanwhile, so a request that needs
+// Stripe should be refused.
 func (e *Engine) Outage(mode wallet.Mode) (retryAfter time.Duration, down bool) {
 	return e.breaker(mode).Outage()
 }
 
-// BreakerState is that of a mode's breaker in this process, for operators.
+// BreakerState returns the state of a mode's breaker in this process, for operators.
 func (e *Engine) BreakerState(mode wallet.Mode) stripeapi.BreakerState {
 	return e.breaker(mode).State()
 }
 
-// breaker is nil when the mode's client has none.
+// breaker returns a mode's breaker. It is nil, and always closed, when the mode has
+// no client, or a client without a breaker.
 func (e *Engine) breaker(mode wallet.Mode) *stripeapi.Breaker {
-	if s, ok := e.Stripe[mode].(interface{ Breaker() *stripeapi.Breaker }); ok {
+	if s := e.Stripe[mode]; s != nil {
 		return s.Breaker()
 	}
 	return nil

@@ -9,6 +9,8 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/fundrail/fundrail/internal/api"
+	"github.com/fundrail/fundrail/internal/api/lago"
+	"github.com/fundrail/fundrail/internal/api/lava"
 	"github.com/fundrail/fundrail/internal/dashboard"
 	"github.com/fundrail/fundrail/internal/openapi"
 	"github.com/fundrail/fundrail/internal/wallet"
@@ -16,7 +18,7 @@ import (
 	"github.com/fundrail/fundrail/webhooks"
 )
 
-// newServer puts every route on one server.
+// newServer makes the HTTP server with all routes of the service.
 func newServer(s *service, publicURL string) (*http.Server, error) {
 	e := api.NewEcho(s.Log, append(s.Traces.Requests(), s.metrics.Requests())...)
 	proxies, err := s.Settings.Proxies()
@@ -24,19 +26,23 @@ func newServer(s *service, publicURL string) (*http.Server, error) {
 		return nil, err
 	}
 	api.TrustProxies(e, proxies)
-	(&api.Server{
-		DB:          s.pool,
-		FundWait:    s.Settings.FundWait,
-		Log:         s.Log,
-		Now:         s.Now,
-		Payments:    s.engine,
-		PublicURL:   publicURL,
-		RateLimit:   s.Settings.RateLimitPerMinute,
-		WalletLimit: s.Settings.WalletsPerCustomer,
-
-		WebhookAllowPrivate: s.Settings.WebhookAllowPrivate,
-		WebhookLimit:        s.Settings.WebhookEndpointLimit,
-	}).Register(e)
+	server := &api.Server{
+		DB:        s.pool,
+		Log:       s.Log,
+		Now:       s.Now,
+		Payments:  s.engine,
+		RateLimit: s.Settings.RateLimitPerMinute,
+	}
+	server.Mount(e,
+		&lava.Dialect{
+			Server:              server,
+			FundWait:            s.Settings.FundWait,
+			PublicURL:           publicURL,
+			WebhookAllowPrivate: s.Settings.WebhookAllowPrivate,
+			WebhookLimit:        s.Settings.WebhookEndpointLimit,
+		},
+		&lago.Dialect{Server: server, WalletLimit: s.Settings.WalletsPerCustomer},
+	)
 	(&webhooks.Handler{
 		Intake:  s.engine,
 		Log:     s.Log,
@@ -51,25 +57,25 @@ func newServer(s *service, publicURL string) (*http.Server, error) {
 	if s.Settings.MetricsListenAddr == "" {
 		e.GET("/metrics", echo.WrapHandler(s.metrics.Handler()))
 	}
-	server := api.NewHTTPServer(e)
-	server.ErrorLog = slog.NewLogLogger(s.Log.Handler(), slog.LevelWarn)
-	// Whoever waits for as long as the setting says has still to be answered.
-	server.WriteTimeout = max(server.WriteTimeout, s.Settings.FundWait+writeGrace)
+	httpServer := api.NewHTTPServer(e)
+	httpServer.ErrorLog = slog.NewLogLogger(s.Log.Handler(), slog.LevelWarn)
+	// A caller who waits for as long as the setting allows still needs an answer.
+	httpServer.WriteTimeout = max(httpServer.WriteTimeout, s.Settings.FundWait+writeGrace)
 	if !s.Settings.TLS() {
-		return server, nil
+		return httpServer, nil
 	}
 	c, err := loadCertificate(s.Settings.TLSCertFile, s.Settings.TLSKeyFile, s.Log, s.Now)
 	if err != nil {
 		return nil, err
 	}
-	server.TLSConfig = c.config()
-	return server, nil
+	httpServer.TLSConfig = c.config()
+	return httpServer, nil
 }
 
 // writeGrace is how long an answer may take to be written once it is known.
 const writeGrace = 30 * time.Second
 
-// newInnerServer makes a server for those who run the service: metrics, profiles.
+// newInnerServer makes a server for operators: metrics, profiles.
 func newInnerServer(s *service, h http.Handler, write time.Duration) *http.Server {
 	return &http.Server{
 		ErrorLog: slog.NewLogLogger(s.Log.Handler(), slog.LevelWarn),

@@ -1,4 +1,4 @@
-package api
+package api_test
 
 import (
 	"fmt"
@@ -9,6 +9,8 @@ import (
 	"github.com/labstack/echo/v4"
 	"github.com/stretchr/testify/require"
 
+	"github.com/fundrail/fundrail/internal/api"
+	"github.com/fundrail/fundrail/internal/apitest"
 	"github.com/fundrail/fundrail/internal/testfactory"
 	"github.com/fundrail/fundrail/internal/wallet"
 )
@@ -19,12 +21,12 @@ import (
 func TestOrganizationsAndModesAreApart(t *testing.T) {
 	t.Parallel()
 
-	b := setup(t)
-	b.ends(wallet.Outcome{Kind: wallet.OutcomeSucceeded, ChargeID: "ch_1"})
-	require.Equal(t, http.StatusOK, b.topUp(t, with("paid_credits", `"25.0"`), "Prefer", "wait=10").Code)
-	hook, _ := testfactory.Endpoint(t, b.pool, testfactory.EndpointOpts{OrganizationID: b.Organization.ID})
+	b := apitest.Setup(t)
+	b.EndWith(wallet.Outcome{Kind: wallet.OutcomeSucceeded, ChargeID: "ch_1"})
+	require.Equal(t, http.StatusOK, b.TopUp(t, apitest.Fields("paid_credits", `"25.0"`), "Prefer", "wait=10").Code)
+	hook, _ := testfactory.Endpoint(t, b.Pool, testfactory.EndpointOpts{OrganizationID: b.Organization.ID})
 	row := func(table string) (id wallet.ID) {
-		require.NoError(t, b.pool.QueryRow(t.Context(), "select id from "+table).Scan(&id))
+		require.NoError(t, b.Pool.QueryRow(t.Context(), "select id from "+table).Scan(&id))
 		return id
 	}
 	payment, invoice := row("payments"), row("invoices")
@@ -41,7 +43,7 @@ func TestOrganizationsAndModesAreApart(t *testing.T) {
 		"/wallet_transactions/:id", "/wallet_transactions/"+row("wallet_transactions").String(),
 	)
 	pathTo := func(route string) string {
-		if under(route, "/api/v1") {
+		if api.Under(route, "/api/v1") {
 			return lagos.Replace(route)
 		}
 		return theirs.Replace(route)
@@ -54,13 +56,13 @@ func TestOrganizationsAndModesAreApart(t *testing.T) {
 	}{{wallet.PrefixPayment, payment}, {wallet.PrefixWebhook, hook.ID}, {wallet.PrefixPaymentMethod, b.PaymentMethod.ID}} {
 		secrets = append(secrets, wallet.Spell(id.prefix, b.Mode, id.id))
 	}
-	stranger := testfactory.NewMerchant(t, b.pool, testfactory.MerchantOpts{})
-	_, live := testfactory.APIKey(t, b.pool, testfactory.APIKeyOpts{OrganizationID: b.Organization.ID, Mode: wallet.ModeLive})
-	before := b.everything(t)
+	stranger := testfactory.NewMerchant(t, b.Pool, testfactory.MerchantOpts{})
+	_, live := testfactory.APIKey(t, b.Pool, testfactory.APIKeyOpts{OrganizationID: b.Organization.ID, Mode: wallet.ModeLive})
+	before := everything(t, b)
 
 	for name, key := range map[string]string{"Stranger": stranger.APIKey, "OtherMode": live} {
 		checked := 0
-		for _, r := range b.routes {
+		for _, r := range b.Routes {
 			if r.Method == echo.RouteNotFound || strings.HasSuffix(r.Path, "/return") {
 				continue
 			}
@@ -71,7 +73,7 @@ func TestOrganizationsAndModesAreApart(t *testing.T) {
 				body = `{}`
 			}
 			what := fmt.Sprintf("%s: %s %s", name, r.Method, path)
-			rec := b.do(t, r.Method, path, body, "Authorization", "Bearer "+key)
+			rec := b.Do(t, r.Method, path, body, "Authorization", "Bearer "+key)
 			if strings.Contains(r.Path, ":") {
 				checked++
 				if body == "" {
@@ -86,15 +88,15 @@ func TestOrganizationsAndModesAreApart(t *testing.T) {
 		}
 		require.Greater(t, checked, 30)
 	}
-	require.Equal(t, before, b.everything(t), "nothing of it has changed")
+	require.Equal(t, before, everything(t, b), "nothing of it has changed")
 }
 
 // everything is the merchant's rows as they are.
-func (b *bundle) everything(t *testing.T) string {
+func everything(t *testing.T, b *apitest.Bundle) string {
 	t.Helper()
 
 	var all string
-	require.NoError(t, b.pool.QueryRow(t.Context(), `
+	require.NoError(t, b.Pool.QueryRow(t.Context(), `
 		select string_agg(line, E'\n' order by line) from (
 			select w::text as line from wallets w where organization_id = $1
 			union all select p::text from payments p where organization_id = $1

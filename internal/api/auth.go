@@ -12,13 +12,35 @@ import (
 	"github.com/fundrail/fundrail/internal/wallet"
 )
 
-// callerHandler answers a caller who is known.
-type callerHandler func(c echo.Context, caller postgres.Caller) error
+// Handler answers a caller who is known.
+type Handler func(c echo.Context, caller postgres.Caller) error
 
-// authenticated lets h answer callers whose API key has a scope and who are within
-// their limits: the general one, and those of limiters that are not nil. Nothing of
-// the body has been read by then.
-func (s *Server) authenticated(scope wallet.Scope, h callerHandler, limiters ...*sharedLimiter) echo.HandlerFunc {
+// Reads returns a handler for callers whose key has the scope read.
+func (s *Server) Reads(h Handler) echo.HandlerFunc {
+	return s.authenticated(wallet.ScopeRead, h)
+}
+
+// Funds returns a handler for callers whose key has the scope fund. Its requests
+// count against the limit of fund requests.
+func (s *Server) Funds(h Handler) echo.HandlerFunc {
+	return s.authenticated(wallet.ScopeFund, h, s.fundings)
+}
+
+// Administers returns a handler for callers whose key has the scope admin.
+func (s *Server) Administers(h Handler) echo.HandlerFunc {
+	return s.authenticated(wallet.ScopeAdmin, h)
+}
+
+// Refunds returns a handler for callers whose key has the scope admin. Its requests
+// count against the limit of fund requests.
+func (s *Server) Refunds(h Handler) echo.HandlerFunc {
+	return s.authenticated(wallet.ScopeAdmin, h, s.fundings)
+}
+
+// authenticated calls h for callers whose API key has the scope and who are within
+// their limits: the general one, and those of limiters that are not nil. It does not
+// read the body.
+func (s *Server) authenticated(scope wallet.Scope, h Handler, limiters ...*sharedLimiter) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		caller, err := s.authenticate(c)
 		if err != nil {
@@ -35,23 +57,11 @@ func (s *Server) authenticated(scope wallet.Scope, h callerHandler, limiters ...
 	}
 }
 
-// reads, funds and administers say which scope a route asks for.
-func (s *Server) reads(h callerHandler) echo.HandlerFunc {
-	return s.authenticated(wallet.ScopeRead, h)
-}
-
-func (s *Server) funds(h callerHandler) echo.HandlerFunc {
-	return s.authenticated(wallet.ScopeFund, h, s.fundings)
-}
-
-func (s *Server) administers(h callerHandler, limiters ...*sharedLimiter) echo.HandlerFunc {
-	return s.authenticated(wallet.ScopeAdmin, h, limiters...)
-}
-
 func (s *Server) authenticate(c echo.Context) (postgres.Caller, error) {
 	token := ""
+	d, _ := dialectOf(c)
 	if sent := c.Request().Header.Values(echo.HeaderAuthorization); len(sent) == 1 {
-		token = dialectOf(c).token(sent[0])
+		token = d.Token(sent[0])
 	}
 	switch {
 	case token == "":
@@ -71,9 +81,9 @@ func (s *Server) authenticate(c echo.Context) (postgres.Caller, error) {
 	return *caller, nil
 }
 
-// otherKind tells whether a token is one that Lava gives out for other things
-// than the API: a spend key, a wallet key, or a forward token, which is an
-// object with a secret_key in base64.
+// otherKind reports whether Lava issues such a token for another purpose than the
+// API: a spend key, a wallet key, or a forward token, which is an object with a
+// secret_key in base64.
 func otherKind(token string) bool {
 	if strings.HasPrefix(token, "lava_sk_") || strings.HasPrefix(token, "lava_wk_") {
 		return true

@@ -1,4 +1,4 @@
-package api
+package api_test
 
 import (
 	"net/http"
@@ -8,6 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/fundrail/fundrail/internal/apitest"
 	"github.com/fundrail/fundrail/internal/testfactory"
 	"github.com/fundrail/fundrail/internal/wallet"
 )
@@ -29,13 +30,13 @@ func TestAuthentication(t *testing.T) {
 		secretKeyRequired = `{"error":{"message":"This endpoint requires a merchant secret key (aks_live_… or aks_test_…).","code":"secret_key_required","status":403}}`
 		suspended         = `{"error":{"message":"This account is suspended.","code":"account_suspended","status":403}}`
 	)
-	b := setup(t)
+	b := apitest.Setup(t)
 	inAnHour, now := testfactory.Now.Add(time.Hour), testfactory.Now
 	key := func(opts testfactory.APIKeyOpts) string {
-		_, k := testfactory.APIKey(t, b.pool, opts)
+		_, k := testfactory.APIKey(t, b.Pool, opts)
 		return "Bearer " + k
 	}
-	gone := testfactory.NewMerchant(t, b.pool, testfactory.MerchantOpts{Suspended: true})
+	gone := testfactory.NewMerchant(t, b.Pool, testfactory.MerchantOpts{Suspended: true})
 
 	for name, c := range map[string]struct {
 		authorization string
@@ -62,13 +63,13 @@ func TestAuthentication(t *testing.T) {
 		"Live":            {key(testfactory.APIKeyOpts{Mode: wallet.ModeLive}), 0, "", ""},
 	} {
 		for _, e := range endpoints {
-			rec := b.do(t, e.method, e.path, "", "Authorization", c.authorization)
+			rec := b.Do(t, e.method, e.path, "", "Authorization", c.authorization)
 			if c.status == 0 {
 				require.NotContains(t, []int{http.StatusUnauthorized, http.StatusForbidden}, rec.Code, name)
 				continue
 			}
 			require.Equal(t, c.body, rec.Body.String(), name)
-			requireAnswer(t, rec, c.status, c.body)
+			apitest.RequireAnswer(t, rec, c.status, c.body)
 			require.Equal(t, c.challenge, rec.Header().Get("WWW-Authenticate"), name)
 		}
 	}
@@ -76,8 +77,8 @@ func TestAuthentication(t *testing.T) {
 	t.Run("SentTwice", func(t *testing.T) {
 		t.Parallel()
 
-		rec := request(t, b.handler, http.MethodGet, "/v1/wallet", http.Header{"Authorization": {"Bearer " + b.APIKey, "Bearer x"}})
-		requireAnswer(t, rec, http.StatusUnauthorized, unauthorized)
+		rec := apitest.Request(t, b.Handler, http.MethodGet, "/v1/wallet", http.Header{"Authorization": {"Bearer " + b.APIKey, "Bearer x"}})
+		apitest.RequireAnswer(t, rec, http.StatusUnauthorized, unauthorized)
 	})
 }
 
@@ -87,32 +88,32 @@ func TestRateLimit(t *testing.T) {
 	t.Run("EveryAnswerSaysWhatIsLeft", func(t *testing.T) {
 		t.Parallel()
 
-		b := setup(t, func(s *Server) { s.RateLimit = 3 })
+		b := apitest.Setup(t, func(b *apitest.Bundle) { b.Server.RateLimit = 3 })
 		for i, remaining := range []string{"2", "1", "0"} {
-			h := b.do(t, http.MethodGet, "/v1/wallet", "").Header()
+			h := b.Do(t, http.MethodGet, "/v1/wallet", "").Header()
 			require.Equal(t, "3", h.Get("X-RateLimit-Limit"))
 			require.Equal(t, remaining, h.Get("X-RateLimit-Remaining"))
 			reset := testfactory.Now.Add(time.Duration(i+1) * 20 * time.Second)
 			require.Equal(t, strconv.FormatInt(reset.Unix(), 10), h.Get("X-RateLimit-Reset"))
 			require.Empty(t, h.Get("Retry-After"))
 		}
-		rec := b.fund(t)
-		requireAnswer(t, rec, http.StatusTooManyRequests,
+		rec := b.Fund(t)
+		apitest.RequireAnswer(t, rec, http.StatusTooManyRequests,
 			`{"error":{"message":"Too many requests.","code":"rate_limit_exceeded","status":429}}`)
 		require.Equal(t, "0", rec.Header().Get("X-RateLimit-Remaining"))
 		require.Equal(t, "20", rec.Header().Get("Retry-After"))
 		require.Equal(t, strconv.FormatInt(testfactory.Now.Add(time.Minute).Unix(), 10), rec.Header().Get("X-RateLimit-Reset"))
-		require.Empty(t, b.stored(t))
+		require.Empty(t, b.Stored(t))
 
-		b.time.advance(20 * time.Second)
-		require.Equal(t, http.StatusAccepted, b.fund(t).Code)
+		b.Clock.Advance(20 * time.Second)
+		require.Equal(t, http.StatusAccepted, b.Fund(t).Code)
 	})
 
 	t.Run("IsAThousandUnlessSaid", func(t *testing.T) {
 		t.Parallel()
 
-		b := setup(t)
-		h := b.do(t, http.MethodGet, "/v1/wallet", "").Header()
+		b := apitest.Setup(t)
+		h := b.Do(t, http.MethodGet, "/v1/wallet", "").Header()
 		require.Equal(t, "1000", h.Get("X-RateLimit-Limit"))
 		require.Equal(t, "999", h.Get("X-RateLimit-Remaining"))
 	})
@@ -120,24 +121,24 @@ func TestRateLimit(t *testing.T) {
 	t.Run("KeysOfOneAccountDoNotShare", func(t *testing.T) {
 		t.Parallel()
 
-		b := setup(t, func(s *Server) { s.RateLimit = 1 })
-		_, second := testfactory.APIKey(t, b.pool, testfactory.APIKeyOpts{OrganizationID: b.Organization.ID})
-		require.Equal(t, http.StatusOK, b.do(t, http.MethodGet, "/v1/wallet", "").Code)
-		require.Equal(t, http.StatusTooManyRequests, b.do(t, http.MethodGet, "/v1/wallet", "").Code)
-		require.Equal(t, http.StatusOK, b.do(t, http.MethodGet, "/v1/wallet", "", "Authorization", "Bearer "+second).Code)
+		b := apitest.Setup(t, func(b *apitest.Bundle) { b.Server.RateLimit = 1 })
+		_, second := testfactory.APIKey(t, b.Pool, testfactory.APIKeyOpts{OrganizationID: b.Organization.ID})
+		require.Equal(t, http.StatusOK, b.Do(t, http.MethodGet, "/v1/wallet", "").Code)
+		require.Equal(t, http.StatusTooManyRequests, b.Do(t, http.MethodGet, "/v1/wallet", "").Code)
+		require.Equal(t, http.StatusOK, b.Do(t, http.MethodGet, "/v1/wallet", "", "Authorization", "Bearer "+second).Code)
 	})
 
 	t.Run("FundRequestsMayHaveOneOfTheirOwn", func(t *testing.T) {
 		t.Parallel()
 
-		b := setup(t, func(s *Server) { s.RateLimit, s.FundRateLimit = 100, 2 })
-		require.Equal(t, "1", b.fund(t).Header().Get("X-RateLimit-Remaining"))
-		require.Equal(t, "2", b.fund(t).Header().Get("X-RateLimit-Limit"))
-		rec := b.fund(t)
+		b := apitest.Setup(t, func(b *apitest.Bundle) { b.Server.RateLimit, b.Server.FundRateLimit = 100, 2 })
+		require.Equal(t, "1", b.Fund(t).Header().Get("X-RateLimit-Remaining"))
+		require.Equal(t, "2", b.Fund(t).Header().Get("X-RateLimit-Limit"))
+		rec := b.Fund(t)
 		require.Equal(t, http.StatusTooManyRequests, rec.Code)
 		require.Equal(t, "30", rec.Header().Get("Retry-After"))
-		require.Len(t, b.stored(t), 2)
-		rec = b.do(t, http.MethodGet, "/v1/wallet", "")
+		require.Len(t, b.Stored(t), 2)
+		rec = b.Do(t, http.MethodGet, "/v1/wallet", "")
 		require.Equal(t, http.StatusOK, rec.Code)
 		require.Equal(t, "96", rec.Header().Get("X-RateLimit-Remaining"))
 	})
@@ -145,23 +146,23 @@ func TestRateLimit(t *testing.T) {
 	t.Run("StrangersAreToldAndNotRefused", func(t *testing.T) {
 		t.Parallel()
 
-		b := setup(t, func(s *Server) { s.RateLimit = 2 })
+		b := apitest.Setup(t, func(b *apitest.Bundle) { b.Server.RateLimit = 2 })
 		for _, remaining := range []string{"1", "0", "0"} {
-			rec := b.do(t, http.MethodGet, "/v1/wallet", "", "Authorization", "")
+			rec := b.Do(t, http.MethodGet, "/v1/wallet", "", "Authorization", "")
 			require.Equal(t, http.StatusUnauthorized, rec.Code)
 			require.Equal(t, remaining, rec.Header().Get("X-RateLimit-Remaining"))
 		}
-		require.Equal(t, "1", b.do(t, http.MethodGet, "/v1/wallet", "").Header().Get("X-RateLimit-Remaining"))
+		require.Equal(t, "1", b.Do(t, http.MethodGet, "/v1/wallet", "").Header().Get("X-RateLimit-Remaining"))
 	})
 
 	t.Run("EveryKindOfAnswerHasTheHeaders", func(t *testing.T) {
 		t.Parallel()
 
-		b := setup(t)
+		b := apitest.Setup(t)
 		for path, want := range map[string]bool{
 			"/v1/nowhere": true, "/v1/payments/x/return": true, "/v1/wallet/fund": true, "/api/v1/wallets": true, "/elsewhere": false,
 		} {
-			h := b.do(t, http.MethodGet, path, "").Header()
+			h := b.Do(t, http.MethodGet, path, "").Header()
 			require.Equal(t, want, h.Get("X-RateLimit-Limit") != "", path)
 			require.Equal(t, want, h.Get("X-RateLimit-Reset") != "", path)
 		}
@@ -170,19 +171,19 @@ func TestRateLimit(t *testing.T) {
 	t.Run("LagoIsRefusedInItsShape", func(t *testing.T) {
 		t.Parallel()
 
-		b := setup(t, func(s *Server) { s.RateLimit = 1 })
-		require.Equal(t, http.StatusOK, b.do(t, http.MethodGet, "/api/v1/wallets", "").Code)
-		rec := b.do(t, http.MethodGet, "/api/v1/wallets", "")
-		requireAnswer(t, rec, http.StatusTooManyRequests, `{"status":429,"error":"Too Many Requests","code":"rate_limit_exceeded"}`)
+		b := apitest.Setup(t, func(b *apitest.Bundle) { b.Server.RateLimit = 1 })
+		require.Equal(t, http.StatusOK, b.Do(t, http.MethodGet, "/api/v1/wallets", "").Code)
+		rec := b.Do(t, http.MethodGet, "/api/v1/wallets", "")
+		apitest.RequireAnswer(t, rec, http.StatusTooManyRequests, `{"status":429,"error":"Too Many Requests","code":"rate_limit_exceeded"}`)
 		require.Equal(t, "60", rec.Header().Get("Retry-After"))
 	})
 
 	t.Run("ResetIsInSecondsFromNowInLagosDialect", func(t *testing.T) {
 		t.Parallel()
 
-		b := setup(t, func(s *Server) { s.RateLimit = 1 })
-		b.do(t, http.MethodGet, "/api/v1/wallets", "")
-		b.time.advance(30*time.Second + time.Millisecond)
-		require.Equal(t, "30", b.do(t, http.MethodGet, "/api/v1/wallets", "").Header().Get("X-RateLimit-Reset"))
+		b := apitest.Setup(t, func(b *apitest.Bundle) { b.Server.RateLimit = 1 })
+		b.Do(t, http.MethodGet, "/api/v1/wallets", "")
+		b.Clock.Advance(30*time.Second + time.Millisecond)
+		require.Equal(t, "30", b.Do(t, http.MethodGet, "/api/v1/wallets", "").Header().Get("X-RateLimit-Reset"))
 	})
 }

@@ -21,8 +21,8 @@ const (
 	maxDepth = 32
 )
 
-// BodyLimit refuses requests whose body is larger than a number of bytes, those
-// that say so at once and the others when they are read beyond it.
+// BodyLimit refuses requests whose body is larger than n bytes: at once if
+// Content-Length says so, else when more is read.
 func BodyLimit(n int64) echo.MiddlewareFunc {
 	return func(next echo.HandlerFunc) echo.HandlerFunc {
 		return func(c echo.Context) error {
@@ -43,10 +43,10 @@ func limitBody(c echo.Context, n int64) error {
 	return nil
 }
 
-// readObject reads a request's body, which has to be a JSON object. It refuses,
-// in this order, what is too large, what says that it is something else than
-// JSON, what is not JSON, and what is not an object.
-func readObject(c echo.Context) (object, error) {
+// ReadObject reads a request's body, which has to be a JSON object. It refuses, in
+// this order, a body that is too large, one with another media type than JSON, one
+// that is not JSON, and one that is not an object.
+func ReadObject(c echo.Context) (Object, error) {
 	body, err := readBody(c)
 	if err != nil {
 		return nil, err
@@ -54,7 +54,15 @@ func readObject(c echo.Context) (object, error) {
 	if err := checkMediaType(c.Request().Header); err != nil {
 		return nil, err
 	}
-	return parseObject(body)
+	return ParseObject(body)
+}
+
+// ReadOptionalObject is ReadObject for a body that may be missing.
+func ReadOptionalObject(c echo.Context) (Object, error) {
+	if c.Request().ContentLength == 0 {
+		return Object{}, nil
+	}
+	return ReadObject(c)
 }
 
 func readBody(c echo.Context) ([]byte, error) {
@@ -68,8 +76,8 @@ func readBody(c echo.Context) ([]byte, error) {
 	return body, nil
 }
 
-// readError sorts why a body could not be read. A network error here is the
-// client's, and must not be taken for one of the database.
+// readError returns the answer to a request whose body could not be read. A network
+// error here is the client's; AsError would take it for one of the database.
 func readError(err error) error {
 	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
 		return errBodyTooLarge()
@@ -77,11 +85,11 @@ func readError(err error) error {
 	if netErr, ok := errors.AsType[net.Error](err); ok && netErr.Timeout() {
 		return errRequestTimeout(err)
 	}
-	return errBodyInvalid(err)
+	return InvalidJSON(err)
 }
 
-// checkMediaType accepts JSON in UTF-8, plain, and a request that does not say
-// what it holds.
+// checkMediaType accepts uncompressed JSON in UTF-8, and a request without a
+// Content-Type.
 func checkMediaType(h http.Header) error {
 	if coding := h.Get(echo.HeaderContentEncoding); coding != "" && !strings.EqualFold(coding, "identity") {
 		return errMediaTypeUnsupported()
@@ -100,33 +108,33 @@ func checkMediaType(h http.Header) error {
 	return nil
 }
 
-// object is a JSON object whose values are not decoded yet. Its names are
+// Object is a JSON object whose values are not decoded yet. Its names are
 // case-sensitive, which a struct's are not to encoding/json. Of a name that is
 // there twice it has the last value.
-type object map[string]json.RawMessage
+type Object map[string]json.RawMessage
 
-// parseObject reads a JSON object and nothing after it.
-func parseObject(data []byte) (object, error) {
+// ParseObject reads a JSON object and nothing after it.
+func ParseObject(data []byte) (Object, error) {
 	switch {
 	case !utf8.Valid(data):
-		return nil, errBodyInvalid(errors.New("not UTF-8"))
+		return nil, InvalidJSON(errors.New("not UTF-8"))
 	case !json.Valid(data):
-		return nil, errBodyInvalid(errors.New("not JSON"))
+		return nil, InvalidJSON(errors.New("not JSON"))
 	case deeperThan(data, maxDepth):
-		return nil, errBodyInvalid(errors.New("nested too deeply"))
+		return nil, InvalidJSON(errors.New("nested too deeply"))
 	}
-	if kind := kindOf(data); kind != "object" {
-		return nil, errBodySchema(Issue{Path: []string{}, Message: "Expected object, received " + kind})
+	if kind := KindOf(data); kind != "object" {
+		return nil, InvalidBody(Issue{Path: []string{}, Message: "Expected object, received " + kind})
 	}
-	var o object
+	var o Object
 	if err := json.Unmarshal(data, &o); err != nil {
-		return nil, errBodyInvalid(err)
+		return nil, InvalidJSON(err)
 	}
 	return o, nil
 }
 
-// deeperThan tells whether arrays and objects stand inside each other more than
-// limit levels deep in valid JSON.
+// deeperThan reports whether arrays and objects are nested more than limit levels
+// deep in valid JSON.
 func deeperThan(data []byte, limit int) bool {
 	depth, inString := 0, false
 	for i := 0; i < len(data); i++ {
@@ -135,7 +143,7 @@ func deeperThan(data []byte, limit int) bool {
 			inString = !inString
 		case inString:
 			if c == '\\' {
-				i++ // what follows is part of the escape, a quote as well
+				i++ // the next character is part of the escape, even if it is a quote
 			}
 		case c == '[' || c == '{':
 			if depth++; depth > limit {
@@ -148,8 +156,8 @@ func deeperThan(data []byte, limit int) bool {
 	return false
 }
 
-// kindOf names the kind of a valid JSON value.
-func kindOf(value []byte) string {
+// KindOf names the kind of a valid JSON value.
+func KindOf(value []byte) string {
 	i := slices.IndexFunc(value, func(c byte) bool { return !strings.ContainsRune(" \t\r\n", rune(c)) })
 	switch value[i] {
 	case '"':
@@ -165,20 +173,4 @@ func kindOf(value []byte) string {
 	default:
 		return "number"
 	}
-}
-
-// text decodes a string. When there is none under the name, the second result
-// says what is wrong.
-func (o object) text(name string) (value, problem string) {
-	raw, ok := o[name]
-	if !ok {
-		return "", "Missing required field: " + name
-	}
-	if kind := kindOf(raw); kind != "string" {
-		return "", "Expected string, received " + kind
-	}
-	if err := json.Unmarshal(raw, &value); err != nil {
-		return "", "Expected string" // valid JSON of the kind decodes
-	}
-	return value, ""
 }

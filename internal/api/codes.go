@@ -10,69 +10,58 @@ import (
 	"github.com/fundrail/fundrail/internal/wallet"
 )
 
-// The codes of errors that are made in this package. The first three are
-// Lava's, the last ones Lago's, the others follow Lava's pattern or Stripe's names. They stand
-// together so that they can be corrected together.
+// The codes of errors that both dialects have. The first three are Lava's, the last
+// one is Lago's, and the others follow Lava's pattern or Stripe's names. The codes
+// that one dialect alone has are in that dialect's errors.go.
 const (
-	codeBodySchemaInvalid     = "body_schema_validation_failed"
+	CodeBodySchemaInvalid     = "body_schema_validation_failed"
 	codeFundingEmailRequired  = string(wallet.CodeFundingEmailRequired)
 	codePaymentMethodNotFound = string(wallet.CodePaymentMethodNotFound)
 
 	codeAccountSuspended      = "account_suspended"
 	codeBodyInvalid           = "body_json_invalid"
 	codeBodyTooLarge          = "body_too_large"
-	codeCurrencyUnsupported   = "wallet_currency_unsupported"
 	codeHeadersTooLarge       = "request_headers_too_large"
 	codeIdempotencyKeyInUse   = string(wallet.CodeIdempotencyKeyInUse)
 	codeIdempotencyKeyInvalid = "idempotency_key_invalid"
 	codeIdempotencyKeyReused  = string(wallet.CodeIdempotencyKeyReused)
-	codeInsufficientScope     = "insufficient_scope"
+	CodeInsufficientScope     = "insufficient_scope"
 	codeInternal              = wallet.FailureInternal
 	codeMediaTypeUnsupported  = "unsupported_media_type"
 	codeMethodNotAllowed      = "method_not_allowed"
-	codePaymentCanceled       = wallet.FailureCanceled
 	codePaymentNotFound       = string(wallet.CodePaymentNotFound)
 	codeQuerySchemaInvalid    = "query_schema_validation_failed"
 	codeRateLimited           = "rate_limit_exceeded"
-	codeRefundFailed          = "refund_failed"
 	codeRequestTimeout        = "request_timeout"
-	codeRouteNotFound         = "route_not_found"
+	CodeRouteNotFound         = "route_not_found"
 	codeSecretKeyRequired     = "secret_key_required" //nolint:gosec // the name of an error
-	codeUnauthorized          = "unauthorized"
+	CodeUnauthorized          = "unauthorized"
 	codeUnavailable           = "payment_provider_unavailable"
 	codeWalletNotFound        = string(wallet.CodeWalletNotFound)
-	codeWebhookLimit          = "webhook_limit_reached"
-	codeWebhookNotFound       = string(wallet.CodeWebhookNotFound)
 
-	codePaymentUnderWay = "payment_processor_is_currently_handling_payment"
-	codeRootMissing     = "param_missing" // is not shown
-	codeThirdParty      = "third_party_error"
-	codeValidation      = "validation_errors"
+	codeValidation = "validation_errors"
 )
 
 func errAccountSuspended() *Error {
 	return &Error{Status: http.StatusForbidden, Code: codeAccountSuspended, Message: "This account is suspended."}
 }
 
-func errBodyInvalid(cause error) *Error {
+// InvalidJSON is a 400 for a body that is not JSON.
+func InvalidJSON(cause error) *Error {
 	return &Error{
 		Status: http.StatusBadRequest, Code: codeBodyInvalid, Message: "Request body is not valid JSON.", Err: cause,
 	}
 }
 
-func errBodySchema(issues ...Issue) *Error {
-	return &Error{Status: http.StatusBadRequest, Code: codeBodySchemaInvalid, Message: "Validation failed.", Issues: issues}
+// InvalidBody is a 400 for a body that does not have the form that the request asks
+// for.
+func InvalidBody(issues ...Issue) *Error {
+	return &Error{Status: http.StatusBadRequest, Code: CodeBodySchemaInvalid, Message: "Validation failed.", Issues: issues}
 }
 
 func errBodyTooLarge() *Error {
 	return &Error{
 		Status: http.StatusRequestEntityTooLarge, Code: codeBodyTooLarge, Message: "Request body is too large.",
-	}
-}
-
-func errCurrencyUnsupported() *Error {
-	return &Error{
-		Status: http.StatusBadRequest, Code: codeCurrencyUnsupported, Message: "Only a wallet in USD can be funded here.",
 	}
 }
 
@@ -110,15 +99,16 @@ func errIdempotencyKeyReused() *Error {
 	}
 }
 
-// errInsufficientScope refuses a key that may do other things than this one.
+// errInsufficientScope refuses a key that does not have the scope of the route.
 func errInsufficientScope(missing wallet.Scope) *Error {
 	return (&Error{
-		Status: http.StatusForbidden, Code: codeInsufficientScope,
+		Status: http.StatusForbidden, Code: CodeInsufficientScope,
 		Message: "This API key does not have the scope " + string(missing) + ".",
 	}).with(echo.HeaderWWWAuthenticate, `Bearer error="insufficient_scope", scope="`+string(missing)+`"`)
 }
 
-func errInternal(cause error) *Error {
+// Internal is a 500. Unless cause is nil it is logged.
+func Internal(cause error) *Error {
 	return &Error{
 		Status: http.StatusInternalServerError, Code: codeInternal, Message: "An internal error occurred.", Err: cause,
 	}
@@ -146,14 +136,16 @@ func errPaymentMethodNotFound() *Error {
 	}
 }
 
-func errQuerySchema(issues ...Issue) *Error {
+// InvalidQuery is a 400 for a query that does not have the form that the request
+// asks for.
+func InvalidQuery(issues ...Issue) *Error {
 	return &Error{Status: http.StatusBadRequest, Code: codeQuerySchemaInvalid, Message: "Validation failed.", Issues: issues}
 }
 
 func errRateLimited(retryAfter time.Duration) *Error {
 	return (&Error{
 		Status: http.StatusTooManyRequests, Code: codeRateLimited, Message: "Too many requests.",
-	}).with(echo.HeaderRetryAfter, strconv.FormatInt(wholeSeconds(retryAfter), 10))
+	}).with(echo.HeaderRetryAfter, strconv.FormatInt(WholeSeconds(retryAfter), 10))
 }
 
 func errRequestTimeout(cause error) *Error {
@@ -163,7 +155,7 @@ func errRequestTimeout(cause error) *Error {
 }
 
 func errRouteNotFound() *Error {
-	return &Error{Status: http.StatusNotFound, Code: codeRouteNotFound, Message: "Route not found."}
+	return &Error{Status: http.StatusNotFound, Code: CodeRouteNotFound, Message: "Route not found."}
 }
 
 func errSecretKeyRequired() *Error {
@@ -173,19 +165,20 @@ func errSecretKeyRequired() *Error {
 	}
 }
 
-// errUnauthorized asks for credentials; RFC 6750 wants to know whether there
-// were any.
+// errUnauthorized asks for credentials. RFC 6750 has one challenge for a request
+// without a token and another one for a wrong token.
 func errUnauthorized(tokenSent bool) *Error {
 	challenge := "Bearer"
 	if tokenSent {
 		challenge = `Bearer error="invalid_token"`
 	}
 	return (&Error{
-		Status: http.StatusUnauthorized, Code: codeUnauthorized, Message: "Invalid authentication credentials",
+		Status: http.StatusUnauthorized, Code: CodeUnauthorized, Message: "Invalid authentication credentials",
 	}).with(echo.HeaderWWWAuthenticate, challenge)
 }
 
-func errUnavailable(cause error) *Error {
+// Unavailable is a 503 with a Retry-After header.
+func Unavailable(cause error) *Error {
 	return (&Error{
 		Status: http.StatusServiceUnavailable, Code: codeUnavailable,
 		Message: "Payments are temporarily unavailable. Please try again.", Err: cause,
@@ -196,18 +189,7 @@ func errWalletNotFound() *Error {
 	return &Error{Status: http.StatusNotFound, Code: codeWalletNotFound, Message: "Wallet not found."}
 }
 
-func errWebhookLimit(limit int) *Error {
-	return &Error{
-		Status: http.StatusBadRequest, Code: codeWebhookLimit,
-		Message: "No more than " + strconv.Itoa(limit) + " webhooks are allowed.",
-	}
-}
-
-func errWebhookNotFound() *Error {
-	return &Error{Status: http.StatusNotFound, Code: codeWebhookNotFound, Message: "Webhook not found."}
-}
-
-// wholeSeconds rounds up, so that nobody comes back too early.
-func wholeSeconds(d time.Duration) int64 {
+// WholeSeconds rounds up to seconds, so that a caller who waits is not too early.
+func WholeSeconds(d time.Duration) int64 {
 	return int64((d + time.Second - 1) / time.Second)
 }

@@ -1,4 +1,4 @@
-package api
+package api_test
 
 import (
 	"testing"
@@ -6,6 +6,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/fundrail/fundrail/internal/api"
+	"github.com/fundrail/fundrail/internal/api/lago"
+	"github.com/fundrail/fundrail/internal/api/lava"
 	"github.com/fundrail/fundrail/internal/testfactory"
 )
 
@@ -25,9 +28,9 @@ func TestDialects(t *testing.T) {
 			"Token abc":       {"", "abc"}, // Lago looks at the second word alone
 			"Bearer abc more": {"abc more", "abc"},
 		} {
-			require.Equal(t, want.lava, lava{}.token(authorization), authorization)
-			require.Equal(t, want.lago, lago{}.token(authorization), authorization)
-			require.Empty(t, neutral{}.token(authorization))
+			require.Equal(t, want.lava, new(lava.Dialect).Token(authorization), authorization)
+			require.Equal(t, want.lago, new(lago.Dialect).Token(authorization), authorization)
+			require.Empty(t, api.Neutral.Token(authorization))
 		}
 	})
 
@@ -38,9 +41,9 @@ func TestDialects(t *testing.T) {
 		for ahead, seconds := range map[time.Duration]int64{
 			0: 0, time.Millisecond: 1, time.Second: 1, time.Second + 1: 2, time.Minute: 60,
 		} {
-			require.Equal(t, now.Unix()+seconds, lava{}.rateLimitReset(now.Add(ahead), now))
-			require.Equal(t, seconds, lago{}.rateLimitReset(now.Add(ahead), now))
+			require.Equal(t, now.Unix()+seconds, new(lava.Dialect).RateLimitReset(now.Add(ahead), now))
+			require.Equal(t, seconds, new(lago.Dialect).RateLimitReset(now.Add(ahead), now))
 		}
-		require.Zero(t, lago{}.rateLimitReset(now.Add(-time.Second), now))
+		require.Zero(t, new(lago.Dialect).RateLimitReset(now.Add(-time.Second), now))
 	})
 }

@@ -13,13 +13,13 @@ import (
 	"github.com/fundrail/fundrail/internal/wallet"
 )
 
-// Error is an answer that says no. The error handler writes it in the dialect of
-// the request's path; what a dialect has no place for is left out.
+// Error is an answer with a status of 400 or more. The error handler writes it in
+// the dialect of the request's path, which leaves out the fields it has no place for.
 type Error struct {
 	Status  int
 	Code    string
 	Message string // written for the merchant
-	// Issues are what is wrong with a request, place by place.
+	// Issues are what is wrong with a request in Lava's dialect.
 	Issues []Issue
 	// Details are what is wrong with a request in Lago's dialect: for each field a
 	// list of codes, or what a payment provider said.
@@ -27,14 +27,14 @@ type Error struct {
 	// DeclineCode and PaymentID belong to payments that failed.
 	DeclineCode string
 	PaymentID   string
-	// Header holds fields that the answer carries besides the usual ones.
+	// Header holds the answer's own header fields.
 	Header http.Header
-	Err    error // what caused it; for the log, never for the merchant
+	Err    error // the cause; logged, and not shown to the merchant
 }
 
-// Issue is one thing that is wrong with a request.
+// Issue is one mistake in a request.
 type Issue struct {
-	// Path leads to it: names of fields and indexes of arrays.
+	// Path leads to the value: names of fields and indexes of arrays.
 	Path    []string `json:"path"`
 	Message string   `json:"message"`
 }
@@ -47,7 +47,7 @@ func (e *Error) Error() string {
 	return e.Code + ": " + e.Message
 }
 
-// Unwrap gives the cause.
+// Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.Err }
 
 func (e *Error) with(header, value string) *Error {
@@ -64,18 +64,19 @@ func errorHandler(log *slog.Logger) echo.HTTPErrorHandler {
 		if c.Response().Committed {
 			return
 		}
-		e := asError(err)
+		e := AsError(err)
 		logError(log, c, e)
 		maps.Copy(c.Response().Header(), e.Header)
-		if err := dialectOf(c).writeError(c, e); err != nil {
+		d, _ := dialectOf(c)
+		if err := d.WriteError(c, e); err != nil {
 			log.DebugContext(c.Request().Context(), "answer not written",
 				slog.String("request_id", RequestID(c)), slog.Any("error", err))
 		}
 	}
 }
 
-// logError says what went wrong on our side. What a caller did wrong is told to
-// the caller.
+// logError logs errors of the service. A mistake of the caller is not logged: the
+// answer says what it is.
 func logError(log *slog.Logger, c echo.Context, e *Error) {
 	ctx := c.Request().Context()
 	attrs := []slog.Attr{
@@ -98,8 +99,8 @@ func logError(log *slog.Logger, c echo.Context, e *Error) {
 	}
 }
 
-// asError sorts an error into what the caller is told.
-func asError(err error) *Error {
+// AsError returns the answer to a request that ended with err.
+func AsError(err error) *Error {
 	if e, ok := errors.AsType[*Error](err); ok {
 		return e
 	}
@@ -116,9 +117,9 @@ func asError(err error) *Error {
 		return fromEcho(e)
 	}
 	if postgres.Unavailable(err) {
-		return errUnavailable(err)
+		return Unavailable(err)
 	}
-	return errInternal(err)
+	return Internal(err)
 }
 
 func fromDomain(err *wallet.Error) *Error {
@@ -143,11 +144,11 @@ func fromDomain(err *wallet.Error) *Error {
 		wallet.CodeMetadataNotFound, wallet.CodeNotFound, wallet.CodeWalletTransactionNotFound, wallet.CodeWebhookNotFound:
 		return &Error{Status: http.StatusNotFound, Code: string(err.Code), Message: err.Message}
 	default:
-		return errInternal(err)
+		return Internal(err)
 	}
 }
 
-// fromEcho takes over what the router, or a handler that is not ours, says.
+// fromEcho converts an error of the router, or of a handler of another package.
 func fromEcho(err *echo.HTTPError) *Error {
 	switch err.Code {
 	case http.StatusNotFound:
@@ -159,7 +160,7 @@ func fromEcho(err *echo.HTTPError) *Error {
 	case http.StatusUnsupportedMediaType:
 		return errMediaTypeUnsupported()
 	case http.StatusInternalServerError:
-		return errInternal(err)
+		return Internal(err)
 	}
 	text := http.StatusText(err.Code)
 	e := &Error{

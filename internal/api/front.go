@@ -14,13 +14,12 @@ import (
 	"github.com/fundrail/fundrail/internal/wallet"
 )
 
-// NewEcho makes the Echo that every part of the service mounts its routes on. It
-// gives each answer a request id and the headers that keep browsers from
-// guessing and caching, turns errors and panics into answers in the dialect of
-// the path, and says 404 and 405 in it too. Body limits belong to the routes:
-// see BodyLimit. What proxies say of where a request comes from is not believed: see
-// TrustProxies. What is outermost is around all of that, and sees each answer as
-// it is given.
+// NewEcho makes the Echo to which every part of the service adds its routes. It sets
+// a request id on each answer and the headers that keep browsers from sniffing and
+// caching, and turns errors and panics, 404 and 405 included, into answers in the
+// dialect of the path: see Server.Mount. It does not limit bodies: see BodyLimit. It
+// does not trust the headers of proxies: see TrustProxies. The outermost middleware
+// is around all of that, and sees each answer as it is sent.
 func NewEcho(log *slog.Logger, outermost ...echo.MiddlewareFunc) *echo.Echo {
 	e := echo.New()
 	e.HideBanner, e.HidePort = true, true
@@ -31,7 +30,8 @@ func NewEcho(log *slog.Logger, outermost ...echo.MiddlewareFunc) *echo.Echo {
 	return e
 }
 
-// lockedDown is what keeps browsers out of answers. A page says itself what it needs.
+// lockedDown are headers that keep browsers from using an answer as a page or a part
+// of one. A page overrides what it needs.
 var lockedDown = http.Header{
 	echo.HeaderContentSecurityPolicy: {"default-src 'none'; frame-ancestors 'none'"},
 	echo.HeaderReferrerPolicy:        {"no-referrer"},
@@ -39,7 +39,7 @@ var lockedDown = http.Header{
 	"Cross-Origin-Resource-Policy":   {"same-origin"},
 }
 
-// prepareAnswer sets what every answer says.
+// prepareAnswer sets the headers of every answer.
 func prepareAnswer(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		id := c.Request().Header.Get(echo.HeaderXRequestID)
@@ -59,16 +59,16 @@ func prepareAnswer(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
-// KeyPaymentID is what the id of the payment that a request is about is kept under
-// in its context, so that the log shows it with the request's own.
+// KeyPaymentID is the key of the id of the request's payment in its context. The
+// access log shows it.
 const KeyPaymentID = "payment_id"
 
-// RequestID is the id of the request, its sender's or ours.
+// RequestID returns the id of the request, which its sender or NewEcho chose.
 func RequestID(c echo.Context) string {
 	return c.Response().Header().Get(echo.HeaderXRequestID)
 }
 
-// validRequestID tells whether a sender's id can go into logs and headers as it
+// validRequestID reports whether a sender's id can go into logs and headers as it
 // is.
 func validRequestID(id string) bool {
 	const maxLen = 128
@@ -100,7 +100,7 @@ func recoverPanics(next echo.HandlerFunc) echo.HandlerFunc {
 			switch v := recover(); v {
 			case nil:
 			case http.ErrAbortHandler:
-				panic(v) // somebody asks for the connection to be dropped
+				panic(v) // the handler wants the connection dropped
 			default:
 				err = &panicError{value: v, stack: debug.Stack()}
 			}
@@ -128,10 +128,10 @@ func limitHeaders(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
-// NewHTTPServer makes the server that h is served by. A request that is sent by
-// halves is dropped within 30 seconds, and a connection that nobody uses, or an
-// answer that nobody reads, within two minutes. That is longer than a caller may
-// ask to wait; what stays connected moves its own deadline.
+// NewHTTPServer makes a server for h. It drops a request that is not sent within 30
+// seconds, and an idle connection or an answer that is not read within two minutes.
+// That is longer than MaxWait. A handler that answers for longer moves its own
+// deadline.
 func NewHTTPServer(h http.Handler) *http.Server {
 	return &http.Server{
 		Handler:           h,

@@ -1,80 +1,48 @@
-package api
+package api_test
 
 import (
 	"bufio"
-	"bytes"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
-	"maps"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/labstack/echo/v4"
 	"github.com/stretchr/testify/require"
 
+	"github.com/fundrail/fundrail/internal/api"
+	"github.com/fundrail/fundrail/internal/api/lago"
+	"github.com/fundrail/fundrail/internal/api/lava"
+	"github.com/fundrail/fundrail/internal/apitest"
+	"github.com/fundrail/fundrail/internal/testfactory"
 	"github.com/fundrail/fundrail/internal/wallet"
 )
 
-// syncBuffer takes log lines from many goroutines.
-type syncBuffer struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
+// errorsOnly is a dialect without routes.
+type errorsOnly struct{ api.Dialect }
 
-func (b *syncBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.Write(p)
-}
+func (errorsOnly) Register(*echo.Group) {}
 
-func (b *syncBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.String()
-}
-
-// serve runs a server made by NewHTTPServer, with limits that a test shortens.
-func serve(t *testing.T, h http.Handler, change func(*http.Server)) string {
-	t.Helper()
-
-	srv := NewHTTPServer(h)
-	if change != nil {
-		change(srv)
-	}
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	done := make(chan error, 1)
-	go func() { done <- srv.Serve(listener) }()
-	t.Cleanup(func() {
-		require.NoError(t, srv.Close())
-		require.ErrorIs(t, <-done, http.ErrServerClosed)
-	})
-	return listener.Addr().String()
-}
-
-func request(t *testing.T, h http.Handler, method, path string, header http.Header) *httptest.ResponseRecorder {
-	t.Helper()
-
-	r := httptest.NewRequestWithContext(t.Context(), method, path, nil)
-	maps.Copy(r.Header, header)
-	rec := httptest.NewRecorder()
-	h.ServeHTTP(rec, r)
-	return rec
+// newEcho makes an Echo that writes errors in both dialects and has no routes.
+func newEcho(log *slog.Logger) *echo.Echo {
+	e := api.NewEcho(log)
+	s := &api.Server{Log: log, Now: func() time.Time { return testfactory.Now }}
+	s.Mount(e, errorsOnly{&lava.Dialect{}}, errorsOnly{&lago.Dialect{}})
+	return e
 }
 
 func TestNewEcho(t *testing.T) {
 	t.Parallel()
 
-	setup := func() (*echo.Echo, *syncBuffer) {
-		var log syncBuffer
-		return NewEcho(slog.New(slog.NewTextHandler(&log, nil))), &log
+	setup := func() (*echo.Echo, *apitest.Log) {
+		var log apitest.Log
+		return newEcho(slog.New(slog.NewTextHandler(&log, nil))), &log
 	}
 
 	t.Run("EveryAnswerKeepsBrowsersFromGuessingAndCaching", func(t *testing.T) {
@@ -83,7 +51,7 @@ func TestNewEcho(t *testing.T) {
 		e, _ := setup()
 		e.GET("/healthz", func(c echo.Context) error { return c.NoContent(http.StatusOK) })
 		for _, path := range []string{"/healthz", "/nowhere", "/v1/nowhere"} {
-			h := request(t, e, http.MethodGet, path, nil).Header()
+			h := apitest.Request(t, e, http.MethodGet, path, nil).Header()
 			require.Equal(t, "nosniff", h.Get("X-Content-Type-Options"), path)
 			require.Equal(t, "no-store", h.Get("Cache-Control"), path)
 			require.NotEmpty(t, h.Get("X-Request-Id"), path)
@@ -95,7 +63,7 @@ func TestNewEcho(t *testing.T) {
 
 		e, _ := setup()
 		for _, id := range []string{"a", "req-1", "Root=1-67891233-abcdef012345678912345678", strings.Repeat("x", 128)} {
-			rec := request(t, e, http.MethodGet, "/", http.Header{"X-Request-Id": {id}})
+			rec := apitest.Request(t, e, http.MethodGet, "/", http.Header{"X-Request-Id": {id}})
 			require.Equal(t, id, rec.Header().Get("X-Request-Id"))
 		}
 	})
@@ -105,7 +73,7 @@ func TestNewEcho(t *testing.T) {
 
 		e, _ := setup()
 		for _, id := range []string{"", "a b", "a\tb", "a\"b", "ü", "<script>", strings.Repeat("x", 129)} {
-			rec := request(t, e, http.MethodGet, "/", http.Header{"X-Request-Id": {id}})
+			rec := apitest.Request(t, e, http.MethodGet, "/", http.Header{"X-Request-Id": {id}})
 			require.NotEqual(t, id, rec.Header().Get("X-Request-Id"))
 			require.Len(t, rec.Header().Get("X-Request-Id"), 36)
 		}
@@ -122,7 +90,7 @@ func TestNewEcho(t *testing.T) {
 			"/v1x":            "404 Not Found\n",
 			"/api":            "404 Not Found\n",
 		} {
-			rec := request(t, e, http.MethodGet, path, nil)
+			rec := apitest.Request(t, e, http.MethodGet, path, nil)
 			require.Equal(t, http.StatusNotFound, rec.Code)
 			require.Equal(t, body, rec.Body.String(), path)
 		}
@@ -132,8 +100,8 @@ func TestNewEcho(t *testing.T) {
 		t.Parallel()
 
 		e, _ := setup()
-		get(e, "/v1/wallet", func(c echo.Context) error { return c.NoContent(http.StatusOK) })
-		rec := request(t, e, http.MethodPut, "/v1/wallet", nil)
+		api.Get(e.Group("/v1"), "/wallet", func(c echo.Context) error { return c.NoContent(http.StatusOK) })
+		rec := apitest.Request(t, e, http.MethodPut, "/v1/wallet", nil)
 		require.Equal(t, http.StatusMethodNotAllowed, rec.Code)
 		require.Equal(t, "OPTIONS, GET, HEAD", rec.Header().Get("Allow"))
 		requireBytes(t, `{"error":{"message":"Method not allowed.","code":"method_not_allowed","status":405}}`, rec.Body.String())
@@ -144,7 +112,7 @@ func TestNewEcho(t *testing.T) {
 
 		e, log := setup()
 		e.GET("/v1/wallet", func(echo.Context) error { panic("the till is empty") })
-		rec := request(t, e, http.MethodGet, "/v1/wallet", http.Header{"X-Request-Id": {"req-7"}})
+		rec := apitest.Request(t, e, http.MethodGet, "/v1/wallet", http.Header{"X-Request-Id": {"req-7"}})
 		require.Equal(t, http.StatusInternalServerError, rec.Code)
 		requireBytes(t, `{"error":{"message":"An internal error occurred.","code":"internal_error","status":500}}`, rec.Body.String())
 		require.Contains(t, log.String(), "level=ERROR")
@@ -158,7 +126,7 @@ func TestNewEcho(t *testing.T) {
 
 		e, log := setup()
 		e.GET("/v1/wallet", func(echo.Context) error { panic(http.ErrAbortHandler) })
-		require.PanicsWithValue(t, http.ErrAbortHandler, func() { request(t, e, http.MethodGet, "/v1/wallet", nil) })
+		require.PanicsWithValue(t, http.ErrAbortHandler, func() { apitest.Request(t, e, http.MethodGet, "/v1/wallet", nil) })
 		require.Empty(t, log.String())
 	})
 
@@ -167,7 +135,7 @@ func TestNewEcho(t *testing.T) {
 
 		e, log := setup()
 		e.GET("/api/v1/wallets", func(echo.Context) error { return errors.New("column \"x\" is secret") })
-		rec := request(t, e, http.MethodGet, "/api/v1/wallets", nil)
+		rec := apitest.Request(t, e, http.MethodGet, "/api/v1/wallets", nil)
 		require.Equal(t, http.StatusInternalServerError, rec.Code)
 		requireBytes(t, `{"status":500,"error":"Internal Server Error","code":"internal_error"}`, rec.Body.String())
 		require.Contains(t, log.String(), "is secret")
@@ -180,7 +148,7 @@ func TestNewEcho(t *testing.T) {
 		e.GET("/v1/wallet", func(echo.Context) error {
 			return fmt.Errorf("find wallet: %w", &net.OpError{Op: "dial", Err: errors.New("connection refused")})
 		})
-		rec := request(t, e, http.MethodGet, "/v1/wallet", nil)
+		rec := apitest.Request(t, e, http.MethodGet, "/v1/wallet", nil)
 		require.Equal(t, http.StatusServiceUnavailable, rec.Code)
 		require.NotEmpty(t, rec.Header().Get("Retry-After"))
 		require.Contains(t, rec.Body.String(), `"code":"payment_provider_unavailable"`)
@@ -199,11 +167,11 @@ func TestNewEcho(t *testing.T) {
 			wallet.CodePaymentNotFound:       http.StatusNotFound,
 			wallet.CodeWalletNotFound:        http.StatusNotFound,
 		} {
-			e := asError(fmt.Errorf("look: %w", &wallet.Error{Code: code}))
+			e := api.AsError(fmt.Errorf("look: %w", &wallet.Error{Code: code}))
 			require.Equal(t, status, e.Status, code)
 			require.Equal(t, string(code), e.Code)
 		}
-		require.Equal(t, http.StatusInternalServerError, asError(&wallet.Error{Code: "news"}).Status)
+		require.Equal(t, http.StatusInternalServerError, api.AsError(&wallet.Error{Code: "news"}).Status)
 	})
 
 	t.Run("ErrorsOfEchoKeepTheirStatus", func(t *testing.T) {
@@ -217,7 +185,7 @@ func TestNewEcho(t *testing.T) {
 			http.StatusRequestEntityTooLarge: "body_too_large",
 			http.StatusUnsupportedMediaType:  "unsupported_media_type",
 		} {
-			e := asError(echo.NewHTTPError(status, "because"))
+			e := api.AsError(echo.NewHTTPError(status, "because"))
 			require.Equal(t, status, e.Status)
 			require.Equal(t, code, e.Code)
 		}
@@ -233,11 +201,11 @@ func TestNewEcho(t *testing.T) {
 			many.Set(fmt.Sprintf("X-Many-%d", i), "x")
 		}
 		for _, header := range []http.Header{many, large} {
-			rec := request(t, e, http.MethodGet, "/v1/wallet", header)
+			rec := apitest.Request(t, e, http.MethodGet, "/v1/wallet", header)
 			require.Equal(t, http.StatusRequestHeaderFieldsTooLarge, rec.Code)
 			require.Contains(t, rec.Body.String(), `"code":"request_headers_too_large"`)
 		}
-		require.Equal(t, http.StatusOK, request(t, e, http.MethodGet, "/v1/wallet", http.Header{"X-Small": {"x"}}).Code)
+		require.Equal(t, http.StatusOK, apitest.Request(t, e, http.MethodGet, "/v1/wallet", http.Header{"X-Small": {"x"}}).Code)
 	})
 
 	t.Run("BodyBeyondAGroupsLimitIsRefused", func(t *testing.T) {
@@ -250,7 +218,7 @@ func TestNewEcho(t *testing.T) {
 				return err
 			}
 			return c.NoContent(http.StatusOK)
-		}, BodyLimit(8))
+		}, api.BodyLimit(8))
 		for body, status := range map[string]int{
 			"12345678": http.StatusOK, "123456789": http.StatusRequestEntityTooLarge,
 		} {
@@ -273,7 +241,7 @@ func TestNewHTTPServer(t *testing.T) {
 	t.Run("LimitsAreBelowAMinute", func(t *testing.T) {
 		t.Parallel()
 
-		srv := NewHTTPServer(http.NotFoundHandler())
+		srv := api.NewHTTPServer(http.NotFoundHandler())
 		require.Positive(t, srv.ReadHeaderTimeout)
 		require.Less(t, srv.ReadHeaderTimeout, time.Minute)
 		require.Positive(t, srv.ReadTimeout)
@@ -286,9 +254,9 @@ func TestNewHTTPServer(t *testing.T) {
 		srv.ReadHeaderTimeout, srv.ReadTimeout = 100*time.Millisecond, 200*time.Millisecond
 	}
 	reader := func() *echo.Echo {
-		e := NewEcho(slog.New(slog.DiscardHandler))
+		e := newEcho(slog.New(slog.DiscardHandler))
 		e.POST("/v1/notes", func(c echo.Context) error {
-			_, err := readBody(c)
+			_, err := api.ReadBody(c)
 			return err
 		})
 		return e
@@ -297,7 +265,7 @@ func TestNewHTTPServer(t *testing.T) {
 	t.Run("HalfSentHeaderIsDropped", func(t *testing.T) {
 		t.Parallel()
 
-		conn := dial(t, serve(t, reader(), shorten))
+		conn := dial(t, apitest.Serve(t, reader(), shorten))
 		_, err := io.WriteString(conn, "POST /v1/notes HTTP/1.1\r\nHost: x\r\nX-Slow: ")
 		require.NoError(t, err)
 		_, err = io.ReadAll(conn)
@@ -307,7 +275,7 @@ func TestNewHTTPServer(t *testing.T) {
 	t.Run("HalfSentBodyIsDropped", func(t *testing.T) {
 		t.Parallel()
 
-		conn := dial(t, serve(t, reader(), shorten))
+		conn := dial(t, apitest.Serve(t, reader(), shorten))
 		_, err := io.WriteString(conn, "POST /v1/notes HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{")
 		require.NoError(t, err)
 		answer, err := http.ReadResponse(bufio.NewReader(conn), nil)
@@ -325,10 +293,10 @@ func TestNewHTTPServer(t *testing.T) {
 		t.Parallel()
 
 		for _, method := range []string{http.MethodGet, http.MethodPost} {
-			e := NewEcho(slog.New(slog.DiscardHandler))
+			e := newEcho(slog.New(slog.DiscardHandler))
 			e.Add(method, "/v1/slow", func(c echo.Context) error {
 				if c.Request().Method == http.MethodPost {
-					if _, err := readBody(c); err != nil {
+					if _, err := api.ReadBody(c); err != nil {
 						return err
 					}
 				}
@@ -339,7 +307,7 @@ func TestNewHTTPServer(t *testing.T) {
 					return c.NoContent(http.StatusOK)
 				}
 			})
-			url := "http://" + serve(t, e, shorten) + "/v1/slow"
+			url := "http://" + apitest.Serve(t, e, shorten) + "/v1/slow"
 			var body io.Reader
 			if method == http.MethodPost {
 				body = strings.NewReader("{}")

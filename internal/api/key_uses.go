@@ -14,47 +14,47 @@ import (
 	"github.com/fundrail/fundrail/internal/wallet"
 )
 
-// keyUses remembers which API keys were used when, and writes it down once a minute
-// for each key, all of a few seconds at a time. No request waits for that.
+// keyUses stores when API keys were last used: once a minute for each key, and all
+// keys of a few seconds in one statement. No request waits for that.
 type keyUses struct {
 	db  *pgxpool.Pool
 	log *slog.Logger
 
 	mu      sync.Mutex
-	next    map[wallet.ID]time.Time // when a key's use is written down again
-	unsaid  map[wallet.ID]time.Time // uses that are to be written down
+	next    map[wallet.ID]time.Time // when a key's use is stored again
+	pending map[wallet.ID]time.Time // uses that are not stored yet
 	writing bool
 }
 
-// writeUsesEvery is how much time lies between two writes.
+// writeUsesEvery is the time between two writes.
 const writeUsesEvery = 2 * time.Second
 
 func newKeyUses(db *pgxpool.Pool, log *slog.Logger) *keyUses {
-	return &keyUses{db: db, log: log, next: map[wallet.ID]time.Time{}, unsaid: map[wallet.ID]time.Time{}}
+	return &keyUses{db: db, log: log, next: map[wallet.ID]time.Time{}, pending: map[wallet.ID]time.Time{}}
 }
 
-// note says that a key has just been used.
+// note records that a key was used now.
 func (u *keyUses) note(id wallet.ID, now time.Time) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	if now.Before(u.next[id]) {
 		return
 	}
-	u.next[id], u.unsaid[id] = now.Add(time.Minute), now
+	u.next[id], u.pending[id] = now.Add(time.Minute), now
 	if !u.writing {
 		u.writing = true
-		go u.writeDown()
+		go u.writeLoop()
 	}
 }
 
-// writeDown writes until there is nothing left to write.
-func (u *keyUses) writeDown() {
+// writeLoop writes until nothing is left to write.
+func (u *keyUses) writeLoop() {
 	pause := time.NewTicker(writeUsesEvery)
 	defer pause.Stop()
 	for {
 		u.mu.Lock()
-		uses := u.unsaid
-		u.unsaid, u.writing = map[wallet.ID]time.Time{}, len(uses) > 0
+		uses := u.pending
+		u.pending, u.writing = map[wallet.ID]time.Time{}, len(uses) > 0
 		u.mu.Unlock()
 		if len(uses) == 0 {
 			return

@@ -10,9 +10,9 @@ import (
 	"github.com/fundrail/fundrail/internal/postgres"
 )
 
-// limiter is a token bucket per key: perMinute requests at once, and again as
-// many within each minute. It keeps one time per key, the one at which the bucket
-// is full again, and forgets keys whose bucket is.
+// limiter is a token bucket per key: perMinute requests at once, and as many again
+// within each minute. It stores one time per key, at which the bucket is full
+// again, and forgets keys whose buckets are full.
 type limiter struct {
 	perMinute int
 	interval  time.Duration // in which one token comes back
@@ -61,7 +61,7 @@ func (l *limiter) take(key string, now time.Time) allowance {
 	return a
 }
 
-// raise has a key's bucket be full no sooner than at a time.
+// raise delays the refill of a key's bucket until fullAt.
 func (l *limiter) raise(key string, fullAt time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -70,8 +70,8 @@ func (l *limiter) raise(key string, fullAt time.Time) {
 	}
 }
 
-// sweep forgets full buckets once a minute, so that the cost of it is spread
-// over many requests.
+// sweep forgets full buckets. It does so once a minute, because it visits all of
+// them.
 func (l *limiter) sweep(now time.Time) {
 	if now.Before(l.sweepAt) {
 		return
@@ -84,8 +84,8 @@ func (l *limiter) sweep(now time.Time) {
 	l.sweepAt = now.Add(time.Minute)
 }
 
-// admit spends one request of the caller's allowances and refuses it when one of
-// them is used up. The answer tells of the scarcest.
+// admit takes one request from each of the caller's allowances, and refuses it when
+// one of them is used up. The headers show the allowance with the least left.
 func (s *Server) admit(c echo.Context, caller postgres.Caller, limiters []*sharedLimiter) error {
 	ctx, now := c.Request().Context(), s.Now()
 	least := s.requests.takeOf(ctx, caller.APIKeyID, now)
@@ -104,12 +104,12 @@ func (s *Server) admit(c echo.Context, caller postgres.Caller, limiters []*share
 	return nil
 }
 
-// stateRateLimit gives the answers to callers without a valid key the same
-// headers. They count per address and refuse nobody, because one address may
-// stand for many callers.
-func (s *Server) stateRateLimit(next echo.HandlerFunc) echo.HandlerFunc {
+// setRateLimitOfStrangers sets the rate limit headers of answers to callers without
+// a valid key. Requests are counted by address and not refused, because many callers
+// may share an address.
+func (s *Server) setRateLimitOfStrangers(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
-		if merchantsOnly(c) {
+		if _, ok := dialectOf(c); ok {
 			c.Response().Before(func() {
 				if c.Response().Header().Get(headerLimit) != "" {
 					return
@@ -129,8 +129,9 @@ const (
 )
 
 func setRateLimit(c echo.Context, a allowance, now time.Time) {
+	d, _ := dialectOf(c)
 	h := c.Response().Header()
 	h.Set(headerLimit, strconv.Itoa(a.limit))
 	h.Set(headerRemaining, strconv.Itoa(a.remaining))
-	h.Set(headerReset, strconv.FormatInt(dialectOf(c).rateLimitReset(a.fullAt, now), 10))
+	h.Set(headerReset, strconv.FormatInt(d.RateLimitReset(a.fullAt, now), 10))
 }

@@ -11,49 +11,50 @@ import (
 	"github.com/fundrail/fundrail/internal/wallet"
 )
 
-// exchange tells the database what was spent, and hears what all processes have.
-type exchange = batch.Writer[postgres.Spending, time.Time]
+// spendingWriter writes to the database what this process spent, and returns for
+// each bucket when it is full again after what all processes spent.
+type spendingWriter = batch.Writer[postgres.Spending, time.Time]
 
-// sharedLimiter is a limiter whose buckets all processes spend from. A process
-// decides alone, on what it knows. Once it has spent a tenth of a bucket it tells
-// what it spent, after every second of use and after every second's worth of tokens,
-// and hears then what the others have. Together the processes so let no more through
-// than the limit and, for each of them, about a tenth of it. A key that is far from
-// its limit costs nothing, and no request waits but those of a key that spends faster
-// than the database can be told.
+// sharedLimiter is a limiter whose buckets are shared by all processes. Each process
+// decides alone, by what it knows. Once a tenth of a bucket is spent, the process
+// reports what it spent to the database: after a second of use, or after as many
+// tokens as come back within a second. The answer says what all processes spent. So
+// together they exceed the limit by at most about a tenth for each process. A key
+// far from its limit costs no query. A request waits only if its key spends faster
+// than the database answers.
 type sharedLimiter struct {
 	*limiter
-	name  string
-	block int // tokens
-	tell  *exchange
-	log   *slog.Logger
+	name   string
+	block  int // tokens
+	writer *spendingWriter
+	log    *slog.Logger
 
 	mu    sync.Mutex
 	spent map[wallet.ID]*spending
 }
 
-// spending is what a process has taken from a bucket since it last told.
+// spending is what this process has taken from a bucket since its last report.
 type spending struct {
-	tokens  int
-	since   time.Time // the first of them
-	toldAt  time.Time
-	telling chan struct{} // closed when that is done, nil when nothing is told
+	tokens     int
+	since      time.Time // the first of them
+	reportedAt time.Time
+	reporting  chan struct{} // closed when the report under way is done, nil without one
 }
 
-func newSharedLimiter(name string, perMinute int, tell *exchange, log *slog.Logger) *sharedLimiter {
+func newSharedLimiter(name string, perMinute int, writer *spendingWriter, log *slog.Logger) *sharedLimiter {
 	const seconds = 60
 	return &sharedLimiter{
-		limiter: newLimiter(perMinute), name: name, block: max(1, perMinute/seconds), tell: tell, log: log,
+		limiter: newLimiter(perMinute), name: name, block: max(1, perMinute/seconds), writer: writer, log: log,
 		spent: map[wallet.ID]*spending{},
 	}
 }
 
 // takeOf spends one token of an API key, if it has one.
 func (l *sharedLimiter) takeOf(ctx context.Context, id wallet.ID, now time.Time) allowance {
-	for telling := l.ahead(id); telling != nil && ctx.Err() == nil; telling = l.ahead(id) {
+	for reporting := l.ahead(id); reporting != nil && ctx.Err() == nil; reporting = l.ahead(id) {
 		select {
-		case <-telling:
-		case <-ctx.Done(): // whoever asked has gone
+		case <-reporting:
+		case <-ctx.Done(): // the caller is gone
 		}
 	}
 	a := l.take(id.String(), now)
@@ -63,18 +64,20 @@ func (l *sharedLimiter) takeOf(ctx context.Context, id wallet.ID, now time.Time)
 	return a
 }
 
-// quietShare is the part of a bucket that may be missing before that is told.
+// quietShare: a bucket is not reported while less than one part in quietShare of it
+// is spent.
 const quietShare = 10
 
-// maxAhead is how many blocks may be spent while others are told of those before.
+// maxAhead is how many blocks may be spent while a report is under way.
 const maxAhead = 2
 
-// ahead is what has to end before a key may go on, nil when it may.
+// ahead returns the channel of the report that a key has to wait for, or nil when
+// it need not wait.
 func (l *sharedLimiter) ahead(id wallet.ID) <-chan struct{} {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if s := l.spent[id]; s != nil && s.tokens >= maxAhead*l.block {
-		return s.telling
+		return s.reporting
 	}
 	return nil
 }
@@ -95,31 +98,31 @@ func (l *sharedLimiter) note(ctx context.Context, id wallet.ID, a allowance, now
 	if quietShare*(l.perMinute-a.remaining) < l.perMinute {
 		return
 	}
-	if s.telling != nil || s.tokens < l.block && now.Before(s.toldAt.Add(time.Second)) {
+	if s.reporting != nil || s.tokens < l.block && now.Before(s.reportedAt.Add(time.Second)) {
 		return
 	}
-	told := postgres.Spending{
+	report := postgres.Spending{
 		APIKeyID: id, Name: l.name, Since: s.since, Cost: l.interval * time.Duration(s.tokens),
 	}
 	tokens := s.tokens
-	s.tokens, s.toldAt, s.telling = 0, now, make(chan struct{})
-	go l.send(context.WithoutCancel(ctx), s, told, tokens) // the request may be over by then
+	s.tokens, s.reportedAt, s.reporting = 0, now, make(chan struct{})
+	go l.send(context.WithoutCancel(ctx), s, report, tokens) // the request may be over by then
 }
 
-func (l *sharedLimiter) send(ctx context.Context, s *spending, told postgres.Spending, tokens int) {
-	fullAt, err := l.tell.Do(ctx, told)
+func (l *sharedLimiter) send(ctx context.Context, s *spending, report postgres.Spending, tokens int) {
+	fullAt, err := l.writer.Do(ctx, report)
 
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	close(s.telling)
-	s.telling = nil
+	close(s.reporting)
+	s.reporting = nil
 	if err != nil {
 		if s.tokens += tokens; s.tokens > 0 {
-			s.since = told.Since
+			s.since = report.Since
 		}
 		l.log.WarnContext(ctx, "rate limit not shared",
-			slog.String("api_key_id", told.APIKeyID.String()), slog.Any("error", err))
+			slog.String("api_key_id", report.APIKeyID.String()), slog.Any("error", err))
 		return
 	}
-	l.raise(told.APIKeyID.String(), fullAt.Add(l.interval*time.Duration(s.tokens)))
+	l.raise(report.APIKeyID.String(), fullAt.Add(l.interval*time.Duration(s.tokens)))
 }

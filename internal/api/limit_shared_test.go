@@ -3,7 +3,6 @@ package api
 import (
 	"context"
 	"log/slog"
-	"net/http"
 	"sync"
 	"testing"
 	"time"
@@ -21,52 +20,7 @@ func TestSharedLimiter(t *testing.T) {
 
 	now := testfactory.Now
 
-	t.Run("ProcessesSpendFromOneBucket", func(t *testing.T) {
-		t.Parallel()
-
-		const limit = 120
-		b := setup(t, func(s *Server) { s.RateLimit = limit })
-		other := &Server{DB: b.pool, Payments: b.payments, Log: b.server.Log, Now: b.time.Now, PublicURL: b.server.PublicURL, RateLimit: limit}
-		there := other.Handler()
-		header := http.Header{"Authorization": {"Bearer " + b.APIKey}}
-		passed := 0
-		for range limit {
-			if request(t, b.handler, http.MethodGet, "/v1/wallet", header).Code == http.StatusOK {
-				passed++
-			}
-		}
-		require.Equal(t, limit, passed, "one process alone may spend everything")
-
-		// The other hears of it with its first request, or a little later.
-		var refused int
-		require.Eventually(t, func() bool {
-			rec := request(t, there, http.MethodGet, "/v1/wallet", header)
-			if rec.Code == http.StatusOK {
-				passed++
-				return false
-			}
-			refused = rec.Code
-			return true
-		}, 10*time.Second, 5*time.Millisecond)
-		require.Equal(t, http.StatusTooManyRequests, refused)
-		require.Less(t, passed, limit+limit/2)
-
-		// What comes back comes back for both of them together, less what was too much.
-		over := passed - limit
-		b.time.advance(30 * time.Second)
-		passed = 0
-		for range limit {
-			for _, h := range []http.Handler{b.handler, there} {
-				if request(t, h, http.MethodGet, "/v1/wallet", header).Code == http.StatusOK {
-					passed++
-				}
-			}
-		}
-		require.GreaterOrEqual(t, passed, limit/2-over-limit/10)
-		require.LessOrEqual(t, passed, limit/2+limit/4)
-	})
-
-	t.Run("FewTokensAreTold", func(t *testing.T) {
+	t.Run("FewTokensAreNotReported", func(t *testing.T) {
 		t.Parallel()
 
 		book := &ledger{}
@@ -78,12 +32,12 @@ func TestSharedLimiter(t *testing.T) {
 		require.Empty(t, book.costs(), "far from the limit")
 		require.False(t, l.takeOf(t.Context(), key, now).refused)
 		book.await(t, 1) // a tenth of the bucket
-		l.awaitTold(t, key)
+		l.awaitReport(t, key)
 		for range 100 {
 			require.False(t, l.takeOf(t.Context(), key, now).refused)
 		}
 		book.await(t, 2) // a second's worth
-		l.awaitTold(t, key)
+		l.awaitReport(t, key)
 		require.Equal(t, []time.Duration{600 * l.interval, 100 * l.interval}, book.costs())
 		l.takeOf(t.Context(), key, now.Add(time.Second))
 		book.await(t, 3) // a second later
@@ -94,7 +48,7 @@ func TestSharedLimiter(t *testing.T) {
 		require.Len(t, book.costs(), 3, "what has come back is forgotten")
 	})
 
-	t.Run("NobodyGetsFarAheadOfWhatIsTold", func(t *testing.T) {
+	t.Run("SpendingWaitsForTheReport", func(t *testing.T) {
 		t.Parallel()
 
 		book := &ledger{others: time.Minute, slow: make(chan struct{})}
@@ -108,7 +62,7 @@ func TestSharedLimiter(t *testing.T) {
 			}
 			passed <- n
 		}()
-		require.Eventually(t, func() bool { return l.ahead(key) != nil }, 10*time.Second, time.Millisecond, "nobody waits")
+		require.Eventually(t, func() bool { return l.ahead(key) != nil }, 10*time.Second, time.Millisecond, "no request waits")
 		book.slow <- struct{}{}
 		require.Equal(t, 60+maxAhead*10, <-passed, "a tenth of the bucket, and two blocks")
 
@@ -117,7 +71,7 @@ func TestSharedLimiter(t *testing.T) {
 		require.True(t, l.takeOf(gone, key, now).refused)
 	})
 
-	t.Run("WhatOthersSpentIsMissing", func(t *testing.T) {
+	t.Run("TokensSpentElsewhereAreSubtracted", func(t *testing.T) {
 		t.Parallel()
 
 		book := &ledger{others: 30 * time.Second}
@@ -131,7 +85,7 @@ func TestSharedLimiter(t *testing.T) {
 		require.Equal(t, 23, l.takeOf(t.Context(), key, now).remaining)
 	})
 
-	t.Run("WhatCouldNotBeToldIsToldLater", func(t *testing.T) {
+	t.Run("FailedReportIsRepeated", func(t *testing.T) {
 		t.Parallel()
 
 		book := &ledger{fail: true}
@@ -141,7 +95,7 @@ func TestSharedLimiter(t *testing.T) {
 			l.takeOf(t.Context(), key, now)
 		}
 		book.await(t, 1)
-		l.awaitTold(t, key)
+		l.awaitReport(t, key)
 		book.setFail(false)
 		for range 10 {
 			l.takeOf(t.Context(), key, now.Add(time.Second))
@@ -161,7 +115,7 @@ type ledger struct {
 	told []postgres.Spending
 }
 
-func (b *ledger) writer() *exchange {
+func (b *ledger) writer() *spendingWriter {
 	return batch.NewWriter(context.Background(), func(_ context.Context, list []postgres.Spending) ([]time.Time, error) {
 		if b.slow != nil {
 			<-b.slow
@@ -202,14 +156,14 @@ func (b *ledger) await(t *testing.T, n int) {
 	require.Len(t, b.costs(), n)
 }
 
-// awaitTold waits until nothing is being told of a key.
-func (l *sharedLimiter) awaitTold(t *testing.T, id wallet.ID) {
+// awaitReport waits until no report of a key is under way.
+func (l *sharedLimiter) awaitReport(t *testing.T, id wallet.ID) {
 	t.Helper()
 
 	require.Eventually(t, func() bool {
 		l.mu.Lock()
 		defer l.mu.Unlock()
-		return l.spent[id].telling == nil
+		return l.spent[id].reporting == nil
 	}, 10*time.Second, time.Millisecond)
 }
 
@@ -217,25 +171,4 @@ func (l *sharedLimiter) fullAtOf(id wallet.ID) time.Time {
 	l.limiter.mu.Lock()
 	defer l.limiter.mu.Unlock()
 	return l.fullAt[id.String()]
-}
-
-func TestShareSpendings(t *testing.T) {
-	t.Parallel()
-
-	b := setup(t)
-	now := testfactory.Now
-	share := func(since time.Time, cost time.Duration) time.Time {
-		fullAt, err := postgres.ShareSpendings(t.Context(), b.pool, []postgres.Spending{
-			{APIKeyID: b.APIKeyID, Name: "requests", Since: since, Cost: cost},
-			{APIKeyID: b.APIKeyID, Name: "fundings", Since: since, Cost: time.Hour},
-		})
-		require.NoError(t, err)
-		require.Len(t, fullAt, 2)
-		require.True(t, fullAt[1].After(fullAt[0]))
-		return fullAt[0].UTC()
-	}
-
-	require.Equal(t, now.Add(10*time.Second), share(now, 10*time.Second))
-	require.Equal(t, now.Add(15*time.Second), share(now.Add(5*time.Second), 5*time.Second), "adds to what is spent")
-	require.Equal(t, now.Add(61*time.Second), share(now.Add(time.Minute), time.Second), "what came back is back")
 }

@@ -8,9 +8,9 @@ import (
 	"github.com/labstack/echo/v4"
 )
 
-// TrustProxies has e believe what proxies in these networks say of where a request
-// comes from and whether it came over TLS. Without it nobody is believed. It is
-// called before the first request.
+// TrustProxies makes e trust X-Forwarded-For and X-Forwarded-Proto in requests from
+// proxies in these networks. Without it they are ignored. It is called before the
+// first request.
 func TrustProxies(e *echo.Echo, proxies []netip.Prefix) {
 	if len(proxies) == 0 {
 		return
@@ -31,7 +31,8 @@ func TrustProxies(e *echo.Echo, proxies []netip.Prefix) {
 	})
 }
 
-// keyForwardedTLS keeps whether a proxy that is believed was asked over TLS.
+// keyForwardedTLS is the key in the context for whether a trusted proxy received the
+// request over TLS.
 const keyForwardedTLS = "forwarded_tls"
 
 func forwardedTLS(c echo.Context, proxies []netip.Prefix) bool {
@@ -41,7 +42,7 @@ func forwardedTLS(c echo.Context, proxies []netip.Prefix) bool {
 	}
 	for _, p := range proxies {
 		if p.Contains(peer.Addr().Unmap()) {
-			// The nearest proxy comes last, and it is the one that is believed.
+			// The value of the proxy that called us comes last.
 			said := c.Request().Header.Values(echo.HeaderXForwardedProto)
 			last := strings.Split(strings.Join(said, ","), ",")
 			return strings.EqualFold(strings.TrimSpace(last[len(last)-1]), "https")
@@ -50,8 +51,7 @@ func forwardedTLS(c echo.Context, proxies []netip.Prefix) bool {
 	return false
 }
 
-// overTLS tells whether nobody between the caller and us, or the proxy before us,
-// could read the request.
+// overTLS reports whether the request came over TLS to us, or to a trusted proxy.
 func overTLS(c echo.Context) bool {
 	forwarded, _ := c.Get(keyForwardedTLS).(bool)
 	return forwarded || c.IsTLS()

@@ -1,4 +1,4 @@
-package api
+package api_test
 
 import (
 	"crypto/tls"
@@ -10,6 +10,9 @@ import (
 
 	"github.com/labstack/echo/v4"
 	"github.com/stretchr/testify/require"
+
+	"github.com/fundrail/fundrail/internal/api"
+	"github.com/fundrail/fundrail/internal/apitest"
 )
 
 func TestProxies(t *testing.T) {
@@ -39,8 +42,8 @@ func TestProxies(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 
-			e := NewEcho(slog.New(slog.DiscardHandler))
-			TrustProxies(e, tt.trusted)
+			e := api.NewEcho(slog.New(slog.DiscardHandler))
+			api.TrustProxies(e, tt.trusted)
 			e.GET("/", func(c echo.Context) error { return c.String(http.StatusOK, c.RealIP()) })
 			r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", nil)
 			r.RemoteAddr = tt.peer
@@ -62,9 +65,9 @@ func TestProxies(t *testing.T) {
 func TestEveryAnswerKeepsBrowsersOut(t *testing.T) {
 	t.Parallel()
 
-	e := NewEcho(slog.New(slog.DiscardHandler))
+	e := api.NewEcho(slog.New(slog.DiscardHandler))
 	for _, path := range []string{"/", "/v1/wallet", "/api/v1/wallets"} {
-		h := request(t, e, http.MethodGet, path, nil).Header()
+		h := apitest.Request(t, e, http.MethodGet, path, nil).Header()
 
 		require.Equal(t, "default-src 'none'; frame-ancestors 'none'", h.Get("Content-Security-Policy"))
 		require.Equal(t, "same-origin", h.Get("Cross-Origin-Resource-Policy"))
@@ -78,11 +81,11 @@ func TestEveryAnswerKeepsBrowsersOut(t *testing.T) {
 func TestServerLimitsEverything(t *testing.T) {
 	t.Parallel()
 
-	s := NewHTTPServer(http.NotFoundHandler())
+	s := api.NewHTTPServer(http.NotFoundHandler())
 
 	require.NotZero(t, s.IdleTimeout)
 	require.NotZero(t, s.MaxHeaderBytes)
 	require.NotZero(t, s.ReadHeaderTimeout)
 	require.NotZero(t, s.ReadTimeout)
-	require.Greater(t, s.WriteTimeout, maxWait, "whoever waits as long as they may is answered")
+	require.Greater(t, s.WriteTimeout, api.MaxWait, "whoever waits as long as they may is answered")
 }

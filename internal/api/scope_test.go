@@ -1,4 +1,4 @@
-package api
+package api_test
 
 import (
 	"net/http"
@@ -11,6 +11,7 @@ import (
 	"github.com/labstack/echo/v4"
 	"github.com/stretchr/testify/require"
 
+	"github.com/fundrail/fundrail/internal/apitest"
 	"github.com/fundrail/fundrail/internal/openapitest"
 	"github.com/fundrail/fundrail/internal/postgres"
 	"github.com/fundrail/fundrail/internal/testfactory"
@@ -20,7 +21,7 @@ import (
 func TestScopes(t *testing.T) {
 	t.Parallel()
 
-	b := setup(t)
+	b := apitest.Setup(t)
 	with := map[wallet.Scope]string{}    // a key with one scope alone
 	without := map[wallet.Scope]string{} // and one with the others
 	for _, scope := range wallet.Scopes {
@@ -30,8 +31,8 @@ func TestScopes(t *testing.T) {
 				others = append(others, s)
 			}
 		}
-		_, with[scope] = testfactory.APIKey(t, b.pool, testfactory.APIKeyOpts{OrganizationID: b.Organization.ID, Scopes: []wallet.Scope{scope}})
-		_, without[scope] = testfactory.APIKey(t, b.pool, testfactory.APIKeyOpts{OrganizationID: b.Organization.ID, Scopes: others})
+		_, with[scope] = testfactory.APIKey(t, b.Pool, testfactory.APIKeyOpts{OrganizationID: b.Organization.ID, Scopes: []wallet.Scope{scope}})
+		_, without[scope] = testfactory.APIKey(t, b.Pool, testfactory.APIKeyOpts{OrganizationID: b.Organization.ID, Scopes: others})
 	}
 
 	t.Run("EveryRouteAsksForWhatTheDocumentationSays", func(t *testing.T) {
@@ -40,7 +41,7 @@ func TestScopes(t *testing.T) {
 		documented := documentedFunding(t)
 		described := openapitest.Scopes()
 		seen := 0
-		for _, r := range b.routes {
+		for _, r := range b.Routes {
 			if r.Method == echo.RouteNotFound || strings.HasSuffix(r.Path, "/return") {
 				continue // those ask for no key
 			}
@@ -57,9 +58,9 @@ func TestScopes(t *testing.T) {
 				require.Equal(t, string(scope), described[operation], operation)
 			}
 			path := strings.NewReplacer(":external_id", "x", ":id", "x", ":code", "x", ":key", "x").Replace(r.Path)
-			rec := b.do(t, r.Method, path, "", "Authorization", "Bearer "+without[scope])
+			rec := b.Do(t, r.Method, path, "", "Authorization", "Bearer "+without[scope])
 			require.Equal(t, http.StatusForbidden, rec.Code, "%s %s without %s", r.Method, r.Path, scope)
-			rec = b.do(t, r.Method, path, "", "Authorization", "Bearer "+with[scope])
+			rec = b.Do(t, r.Method, path, "", "Authorization", "Bearer "+with[scope])
 			require.NotEqual(t, http.StatusForbidden, rec.Code, "%s %s with %s", r.Method, r.Path, scope)
 		}
 		require.Len(t, documented, seen, "routes that the documentation names and that exist")
@@ -68,12 +69,12 @@ func TestScopes(t *testing.T) {
 	t.Run("LavaNamesTheScope", func(t *testing.T) {
 		t.Parallel()
 
-		rec := b.do(t, http.MethodPost, "/v1/wallet/fund", b.body("25.00"), "Authorization", "Bearer "+without[wallet.ScopeFund])
+		rec := b.Do(t, http.MethodPost, "/v1/wallet/fund", b.FundBody("25.00"), "Authorization", "Bearer "+without[wallet.ScopeFund])
 
-		requireAnswer(t, rec, http.StatusForbidden,
+		apitest.RequireAnswer(t, rec, http.StatusForbidden,
 			`{"error":{"message":"This API key does not have the scope fund.","code":"insufficient_scope","status":403}}`)
 		require.Equal(t, `Bearer error="insufficient_scope", scope="fund"`, rec.Header().Get("WWW-Authenticate"))
-		require.Empty(t, b.stored(t))
+		require.Empty(t, b.Stored(t))
 	})
 
 	t.Run("LagoNamesThePermission", func(t *testing.T) {
@@ -92,8 +93,8 @@ func TestScopes(t *testing.T) {
 			{http.MethodGet, "/api/v1/customers/x", wallet.ScopeRead, "read_action_not_allowed_for_customer"},
 			{http.MethodGet, "/api/v1/invoices/x/page", wallet.ScopeRead, "read_action_not_allowed_for_invoice"},
 		} {
-			rec := b.do(t, tt.method, tt.path, "", "Authorization", "Bearer "+without[tt.scope])
-			requireAnswer(t, rec, http.StatusForbidden, `{"status":403,"error":"Forbidden","code":"`+tt.code+`"}`)
+			rec := b.Do(t, tt.method, tt.path, "", "Authorization", "Bearer "+without[tt.scope])
+			apitest.RequireAnswer(t, rec, http.StatusForbidden, `{"status":403,"error":"Forbidden","code":"`+tt.code+`"}`)
 		}
 	})
 }
@@ -120,28 +121,27 @@ func TestKeyLife(t *testing.T) {
 	t.Run("RevokedAtOnceInEveryProcess", func(t *testing.T) {
 		t.Parallel()
 
-		b := setup(t)
-		other := &Server{DB: b.pool, Payments: b.payments, Log: b.server.Log, Now: b.time.Now, PublicURL: b.server.PublicURL}
-		here, there := b.handler, other.Handler()
+		b := apitest.Setup(t)
+		handlers := []http.Handler{b.Handler, b.OtherProcess()}
 		header := http.Header{"Authorization": {"Bearer " + b.APIKey}}
-		for _, h := range []http.Handler{here, there} {
-			require.Equal(t, http.StatusOK, request(t, h, http.MethodGet, "/v1/wallet", header).Code)
+		for _, h := range handlers {
+			require.Equal(t, http.StatusOK, apitest.Request(t, h, http.MethodGet, "/v1/wallet", header).Code)
 		}
 
-		_, err := postgres.RevokeAPIKey(t.Context(), b.pool, b.APIKeyID, b.time.Now())
+		_, err := postgres.RevokeAPIKey(t.Context(), b.Pool, b.APIKeyID, b.Clock.Now())
 		require.NoError(t, err)
 
-		for _, h := range []http.Handler{here, there} {
-			require.Equal(t, http.StatusUnauthorized, request(t, h, http.MethodGet, "/v1/wallet", header).Code)
+		for _, h := range handlers {
+			require.Equal(t, http.StatusUnauthorized, apitest.Request(t, h, http.MethodGet, "/v1/wallet", header).Code)
 		}
 	})
 
 	t.Run("UseIsWrittenDownOnceAMinute", func(t *testing.T) {
 		t.Parallel()
 
-		b := setup(t)
+		b := apitest.Setup(t)
 		lastUsed := func() *time.Time {
-			list, err := postgres.ListAPIKeys(t.Context(), b.pool, b.Organization.ID)
+			list, err := postgres.ListAPIKeys(t.Context(), b.Pool, b.Organization.ID)
 			require.NoError(t, err)
 			require.Len(t, list, 1)
 			return list[0].LastUsedAt
@@ -150,15 +150,15 @@ func TestKeyLife(t *testing.T) {
 			return func() bool { at := lastUsed(); return at != nil && at.Equal(want) }
 		}
 		require.Nil(t, lastUsed())
-		b.do(t, http.MethodGet, "/v1/wallet", "")
+		b.Do(t, http.MethodGet, "/v1/wallet", "")
 		require.Eventually(t, is(testfactory.Now), 10*time.Second, 5*time.Millisecond)
 
 		// What is written within the minute would show, because it is written in order.
-		b.time.advance(time.Minute - time.Second)
-		b.do(t, http.MethodGet, "/v1/wallet", "")
-		require.Equal(t, testfactory.Now.Add(time.Minute), b.server.uses.next[b.APIKeyID])
-		b.time.advance(time.Second)
-		b.do(t, http.MethodGet, "/v1/wallet", "")
+		b.Clock.Advance(time.Minute - time.Second)
+		b.Do(t, http.MethodGet, "/v1/wallet", "")
+		require.Equal(t, testfactory.Now.Add(time.Minute), b.Server.NextKeyUse(b.APIKeyID))
+		b.Clock.Advance(time.Second)
+		b.Do(t, http.MethodGet, "/v1/wallet", "")
 		require.Eventually(t, is(testfactory.Now.Add(time.Minute)), 10*time.Second, 5*time.Millisecond)
 	})
 }
@@ -166,15 +166,15 @@ func TestKeyLife(t *testing.T) {
 func TestNoteKeyUseKeepsToTheMinute(t *testing.T) {
 	t.Parallel()
 
-	b := setup(t)
+	b := apitest.Setup(t)
 	for _, tt := range []struct{ at, want time.Duration }{
 		{0, 0}, {30 * time.Second, 0}, {-time.Hour, 0}, {time.Minute, time.Minute}, {time.Minute + time.Second, time.Minute},
 	} {
 		ids := []wallet.ID{b.APIKeyID, b.APIKeyID}
 		at := testfactory.Now.Add(tt.at)
-		require.NoError(t, postgres.NoteKeyUse(t.Context(), b.pool, ids, []time.Time{at, at.Add(-time.Second)}))
+		require.NoError(t, postgres.NoteKeyUse(t.Context(), b.Pool, ids, []time.Time{at, at.Add(-time.Second)}))
 
-		list, err := postgres.ListAPIKeys(t.Context(), b.pool, b.Organization.ID)
+		list, err := postgres.ListAPIKeys(t.Context(), b.Pool, b.Organization.ID)
 		require.NoError(t, err)
 		require.Equal(t, testfactory.Now.Add(tt.want), list[0].LastUsedAt.UTC())
 	}

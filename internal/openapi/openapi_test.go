@@ -14,6 +14,7 @@ import (
 
 	"github.com/fundrail/fundrail/internal/openapi"
 	"github.com/fundrail/fundrail/internal/openapitest"
+	"github.com/fundrail/fundrail/internal/wallet"
 )
 
 const address = "https://fundrail.example/openapi.json"
@@ -195,6 +196,29 @@ func TestGuideNamesWhatExists(t *testing.T) {
 		_, ok := described[m[1]]
 		require.True(t, ok, "docs/api.md names %s, which is not described", m[1])
 	}
+}
+
+// TestFundBounds compares the bounds of a fund request in the document with those
+// that the service checks.
+func TestFundBounds(t *testing.T) {
+	t.Parallel()
+
+	low, high := wallet.FormatMinor(wallet.MinFundAmount, wallet.USD), wallet.FormatMinor(wallet.MaxFundAmount, wallet.USD)
+	doc, _ := load(t)
+	descriptions, examples := 0, 0
+	walk(doc, "", func(pointer string, v any) {
+		object, _ := v.(map[string]any)
+		if pointer == "/components/schemas/FundRequest/properties/amount" {
+			descriptions++
+			require.Contains(t, object["description"], "from "+low+" to "+high)
+		}
+		if message, ok := object["message"].(string); ok && strings.HasPrefix(message, "Amount must be at least") {
+			examples++
+			require.Equal(t, "Amount must be at least "+low, message)
+		}
+	})
+	require.Equal(t, 1, descriptions)
+	require.Equal(t, 1, examples)
 }
 
 func countPath(doc map[string]any, parameters []any) int {

@@ -53,8 +53,8 @@ const (
 // What can be wrong with the amount of a fund request.
 var (
 	ErrAmountForm     = errors.New("amount must be a decimal string with at most 2 decimal places")
-	ErrAmountTooLarge = errors.New("amount must be at most 10000.00")
-	ErrAmountTooSmall = errors.New("amount must be at least 10.00")
+	ErrAmountTooLarge = errors.New("amount must be at most " + FormatMinor(MaxFundAmount, USD))
+	ErrAmountTooSmall = errors.New("amount must be at least " + FormatMinor(MinFundAmount, USD))
 )
 
 var fundAmount = regexp.MustCompile(`^(0|[1-9][0-9]*)(\.[0-9]{1,2})?$`)

@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/fundrail/fundrail/internal/api"
+	"github.com/fundrail/fundrail/internal/api/lago"
 	"github.com/fundrail/fundrail/internal/enginetest"
 	"github.com/fundrail/fundrail/internal/postgres"
 	"github.com/fundrail/fundrail/internal/testdb"
@@ -28,9 +29,8 @@ func TestJavaScriptClient(t *testing.T) {
 	w := enginetest.NewWorld(t)
 	card := w.Card("pm_card_visa")
 	makeDefault(t, w, card.ID.String())
-	server := httptest.NewServer((&api.Server{
-		DB: w.Pool, Payments: w.Engine, Log: slog.New(slog.DiscardHandler), Now: w.Clock.Now, PublicURL: "https://fundrail.example",
-	}).Handler())
+	s := &api.Server{DB: w.Pool, Payments: w.Engine, Log: slog.New(slog.DiscardHandler), Now: w.Clock.Now}
+	server := httptest.NewServer(s.Handler(&lago.Dialect{Server: s}))
 	t.Cleanup(server.Close)
 
 	dir := t.TempDir() // the checkout stays as it is

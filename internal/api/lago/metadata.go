@@ -1,0 +1,222 @@
+package lago
+
+import (
+	"context"
+	"encoding/json"
+	"maps"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/labstack/echo/v4"
+
+	"github.com/fundrail/fundrail/internal/api"
+	"github.com/fundrail/fundrail/internal/postgres"
+	"github.com/fundrail/fundrail/internal/wallet"
+)
+
+// How many pairs of metadata there may be, and how long.
+const (
+	maxTransactionMetadata = 15
+	maxOpeningMetadata     = 5 // of the opening credits of a wallet
+	maxPairKey             = 20
+	maxPairValue           = 100
+
+	maxWalletMetadata      = 50
+	maxWalletMetadataKey   = 100
+	maxWalletMetadataValue = 255
+)
+
+// What can be wrong with metadata.
+const (
+	metadataKeyTooLong   = "key_too_long"
+	metadataPairInvalid  = "invalid_key_value_pair"
+	metadataTooManyKeys  = "too_many_keys"
+	metadataTypeInvalid  = "invalid_type"
+	metadataValueTooLong = "value_too_long"
+)
+
+// decodePairs reads the metadata of a wallet transaction: an array of objects
+// with a key and a value. The code is the last thing found wrong, as Lago has it.
+// Of a pair, other members and nested values are dropped before it is judged, and
+// so is what is no object in the array.
+func decodePairs(raw json.RawMessage, most int) (pairs []wallet.MetadataPair, problem string) {
+	if len(raw) == 0 {
+		return nil, ""
+	}
+	var items []object
+	switch api.KindOf(raw) {
+	case "array":
+		list := object{"list": raw}.list("list")
+		for _, item := range list {
+			if api.KindOf(item) == "object" {
+				items = append(items, object{"item": item}.object("item"))
+			}
+		}
+	case "object":
+		if len(object{"item": raw}.object("item")) == 0 {
+			return nil, metadataTypeInvalid
+		}
+		return nil, metadataPairInvalid
+	default:
+		return nil, ""
+	}
+	if len(items) > most {
+		problem = metadataTooManyKeys
+	}
+	for _, item := range items {
+		key, _ := item.str("key")
+		value, present := item.str("value")
+		switch {
+		case kindOrNull(item["key"]) != "string", strings.TrimSpace(key) == "",
+			!present, strings.TrimSpace(value) == "", value == "false" && api.KindOf(item["value"]) == "boolean":
+			problem = metadataPairInvalid
+			continue
+		}
+		if utf8.RuneCountInString(key) > maxPairKey {
+			problem = metadataKeyTooLong
+		}
+		if api.KindOf(item["value"]) == "string" && utf8.RuneCountInString(value) > maxPairValue || !printable(item["value"]) {
+			problem = metadataValueTooLong
+		}
+		pairs = append(pairs, wallet.MetadataPair{Key: key, Value: item["value"]})
+	}
+	if problem != "" {
+		return nil, problem
+	}
+	return pairs, ""
+}
+
+func kindOrNull(raw json.RawMessage) string {
+	if len(raw) == 0 {
+		return "null"
+	}
+	return api.KindOf(raw)
+}
+
+// printable tells whether a number is one that can be written down: 1e1000000 is
+// short, and a million digits long where it is stored.
+func printable(raw json.RawMessage) bool {
+	if api.KindOf(raw) != "number" {
+		return true
+	}
+	_, exponent, found := strings.Cut(strings.ToLower(string(raw)), "e")
+	if !found {
+		return len(raw) <= maxPairValue
+	}
+	n, err := strconv.Atoi(exponent)
+	return err == nil && -maxPairValue <= n && n <= maxPairValue && len(raw) <= maxPairValue
+}
+
+// decodeWalletMetadata reads the metadata of a wallet: an object of strings and
+// nulls.
+func decodeWalletMetadata(raw json.RawMessage) (metadata map[string]any, problem string) {
+	if kindOrNull(raw) != "object" {
+		return nil, metadataTypeInvalid
+	}
+	members := object{"metadata": raw}.object("metadata")
+	if len(members) > maxWalletMetadata {
+		return nil, metadataTooManyKeys
+	}
+	metadata = make(map[string]any, len(members))
+	for key, value := range members {
+		text, ok := scalar(value)
+		switch kind := api.KindOf(value); {
+		case utf8.RuneCountInString(key) > maxWalletMetadataKey:
+			return nil, metadataKeyTooLong
+		case kind == "null":
+			metadata[key] = nil
+		case kind != "string" || !ok:
+			return nil, metadataTypeInvalid
+		case utf8.RuneCountInString(text) > maxWalletMetadataValue:
+			return nil, metadataValueTooLong
+		default:
+			metadata[key] = text
+		}
+	}
+	return metadata, ""
+}
+
+// changeMetadata changes a wallet's metadata and answers with what it is then. A
+// repetition under the same key changes nothing.
+func (d *Dialect) changeMetadata(c echo.Context, caller postgres.Caller, body object, change func(map[string]any) (map[string]any, error)) error {
+	ref, now := walletRef(c, caller), d.Now()
+	_, err := d.InTx(c, caller, body, func(ctx context.Context, tx pgx.Tx) (wallet.ID, error) {
+		w, err := postgres.FindWallet(ctx, tx, ref, now)
+		if err != nil {
+			return w.ID, err
+		}
+		_, err = postgres.ChangeWalletMetadata(ctx, tx, ref, now, change)
+		return w.ID, err
+	})
+	if err != nil {
+		return err
+	}
+	w, err := postgres.FindWallet(c.Request().Context(), d.DB, ref, now)
+	if err != nil {
+		return err
+	}
+	return writeOne(c, "metadata", w.Metadata)
+}
+
+// readWalletMetadata reads the metadata of a request that is about nothing else.
+func readWalletMetadata(c echo.Context) (object, map[string]any, error) {
+	body, err := readMembers(c, "metadata")
+	if err != nil {
+		return nil, nil, err
+	}
+	raw, ok := body["metadata"]
+	if !ok {
+		return nil, nil, errRootMissing("metadata")
+	}
+	metadata, problem := decodeWalletMetadata(raw)
+	if problem != "" {
+		return nil, nil, wallet.Invalid("metadata", problem)
+	}
+	return body, metadata, nil
+}
+
+// replaceMetadata answers POST …/metadata.
+func (d *Dialect) replaceMetadata(c echo.Context, caller postgres.Caller) error {
+	body, metadata, err := readWalletMetadata(c)
+	if err != nil {
+		return err
+	}
+	return d.changeMetadata(c, caller, body, func(map[string]any) (map[string]any, error) { return metadata, nil })
+}
+
+// mergeMetadata answers PATCH and PUT …/metadata: what is not named stays.
+func (d *Dialect) mergeMetadata(c echo.Context, caller postgres.Caller) error {
+	body, metadata, err := readWalletMetadata(c)
+	if err != nil {
+		return err
+	}
+	return d.changeMetadata(c, caller, body, func(before map[string]any) (map[string]any, error) {
+		after := map[string]any{}
+		maps.Copy(after, before)
+		maps.Copy(after, metadata)
+		if len(after) > maxWalletMetadata {
+			return nil, wallet.Invalid("metadata", metadataTooManyKeys)
+		}
+		return after, nil
+	})
+}
+
+// dropMetadata answers DELETE …/metadata.
+func (d *Dialect) dropMetadata(c echo.Context, caller postgres.Caller) error {
+	return d.changeMetadata(c, caller, nil, func(map[string]any) (map[string]any, error) { return nil, nil })
+}
+
+// dropMetadataKey answers DELETE …/metadata/{key}. A key that is not there is no
+// error as long as there is any metadata.
+func (d *Dialect) dropMetadataKey(c echo.Context, caller postgres.Caller) error {
+	key := pathText(c, "key")
+	return d.changeMetadata(c, caller, nil, func(before map[string]any) (map[string]any, error) {
+		if before == nil {
+			return nil, &wallet.Error{Code: wallet.CodeMetadataNotFound, Message: "Metadata not found."}
+		}
+		delete(before, key)
+		return before, nil
+	})
+}

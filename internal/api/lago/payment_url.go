@@ -1,0 +1,111 @@
+package lago
+
+import (
+	"context"
+	"errors"
+	"net/http"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/fundrail/fundrail/internal/api"
+	"github.com/fundrail/fundrail/internal/postgres"
+	"github.com/fundrail/fundrail/internal/wallet"
+	"github.com/fundrail/fundrail/jobs"
+)
+
+// linkPayment answers POST /api/v1/wallet_transactions/{id}/payment_url with a page
+// on which the cardholder can pay for a purchase.
+func (d *Dialect) linkPayment(c echo.Context, caller postgres.Caller) error {
+	if _, err := api.IdempotencyKey(c.Request().Header); err != nil {
+		return err // the page is the same with a key and without
+	}
+	ctx := c.Request().Context()
+	t, err := d.findTransaction(c, caller)
+	if err != nil {
+		return err
+	}
+	w, customer, err := d.payableBy(ctx, t)
+	if err != nil {
+		return err
+	}
+	p, err := d.Payments.PaymentPage(ctx, t, customer.StripeCustomerID)
+	if err != nil {
+		return errPage(err)
+	}
+	return writeOne(c, "wallet_transaction_payment_details", named{
+		{"lago_customer_id", customer.ID},
+		{"external_customer_id", w.ExternalCustomerID},
+		{"payment_provider", paymentProvider},
+		{"lago_wallet_transaction_id", t.ID},
+		{"payment_url", p.RedirectURL},
+	})
+}
+
+// payableBy finds the wallet and the customer of a purchase that can be paid. The
+// order of what may speak against it is Lago's.
+func (d *Dialect) payableBy(ctx context.Context, t wallet.Transaction) (wallet.Wallet, postgres.Customer, error) {
+	var (
+		w        wallet.Wallet
+		customer postgres.Customer
+	)
+	switch {
+	case t.Kind != wallet.TransactionPurchased:
+		return w, customer, errBase("wallet_transaction_not_purchased")
+	case t.Status == wallet.TransactionSettled:
+		return w, customer, errBase(baseAlreadySettled)
+	case t.InvoiceID == nil:
+		return w, customer, errBase("wallet_transaction_has_no_attached_invoice")
+	}
+	w, err := postgres.GetWallet(ctx, d.DB, t.WalletID)
+	if err != nil {
+		return w, customer, err
+	}
+	if customer, err = postgres.GetCustomer(ctx, d.DB, w.CustomerID); err != nil {
+		return w, customer, err
+	}
+	p, err := readProfile(customer)
+	if err != nil {
+		return w, customer, err
+	}
+	if customer.StripeCustomerID == "" && (p.Billing == nil || p.Billing.PaymentProvider == nil) {
+		return w, customer, errBase("no_linked_payment_provider")
+	}
+	invoice, err := postgres.GetInvoice(ctx, d.DB, t.OrganizationID, t.Mode, *t.InvoiceID)
+	if err == nil && invoice.PaymentStatus == wallet.InvoicePaymentSucceeded {
+		err = errBase("invalid_invoice_status_or_payment_status")
+	}
+	return w, customer, err
+}
+
+const baseAlreadySettled = "wallet_transaction_already_settled"
+
+func errBase(code string) error { return wallet.Invalid("base", code) }
+
+// errPage says why there is no page.
+func errPage(err error) error {
+	if refused, ok := errors.AsType[*jobs.PageRefusedError](err); ok {
+		return &api.Error{
+			Status: http.StatusUnprocessableEntity, Code: codeThirdParty, Message: "Stripe refused.", Err: err,
+			Details: named{{"third_party", "Stripe"}, {"thirdparty_error", refused.Reason}},
+		}
+	}
+	switch {
+	case errors.Is(err, jobs.ErrPurchaseSettled):
+		return errBase(baseAlreadySettled)
+	case errors.Is(err, jobs.ErrNoProvider):
+		return errBase("missing_payment_provider")
+	case errors.Is(err, jobs.ErrNoProviderCustomer):
+		return errBase("missing_payment_provider_customer")
+	case errors.Is(err, jobs.ErrNoPage):
+		return errBase("payment_provider_error")
+	case errors.Is(err, jobs.ErrPaymentUnderWay):
+		return &api.Error{
+			Status: http.StatusMethodNotAllowed, Code: codePaymentUnderWay, Message: "A payment is under way.",
+			Header: http.Header{echo.HeaderRetryAfter: {"2"}},
+		}
+	case errors.Is(err, jobs.ErrProviderUnavailable):
+		return api.Unavailable(err)
+	default:
+		return err
+	}
+}

@@ -1,0 +1,224 @@
+package lago
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/fundrail/fundrail/internal/api"
+	"github.com/fundrail/fundrail/internal/lagojson"
+	"github.com/fundrail/fundrail/internal/wallet"
+)
+
+// rule is a recurring transaction rule of a wallet, as it is shown and kept. What
+// it asks for is not done here.
+type rule struct {
+	LagoID               wallet.ID             `json:"lago_id"`
+	PaidCredits          string                `json:"paid_credits"`
+	GrantedCredits       string                `json:"granted_credits"`
+	GrantsTargetTopUp    bool                  `json:"grants_target_top_up"`
+	Interval             *string               `json:"interval"`
+	Method               string                `json:"method"`
+	StartedAt            *string               `json:"started_at"`
+	ExpirationAt         *string               `json:"expiration_at"`
+	Status               string                `json:"status"`
+	TargetOngoingBalance *string               `json:"target_ongoing_balance"`
+	ThresholdCredits     *string               `json:"threshold_credits"`
+	Trigger              string                `json:"trigger"`
+	CreatedAt            string                `json:"created_at"`
+	RequiresPayment      bool                  `json:"invoice_requires_successful_payment"`
+	TransactionMetadata  []wallet.MetadataPair `json:"transaction_metadata"`
+	TransactionName      *string               `json:"transaction_name"`
+	PurchaseOrderNumber  *string               `json:"purchase_order_number"`
+	IgnoreLimits         bool                  `json:"ignore_paid_top_up_limits"`
+	Sections             []sectionJSON         `json:"applied_invoice_custom_sections"`
+	PaymentMethod        lagojson.Method       `json:"payment_method"`
+}
+
+// readRules reads the rules that are kept with a wallet.
+func readRules(w wallet.Wallet) ([]rule, error) {
+	rules := []rule{}
+	if w.RecurringTransactionRules == nil {
+		return rules, nil
+	}
+	if err := json.Unmarshal(w.RecurringTransactionRules, &rules); err != nil {
+		return nil, fmt.Errorf("rules of wallet %s: %w", w.ID, err)
+	}
+	return rules, nil
+}
+
+// runs tells whether the rule is active and has not expired.
+func (r rule) runs(now time.Time) bool {
+	if r.ExpirationAt == nil {
+		return true
+	}
+	at, ok := parseTime(*r.ExpirationAt)
+	return !ok || now.Before(at)
+}
+
+// decodeRules reads the rules of a request. One that names a rule that is there
+// changes it; the others that are there end. The code says what is wrong.
+func decodeRules(body object, before []rule, w wallet.Wallet, opening topUpRequest, now time.Time) (rules []rule, problem string) {
+	list := body.list("recurring_transaction_rules")
+	if len(list) > 1 {
+		return nil, "invalid_number_of_recurring_rules"
+	}
+	rules = []rule{}
+	for _, raw := range list {
+		fields := object{"rule": raw}.object("rule")
+		r := newRule(opening, w, now)
+		id, _ := fields.str("lago_id")
+		if i := slices.IndexFunc(before, func(r rule) bool { return r.LagoID.String() == id }); i >= 0 {
+			r = before[i]
+		}
+		if fields == nil || !r.read(fields, now) {
+			return nil, "invalid_recurring_rule"
+		}
+		rules = append(rules, r)
+	}
+	return rules, ""
+}
+
+// newRule is a rule that says nothing yet. A fixed one takes over the credits with
+// which the wallet is opened, unless it names others.
+func newRule(opening topUpRequest, w wallet.Wallet, now time.Time) rule {
+	return rule{
+		LagoID:              wallet.NewID(),
+		PaidCredits:         wallet.FormatDecimal(opening.Paid),
+		GrantedCredits:      wallet.FormatDecimal(opening.Granted),
+		Method:              "fixed",
+		Status:              "active",
+		CreatedAt:           api.Timestamp(now),
+		RequiresPayment:     w.InvoiceRequiresSuccessfulPayment,
+		TransactionMetadata: []wallet.MetadataPair{},
+		Sections:            []sectionJSON{},
+		PaymentMethod:       lagojson.Method{PaymentMethodType: wallet.MethodProvider},
+	}
+}
+
+// read changes what the client sent, and tells whether the rule then makes sense.
+func (r *rule) read(f object, now time.Time) bool {
+	ok := r.readCredits(f) && r.readTimes(f, now)
+	setText(&r.Method, f, "method")
+	setText(&r.Trigger, f, "trigger")
+	setOptional(&r.Interval, f, "interval")
+	setOptional(&r.TransactionName, f, "transaction_name")
+	setOptional(&r.PurchaseOrderNumber, f, "purchase_order_number")
+	setBool(&r.GrantsTargetTopUp, f, "grants_target_top_up")
+	setBool(&r.RequiresPayment, f, "invoice_requires_successful_payment")
+	setBool(&r.IgnoreLimits, f, "ignore_paid_top_up_limits")
+	if f.given("transaction_metadata") {
+		pairs, problem := decodePairs(f["transaction_metadata"], maxOpeningMetadata)
+		r.TransactionMetadata = append([]wallet.MetadataPair{}, pairs...)
+		ok = ok && problem == ""
+	}
+	if method := f.object("payment_method"); method != nil {
+		kind, _ := method.str("payment_method_type")
+		id, _ := method.str("payment_method_id")
+		r.PaymentMethod = lagojson.Method{PaymentMethodType: wallet.MethodChoice{Type: wallet.PaymentMethodType(kind)}.OrProvider()}
+		if parsed := parseUUID(id); parsed != (wallet.ID{}) {
+			r.PaymentMethod.PaymentMethodID = &parsed
+		}
+		ok = ok && slices.Contains([]string{"", "manual", "provider"}, kind)
+	}
+	return ok && r.valid()
+}
+
+// readCredits reads the four amounts of credits.
+func (r *rule) readCredits(f object) bool {
+	valid := true
+	read := func(name string, to func(string)) {
+		if !f.given(name) {
+			return
+		}
+		d, ok := f.amount(name)
+		valid = valid && ok
+		to(wallet.FormatDecimal(d))
+	}
+	read("paid_credits", func(s string) { r.PaidCredits = s })
+	read("granted_credits", func(s string) { r.GrantedCredits = s })
+	read("threshold_credits", func(s string) { r.ThresholdCredits = &s })
+	read("target_ongoing_balance", func(s string) { r.TargetOngoingBalance = &s })
+	return valid
+}
+
+func (r *rule) readTimes(f object, now time.Time) bool {
+	for name, to := range map[string]**string{"started_at": &r.StartedAt, "expiration_at": &r.ExpirationAt} {
+		text, ok := f.str(name)
+		if !ok {
+			continue
+		}
+		at, ok := parseTime(text)
+		if !ok || (name == "expiration_at" && !at.After(now)) {
+			return false
+		}
+		*to = new(api.Timestamp(at))
+	}
+	return true
+}
+
+// valid tells whether the rule's trigger and method have what they need.
+func (r *rule) valid() bool {
+	switch r.Trigger {
+	case "interval":
+		if r.Interval == nil || !slices.Contains([]string{"weekly", "monthly", "quarterly", "semiannual", "yearly"}, *r.Interval) {
+			return false
+		}
+	case "threshold":
+		if r.ThresholdCredits == nil {
+			return false
+		}
+	default:
+		return false
+	}
+	switch r.Method {
+	case "fixed":
+		return true
+	case "target":
+		return r.TargetOngoingBalance != nil && r.reachesThreshold()
+	default:
+		return false
+	}
+}
+
+// reachesThreshold tells whether a target is at least the threshold.
+func (r *rule) reachesThreshold() bool {
+	if r.Trigger != "threshold" {
+		return true
+	}
+	target, err := wallet.ParseCredits(*r.TargetOngoingBalance)
+	threshold, err2 := wallet.ParseCredits(*r.ThresholdCredits)
+	return err == nil && err2 == nil && target.GreaterThanOrEqual(threshold)
+}
+
+func setText(to *string, f object, name string) {
+	if s, ok := f.str(name); ok {
+		*to = s
+	}
+}
+
+func setOptional(to **string, f object, name string) {
+	if _, ok := f[name]; ok {
+		s, _ := f.str(name)
+		*to = api.OrNull(s)
+	}
+}
+
+func setBool(to *bool, f object, name string) {
+	if b := f.boolean(name); b != nil {
+		*to = *b
+	}
+}
+
+// parseTime reads a time as ISO 8601 writes it; without a zone it is UTC.
+func parseTime(s string) (time.Time, bool) {
+	for _, layout := range []string{
+		time.RFC3339, "2006-01-02T15:04:05", "2006-01-02 15:04:05", "2006-01-02 15:04:05 MST", "2006-01-02T15:04Z07:00", time.DateOnly,
+	} {
+		if t, err := time.Parse(layout, s); err == nil {
+			return t.UTC(), true
+		}
+	}
+	return time.Time{}, false
+}

@@ -1,0 +1,347 @@
+package lago
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/fundrail/fundrail/internal/api"
+	"github.com/fundrail/fundrail/internal/lagojson"
+	"github.com/fundrail/fundrail/internal/postgres"
+	"github.com/fundrail/fundrail/internal/wallet"
+)
+
+// transactionJSON is a wallet transaction. RedirectURL and PaymentID are additions
+// to the dialect: they are there while the cardholder has to do something.
+type transactionJSON struct {
+	lagojson.Transaction
+
+	// Sections are left out of lists.
+	Sections      *[]sectionJSON  `json:"applied_invoice_custom_sections,omitempty"`
+	PaymentMethod lagojson.Method `json:"payment_method"`
+
+	RedirectURL string     `json:"redirect_url,omitempty"`
+	PaymentID   *wallet.ID `json:"payment_id,omitempty"`
+}
+
+func newTransaction(t wallet.Transaction) transactionJSON {
+	r := transactionJSON{Transaction: lagojson.NewTransaction(t), PaymentMethod: lagojson.NewMethod(t.PaymentMethod)}
+	if p := t.Payment; p != nil && p.Status == wallet.PaymentRequiresAction {
+		r.RedirectURL, r.PaymentID = p.RedirectURL, &p.ID
+	}
+	return r
+}
+
+// newWholeTransaction is newTransaction with the sections.
+func newWholeTransaction(t wallet.Transaction) transactionJSON {
+	r := newTransaction(t)
+	sections := newSections(t.Sections.List, t.OrganizationID)
+	r.Sections = &sections
+	return r
+}
+
+// each turns a list into what is shown of it.
+func each[T, R any](list []T, show func(T) R) []R {
+	shown := make([]R, len(list))
+	for i, v := range list {
+		shown[i] = show(v)
+	}
+	return shown
+}
+
+// showTransaction answers GET /api/v1/wallet_transactions/{id}.
+func (d *Dialect) showTransaction(c echo.Context, caller postgres.Caller) error {
+	t, err := d.findTransaction(c, caller)
+	if err != nil {
+		return err
+	}
+	return writeOne(c, "wallet_transaction", newWholeTransaction(t))
+}
+
+// findTransaction finds the wallet transaction that the path names.
+func (d *Dialect) findTransaction(c echo.Context, caller postgres.Caller) (wallet.Transaction, error) {
+	return postgres.GetTransaction(c.Request().Context(), d.DB, caller.OrganizationID, caller.Mode, pathID(c))
+}
+
+// listTransactions answers GET /api/v1/wallets/{id}/wallet_transactions.
+func (d *Dialect) listTransactions(c echo.Context, caller postgres.Caller) error {
+	ctx := c.Request().Context()
+	w, err := postgres.FindWallet(ctx, d.DB, walletRef(c, caller), d.Now())
+	if err != nil {
+		return err
+	}
+	list, total, err := postgres.ListTransactions(ctx, d.DB, w.ID, transactionFilter(c.QueryParams()), pageOf(c))
+	if err != nil {
+		return err
+	}
+	return writeList(c, "wallet_transactions", each(list, newTransaction), total)
+}
+
+// transactionFilter reads which transactions are wanted. A word that is no value
+// of its field is ignored, as Lago does.
+func transactionFilter(query url.Values) postgres.TransactionFilter {
+	f := postgres.TransactionFilter{Metadata: map[string]string{}}
+	switch v := wallet.TransactionStatus(query.Get("status")); v {
+	case wallet.TransactionFailed, wallet.TransactionPending, wallet.TransactionSettled:
+		f.Status = v
+	}
+	switch v := wallet.TransactionKind(query.Get("transaction_status")); v {
+	case wallet.TransactionGranted, wallet.TransactionInvoiced, wallet.TransactionPurchased, wallet.TransactionVoided:
+		f.Kind = v
+	}
+	switch v := wallet.TransactionType(query.Get("transaction_type")); v {
+	case wallet.TransactionInbound, wallet.TransactionOutbound:
+		f.Type = v
+	}
+	for name, values := range query {
+		key, ok := strings.CutPrefix(name, "metadata[")
+		key, closed := strings.CutSuffix(key, "]")
+		value := storable(values[len(values)-1])
+		if ok && closed && strings.TrimSpace(value) != "" && storable(key) != "" && !strings.ContainsAny(key, "[]") {
+			f.Metadata[key] = value
+		}
+	}
+	return f
+}
+
+// consumptionJSON is what a debit took from a credit.
+type consumptionJSON struct {
+	LagoID       wallet.ID        `json:"lago_id"`
+	AmountCents  int64            `json:"amount_cents"`
+	CreditAmount lagojson.Credits `json:"credit_amount"`
+	CreatedAt    lagojson.Moment  `json:"created_at"`
+	Transaction  transactionJSON  `json:"wallet_transaction"`
+}
+
+func newConsumption(x wallet.Consumption) consumptionJSON {
+	return consumptionJSON{
+		LagoID: x.ID, AmountCents: x.Amount, CreditAmount: lagojson.Credits(x.Credits()), CreatedAt: lagojson.Moment(x.CreatedAt),
+		Transaction: newTransaction(x.Transaction),
+	}
+}
+
+// listConsumptions answers GET /api/v1/wallet_transactions/{id}/consumptions: the
+// debits that ate an inbound transaction.
+func (d *Dialect) listConsumptions(c echo.Context, caller postgres.Caller) error {
+	t, err := d.findTraceable(c, caller, wallet.TransactionInbound)
+	if err != nil {
+		return err
+	}
+	list, total, err := postgres.ListConsumptions(c.Request().Context(), d.DB, t.ID, pageOf(c))
+	if err != nil {
+		return err
+	}
+	return writeList(c, "wallet_transaction_consumptions", each(list, newConsumption), total)
+}
+
+// listFundings answers GET /api/v1/wallet_transactions/{id}/fundings: the credits
+// that paid an outbound transaction.
+func (d *Dialect) listFundings(c echo.Context, caller postgres.Caller) error {
+	t, err := d.findTraceable(c, caller, wallet.TransactionOutbound)
+	if err != nil {
+		return err
+	}
+	list, total, err := postgres.ListFundings(c.Request().Context(), d.DB, t.ID, pageOf(c))
+	if err != nil {
+		return err
+	}
+	return writeList(c, "wallet_transaction_fundings", each(list, newConsumption), total)
+}
+
+// findTraceable finds the transaction that the path names, which must have a
+// direction and a wallet that knows what became of its credits.
+func (d *Dialect) findTraceable(c echo.Context, caller postgres.Caller, want wallet.TransactionType) (wallet.Transaction, error) {
+	t, err := d.findTransaction(c, caller)
+	switch {
+	case err != nil:
+		return t, err
+	case !t.Traceable:
+		return t, wallet.Invalid("wallet", "not_traceable")
+	case t.Type != want:
+		return t, wallet.Invalid("transaction_type", "invalid_transaction_type")
+	}
+	return t, nil
+}
+
+// topUpWallet answers POST /api/v1/wallet_transactions: it charges for credits,
+// grants some and takes some out, all or nothing. The answer shows the charge as
+// pending, or as it stands when the time is over that the caller prefers to wait.
+func (d *Dialect) topUpWallet(c echo.Context, caller postgres.Caller) error {
+	body, err := readRoot(c, "wallet_transaction")
+	if err != nil {
+		return err
+	}
+	prefer := api.PreferredWait(c.Request().Header)
+	record, err := d.IdempotencyRecord(c, body, prefer.Wait)
+	if err != nil {
+		return err
+	}
+	request := decodeTopUp(body)
+	request.OrganizationID, request.Mode = caller.OrganizationID, caller.Mode
+	request.Idempotency, request.Now = record, d.Now()
+
+	ctx := c.Request().Context()
+	ids, made, err := d.topUp(ctx, caller, request)
+	if err != nil {
+		return err
+	}
+	if made == nil {
+		api.SetReplayed(c)
+	} else {
+		prefer.Confirm(c)
+		if made.Purchase != nil && made.Purchase.Charged() {
+			c.Set(api.KeyPaymentID, made.Purchase.ID.String())
+			d.WaitForPayment(c, wallet.Payment{ID: made.Purchase.ID, Status: wallet.PaymentCreated}, prefer.Wait)
+		}
+	}
+	list, err := postgres.GetTransactions(ctx, d.DB, ids)
+	if err != nil {
+		return err
+	}
+	return writeOne(c, "wallet_transactions", each(list, newWholeTransaction))
+}
+
+// topUp makes what is asked for, or finds what its idempotency key stands for. It
+// returns the ids of the rows, and the top-up unless it was made before. What
+// speaks against it matters only when the key is new.
+func (d *Dialect) topUp(ctx context.Context, caller postgres.Caller, request topUpRequest) ([]wallet.ID, *postgres.PreparedTopUp, error) {
+	prepared, err := postgres.PrepareTopUp(ctx, d.DB, request.TopUp, &request.invalid)
+	if err == nil && request.Wants() && request.unstorable {
+		err = errUnprocessable()
+	}
+	if err == nil {
+		return d.makeTopUp(ctx, caller, prepared)
+	}
+	if api.AsError(err).Status < http.StatusInternalServerError {
+		ids, found, lookUpErr := d.Results(ctx, caller, request.Idempotency, nil)
+		if lookUpErr != nil || found {
+			return ids, nil, lookUpErr
+		}
+	}
+	return nil, nil, err
+}
+
+func (d *Dialect) makeTopUp(ctx context.Context, caller postgres.Caller, p postgres.PreparedTopUp) ([]wallet.ID, *postgres.PreparedTopUp, error) {
+	ids := p.TransactionIDs()
+	prior, err := d.MakeOnce(ctx, caller, p.Idempotency, ids, func(ctx context.Context) (bool, error) {
+		return d.Payments.TopUp(ctx, p)
+	}, func(ctx context.Context) (bool, error) {
+		list, err := postgres.GetTransactions(ctx, d.DB, ids)
+		return len(ids) > 0 && len(list) == len(ids), err
+	})
+	if err != nil || prior != nil {
+		return prior, nil, err
+	}
+	return ids, &p, nil
+}
+
+// topUpRequest is the body of POST /api/v1/wallet_transactions.
+type topUpRequest struct {
+	postgres.TopUp
+	invalid wallet.ValidationError
+	// unstorable: a value that Lago's validation lets pass and its model does not.
+	unstorable bool
+}
+
+func decodeTopUp(body object) topUpRequest {
+	var r topUpRequest
+	walletID, _ := body.str("wallet_id")
+	r.WalletID = parseUUID(walletID)
+	r.decodeCredits(body)
+	if id, ok := body.str("voided_transaction_id"); ok && strings.TrimSpace(id) != "" {
+		r.VoidedTransactionID = new(parseUUID(id))
+	}
+	r.decodeName(body, "name")
+	r.decodeMetadata(body, "metadata", maxTransactionMetadata)
+	r.decodePriority(body, "priority")
+	r.PurchaseOrderNumber = body.trimmed("purchase_order_number")
+	r.unstorable = r.unstorable || utf8.RuneCountInString(r.PurchaseOrderNumber) > maxText
+	r.InvoiceRequiresSuccessfulPayment = body.boolean("invoice_requires_successful_payment")
+	r.IgnorePaidTopUpLimits = isTrue(body.boolean("ignore_paid_top_up_limits"))
+	r.PaymentMethod = decodeMethod(body)
+	if sections := decodeSections(body); sections != nil {
+		r.Sections = *sections
+	}
+	return r
+}
+
+// maxText is how many characters most texts may have.
+const maxText = 255
+
+func (r *topUpRequest) decodeCredits(body object) {
+	var ok bool
+	if r.Paid, ok = body.amount(wallet.FieldPaidCredits); !ok {
+		r.invalid.Add(wallet.FieldPaidCredits, wallet.InvalidPaidCredits, wallet.InvalidAmount)
+	}
+	if r.Granted, ok = body.amount(wallet.FieldGrantedCredits); !ok {
+		r.invalid.Add(wallet.FieldGrantedCredits, wallet.InvalidGrantedCredits, wallet.InvalidAmount)
+	}
+	if r.Voided, ok = body.amount(wallet.FieldVoidedCredits); !ok {
+		r.invalid.Add(wallet.FieldVoidedCredits, wallet.InvalidVoidedCredits, wallet.InvalidAmount)
+	}
+}
+
+func (r *topUpRequest) decodeName(body object, name string) {
+	if !body.given(name) {
+		return
+	}
+	text, _ := body.str(name)
+	switch {
+	case api.KindOf(body[name]) != "string":
+		r.invalid.Add("name", "invalid_value")
+	case utf8.RuneCountInString(text) > maxText:
+		r.invalid.Add("name", "too_long")
+	case strings.TrimSpace(text) != "":
+		r.Name = text
+	}
+}
+
+func (r *topUpRequest) decodePriority(body object, name string) {
+	priority, ok := body.integer(name)
+	switch {
+	case !ok:
+	case priority < 1 || priority > wallet.DefaultPriority:
+		r.unstorable = true
+	default:
+		r.Priority = int(priority)
+	}
+}
+
+func (r *topUpRequest) decodeMetadata(body object, name string, most int) {
+	pairs, problem := decodePairs(body[name], most)
+	if problem != "" {
+		r.invalid.Add("metadata", problem)
+	}
+	r.Metadata = pairs
+}
+
+func isTrue(b *bool) bool { return b != nil && *b }
+
+// decodeMethod reads a payment method as the client names it.
+func decodeMethod(body object) wallet.MethodRequest {
+	method := body.object("payment_method")
+	var r wallet.MethodRequest
+	r.Type, _ = method.str("payment_method_type")
+	if id, ok := method.str("payment_method_id"); ok {
+		r.ID = &id
+	}
+	return r
+}
+
+// decodeSections reads what the client says of invoice custom sections, nil when
+// that is nothing. Only the literal true skips them.
+func decodeSections(body object) *postgres.SectionRequest {
+	sections := body.object("invoice_custom_section")
+	if sections == nil {
+		return nil
+	}
+	skip, _ := sections.str("skip_invoice_custom_sections")
+	return &postgres.SectionRequest{
+		Skip:  skip == "true" && api.KindOf(sections["skip_invoice_custom_sections"]) == "boolean",
+		Codes: sections.texts("invoice_custom_section_codes"),
+	}
+}

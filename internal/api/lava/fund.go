@@ -1,0 +1,290 @@
+package lava
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/fundrail/fundrail/internal/api"
+	"github.com/fundrail/fundrail/internal/postgres"
+	"github.com/fundrail/fundrail/internal/wallet"
+)
+
+// opFundWallet is the operation that an idempotency key of this endpoint is
+// bound to.
+const opFundWallet = "POST /v1/wallet/fund"
+
+// fundRequest is the body of POST /v1/wallet/fund.
+type fundRequest struct {
+	PaymentMethodID string `json:"payment_method_id" validate:"required,max=255"`
+	Amount          string `json:"amount" validate:"fund_form,fund_min,fund_max"`
+}
+
+// fundResponse is the answer to it, when nothing went wrong. Balance is there
+// only with completed, RedirectURL only with requires_action.
+type fundResponse struct {
+	Status      string `json:"status"`
+	PaymentID   string `json:"payment_id"`
+	Balance     string `json:"balance,omitempty"`
+	RedirectURL string `json:"redirect_url,omitempty"`
+}
+
+// fundWallet answers POST /v1/wallet/fund: it charges a saved card and adds the
+// money to the wallet. The payment and its job commit together before anybody
+// waits, so from then on neither the client nor this process can undo it.
+func (d *Dialect) fundWallet(c echo.Context, caller postgres.Caller) error {
+	body, err := api.ReadObject(c)
+	if err != nil {
+		return err
+	}
+	req, issues := decodeFundRequest(body)
+	if issues != nil {
+		return api.InvalidBody(issues...)
+	}
+	key, err := api.IdempotencyKey(c.Request().Header)
+	if err != nil {
+		return err
+	}
+	prefer := api.PreferredWait(c.Request().Header)
+	wait := prefer.OrElse(d.FundWait)
+
+	ctx := c.Request().Context()
+	p, replayed, err := d.fund(ctx, caller, req, key, wait)
+	if err != nil {
+		return err
+	}
+	if replayed {
+		api.SetReplayed(c)
+		return d.answerFunding(c, p)
+	}
+	prefer.Confirm(c)
+	return d.answerFunding(c, d.WaitForPayment(c, p, wait))
+}
+
+// decodeFundRequest finds everything that is wrong with a request at once.
+func decodeFundRequest(body api.Object) (fundRequest, []api.Issue) {
+	var req fundRequest
+	fields := []struct {
+		name    string
+		to      *string
+		problem string
+	}{
+		{name: "payment_method_id", to: &req.PaymentMethodID},
+		{name: "amount", to: &req.Amount},
+	}
+	for i, f := range fields {
+		*f.to, fields[i].problem = text(body, f.name)
+	}
+	broken := brokenRules(req)
+	var issues []api.Issue
+	for _, f := range fields {
+		if rule, ok := broken[f.name]; ok && f.problem == "" {
+			f.problem = ruleMessage(rule)
+		}
+		if f.problem != "" {
+			issues = append(issues, api.Issue{Path: []string{f.name}, Message: f.problem})
+		}
+	}
+	return req, issues
+}
+
+// fund makes the payment, or finds the one that the key stands for. What speaks
+// against a payment matters only when the key is new: a replay is answered even
+// if the card is gone by now.
+func (d *Dialect) fund(ctx context.Context, caller postgres.Caller, req fundRequest, key string, wait time.Duration) (wallet.Payment, bool, error) {
+	p, err := d.newFunding(ctx, caller, req, key, wait)
+	if err != nil && api.AsError(err).Status >= http.StatusInternalServerError {
+		return wallet.Payment{}, false, err
+	}
+	if err == nil {
+		err = d.outage(caller.Mode)
+	}
+	if err == nil {
+		return d.accept(ctx, caller, p)
+	}
+	prior, found, lookUpErr := d.recorded(ctx, caller, p.Idempotency, p.ID)
+	if lookUpErr != nil || found {
+		return prior, found, lookUpErr
+	}
+	return prior, false, err
+}
+
+// outage refuses what would have to wait for Stripe to come back. Nothing is stored
+// that could be charged hours later.
+func (d *Dialect) outage(mode wallet.Mode) error {
+	retryAfter, down := d.Payments.Outage(mode)
+	if !down {
+		return nil
+	}
+	e := api.Unavailable(errStripeDown)
+	e.Header.Set(echo.HeaderRetryAfter, strconv.FormatInt(api.WholeSeconds(retryAfter), 10))
+	return e
+}
+
+var errStripeDown = errors.New("stripe is down")
+
+// newFunding makes the payment that a request asks for. Beside an error it still
+// returns what the request's idempotency record would be.
+func (d *Dialect) newFunding(ctx context.Context, caller postgres.Caller, req fundRequest, key string, wait time.Duration) (postgres.NewPayment, error) {
+	amount, err := wallet.ParseFundAmount(req.Amount)
+	if err != nil {
+		return postgres.NewPayment{}, api.Internal(err) // the rules let it pass
+	}
+	methodID, unreadable := wallet.ParseID(wallet.PrefixPaymentMethod, caller.Mode, req.PaymentMethodID)
+	now := d.Now()
+	p := postgres.NewPayment{
+		ID:                  wallet.NewID(),
+		WalletTransactionID: wallet.NewID(),
+		OrganizationID:      caller.OrganizationID,
+		Mode:                caller.Mode,
+		WalletID:            caller.WalletID,
+		PaymentMethodID:     methodID,
+		Amount:              amount,
+		Currency:            caller.Currency,
+		CreatedAt:           now,
+	}
+	if key != "" {
+		meant := req.PaymentMethodID
+		if unreadable == nil {
+			meant = methodID.String() // whichever way it was spelled
+		}
+		p.Idempotency = &postgres.IdempotencyRecord{
+			Operation: opFundWallet, Key: key, Fingerprint: fundFingerprint(meant, amount), WaitUntil: now.Add(wait),
+		}
+	}
+	if unreadable != nil {
+		return p, errPaymentMethodNotFound()
+	}
+	own, err := d.OwnsCard(ctx, caller, methodID)
+	switch {
+	case err != nil:
+		return p, err
+	case !own:
+		return p, errPaymentMethodNotFound()
+	case caller.WalletEnded:
+		return p, errWalletNotFound()
+	case caller.PrimaryEmail == "":
+		return p, &wallet.Error{Code: wallet.CodeFundingEmailRequired}
+	case caller.Currency != wallet.USD:
+		return p, errCurrencyUnsupported()
+	}
+	p.CreditAmount = wallet.CreditsFor(amount, caller.RateAmount, caller.Currency)
+	return p, nil
+}
+
+// fundFingerprint stands for what a request means, however it was written.
+func fundFingerprint(paymentMethodID string, cents int64) [32]byte {
+	return sha256.Sum256([]byte(strconv.FormatInt(cents, 10) + " " + paymentMethodID))
+}
+
+// answerFunding says how a payment went. It looks at nothing but the payment, so
+// that the answer to a replay is the same to the byte.
+func (d *Dialect) answerFunding(c echo.Context, p wallet.Payment) error {
+	c.Set(api.KeyPaymentID, p.ID.String())
+	if e := failureOf(p); e != nil {
+		return e
+	}
+	answer := fundResponse{Status: lavaStatus(p.Status), PaymentID: spellPayment(p)}
+	status := http.StatusOK
+	switch p.Status {
+	case wallet.PaymentSucceeded:
+		answer.Balance = balanceAfter(p)
+	case wallet.PaymentRequiresAction:
+		answer.RedirectURL = p.RedirectURL
+	default:
+		status = http.StatusAccepted
+		c.Response().Header().Set(echo.HeaderLocation, d.PublicURL+"/v1/payments/"+answer.PaymentID)
+		c.Response().Header().Set(echo.HeaderRetryAfter, "2")
+	}
+	return api.WriteJSON(c, status, answer)
+}
+
+// recorded finds the payment that an idempotency key stands for. The second
+// result is false when there is no key, or it is new. A key that was used for
+// something else, or whose first request may still be waiting for its answer, is
+// an error, unless that first request was the one that made own.
+func (d *Dialect) recorded(ctx context.Context, caller postgres.Caller, r *postgres.IdempotencyRecord, own wallet.ID) (wallet.Payment, bool, error) {
+	if r == nil {
+		return wallet.Payment{}, false, nil
+	}
+	now := d.Now()
+	record, id, found, err := postgres.LookUpIdempotencyKey(ctx, d.DB, caller.OrganizationID, caller.Mode, r.Operation, r.Key, now)
+	if err != nil || !found {
+		return wallet.Payment{}, false, err
+	}
+	if record.Fingerprint != r.Fingerprint {
+		return wallet.Payment{}, false, &wallet.Error{Code: wallet.CodeIdempotencyKeyReused}
+	}
+	p, err := postgres.GetPayment(ctx, d.DB, id)
+	if err != nil {
+		return p, false, err
+	}
+	if id != own && !p.Status.Answered() && now.Before(record.WaitUntil) {
+		return p, false, &wallet.Error{Code: wallet.CodeIdempotencyKeyInUse}
+	}
+	return p, true, nil
+}
+
+// accept stores a payment, or finds the one that its idempotency key stands for,
+// which the second result tells. Once begun it goes on when the client leaves.
+func (d *Dialect) accept(ctx context.Context, caller postgres.Caller, p postgres.NewPayment) (wallet.Payment, bool, error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), api.StoreTimeout)
+	defer cancel()
+	const tries = 3 // the key may have outlived its life in between
+	for range tries {
+		stored, err := d.store(ctx, p)
+		if err != nil || stored {
+			return asAccepted(p), false, err
+		}
+		prior, found, err := d.recorded(ctx, caller, p.Idempotency, p.ID)
+		if err != nil || found {
+			return prior, found && prior.ID != p.ID, err
+		}
+	}
+	return wallet.Payment{}, false, fmt.Errorf("accept payment: idempotency key neither taken nor free %d times", tries)
+}
+
+// asAccepted is a payment as it stands when it was stored a moment ago.
+func asAccepted(p postgres.NewPayment) wallet.Payment {
+	return wallet.Payment{
+		ID:                  p.ID,
+		OrganizationID:      p.OrganizationID,
+		Mode:                p.Mode,
+		WalletID:            p.WalletID,
+		WalletTransactionID: p.WalletTransactionID,
+		PaymentMethodID:     &p.PaymentMethodID,
+		Amount:              p.Amount,
+		Currency:            p.Currency,
+		OffSession:          p.OffSession,
+		Status:              wallet.PaymentCreated,
+		CreatedAt:           p.CreatedAt,
+		UpdatedAt:           p.CreatedAt,
+	}
+}
+
+// store hands a payment on until it is certain whether it was stored. When the
+// connection breaks at the wrong moment, nobody knows whether the commit
+// happened: then the same payment is sent again, which goes in once at most. A
+// caller who is told to try again has not paid.
+func (d *Dialect) store(ctx context.Context, p postgres.NewPayment) (bool, error) {
+	const pause = 100 * time.Millisecond
+	inDoubt := false
+	for {
+		stored, err := d.Payments.Accept(ctx, p)
+		inDoubt = inDoubt || api.CommitUnknown(err)
+		if err == nil || !inDoubt || !postgres.Unavailable(err) {
+			return stored, err
+		}
+		select {
+		case <-ctx.Done():
+			return false, api.Unavailable(err)
+		case <-time.After(pause):
+		}
+	}
+}
