@@ -327,7 +327,56 @@ func TestCreateRefund(t *testing.T) {
 
 		require.Equal(t, wallet.RefundFailed, r.Status)
 		require.Equal(t, "charge_disputed", r.FailureReason)
-		require.EqualValues(t, 25_00, w.Balance(), "we have not heard of the dispute yet")
+		require.EqualValues(t, 25_00, w.Balance(), "the dispute's event has not come")
+	})
+
+	t.Run("OneKeyOneRefund", func(t *testing.T) {
+		t.Parallel()
+
+		w := enginetest.NewWorld(t)
+		p := succeeded(w, "pm_card_visa")
+		const callers = 5
+		stored := make(chan bool, callers)
+		for range callers {
+			go func() {
+				id := wallet.NewID()
+				_, ok, err := w.Engine.RequestRefund(t.Context(), postgres.NewRefund{
+					ID: id, PaymentID: p.ID, Amount: 10_00, Now: w.Clock.Now(),
+					Idempotency: &postgres.IdempotencyRecord{Operation: "refund", Key: "k", ResultIDs: []wallet.ID{id}},
+				})
+				stored <- err == nil && ok
+			}()
+		}
+		count := 0
+		for range callers {
+			if <-stored {
+				count++
+			}
+		}
+		require.Equal(t, 1, count)
+		require.EqualValues(t, 15_00, w.Balance())
+		w.AwaitQuiet()
+		require.Len(t, w.Sim.Refunds(false), 1)
+		w.RequireBooksBalance()
+	})
+
+	t.Run("KeyOfARefundThatIsRefused", func(t *testing.T) {
+		t.Parallel()
+
+		w := enginetest.NewWorld(t)
+		p := succeeded(w, "pm_card_visa")
+		n := postgres.NewRefund{
+			ID: wallet.NewID(), PaymentID: p.ID, Amount: 25_01, Now: w.Clock.Now(),
+			Idempotency: &postgres.IdempotencyRecord{Operation: "refund", Key: "k"},
+		}
+		_, _, err := w.Engine.RequestRefund(t.Context(), n)
+		require.True(t, wallet.HasCode(err, wallet.CodeRefundTooLarge), "%v", err)
+
+		n.Amount = 10_00
+		_, stored, err := w.Engine.RequestRefund(t.Context(), n)
+
+		require.NoError(t, err)
+		require.True(t, stored, "the refused request did not take the key")
 	})
 
 	t.Run("LostJob", func(t *testing.T) {

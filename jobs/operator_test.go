@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/fundrail/fundrail/internal/enginetest"
+	"github.com/fundrail/fundrail/internal/moneyback"
 	"github.com/fundrail/fundrail/internal/postgres"
 	"github.com/fundrail/fundrail/internal/wallet"
 )
@@ -118,7 +119,7 @@ func TestReplay(t *testing.T) {
 		require.NoError(t, err)
 		require.True(t, preview.Moves())
 		require.Len(t, preview.Bookings, 1)
-		require.Equal(t, "refund", preview.Bookings[0].Kind)
+		require.Equal(t, moneyback.KindRefund, preview.Bookings[0].Kind)
 		require.EqualValues(t, 20_00, preview.BalanceBefore)
 		require.EqualValues(t, 13_00, preview.BalanceAfter)
 		require.EqualValues(t, 20_00, w.Balance(), "looking changes nothing")
