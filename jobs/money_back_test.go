@@ -114,7 +114,7 @@ func TestMoneyBack(t *testing.T) {
 	t.Run("RefundOfAnIntentThatWeDoNotKnowYet", func(t *testing.T) {
 		t.Parallel()
 
-		// The charge's answer was lost, and of all events only the refund's comes.
+		// The charge's answer was lost, and the refund's event is the only one that comes.
 		w := enginetest.NewWorld(t)
 		w.Sim.WebhookFault(stripesim.WebhookFault{Kind: stripesim.HookDrop})
 		w.Sim.Fault(stripesim.Fault{Kind: stripesim.FaultStatus, Match: createIntent, Status: 500, Stored: true, When: stripesim.After})
@@ -410,8 +410,8 @@ func TestCreateRefund(t *testing.T) {
 	})
 }
 
-// TestMoneyBackStorm lets refunds, disputes, failures, repetitions and lost
-// webhooks meet settlements in random order. In the end the books equal Stripe's.
+// TestMoneyBackStorm mixes settlements with refunds, disputes, failures, repeated
+// and lost webhooks, in random order. In the end the books agree with Stripe.
 func TestMoneyBackStorm(t *testing.T) {
 	t.Parallel()
 
@@ -446,8 +446,8 @@ func TestMoneyBackStorm(t *testing.T) {
 	}
 }
 
-// storm does one thing at Stripe, or asks for one here. That it may be refused is
-// part of it.
+// storm does one random thing at Stripe, or requests a refund here. Either may be
+// refused.
 func storm(w *enginetest.World, rng *rand.Rand) {
 	intents := w.Sim.Intents(false)
 	if len(intents) == 0 {

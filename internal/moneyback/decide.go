@@ -14,8 +14,8 @@ import (
 // so far. All refunds and disputes of the payment are looked at together, because
 // the same money cannot go back twice.
 //
-// Applied again, an answer books nothing. In whichever order answers about
-// different refunds and disputes come, the sums are the same in the end.
+// Applied again, an answer books nothing. Answers about different refunds and
+// disputes may come in any order: the sums are the same in the end.
 //
 // The error is ErrNotCredited while the payment has not succeeded, and
 // ErrOvertaken when another answer was applied since a.Version.
@@ -43,7 +43,7 @@ func Apply(s State, a Answer, now time.Time, newID func() wallet.ID) (Changes, e
 // for it at once, so that the money is not spent meanwhile. It returns the refund
 // as the changes store it. What speaks against the refund is a *wallet.Error.
 //
-// Merchants are told nothing: the one who asks has the answer.
+// There are no notices: the merchant who asks gets the refund as the answer.
 func Request(s State, r RefundRequest, now time.Time, newID func() wallet.ID) (wallet.Refund, Changes, error) {
 	amount, err := refundable(s, r)
 	if err != nil {

@@ -176,7 +176,7 @@ func (w *world) write(p *payment, c moneyback.Changes) {
 		}
 		require.Equal(w.t, balance, b.BalanceAfter)
 		require.False(w.t, b.Line.Credits.IsNegative())
-		require.True(w.t, (b.RefundID() == nil) != (b.DisputeID() == nil))
+		require.NotEqual(w.t, b.RefundID() == nil, b.DisputeID() == nil, "it is of a refund or of a dispute")
 	}
 	require.Equal(w.t, balance, c.Wallet.Balance, "the bookings are all that moves the balance")
 	w.writeLots(c)
