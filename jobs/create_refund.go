@@ -10,13 +10,14 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/riverqueue/river"
 
+	"github.com/fundrail/fundrail/internal/moneyback"
 	"github.com/fundrail/fundrail/internal/postgres"
 	"github.com/fundrail/fundrail/internal/stripeapi"
 	"github.com/fundrail/fundrail/internal/wallet"
 )
 
-// CreateRefundArgs asks for a refund to be made at Stripe, or for a look at what
-// became of it there.
+// CreateRefundArgs asks for a refund to be made at Stripe, or to be compared with
+// Stripe's when it was made before.
 type CreateRefundArgs struct {
 	RefundID wallet.ID `json:"refund_id"`
 }
@@ -24,9 +25,9 @@ type CreateRefundArgs struct {
 // Kind is stored with every job. Renaming it strands the jobs in flight.
 func (CreateRefundArgs) Kind() string { return "create_refund" }
 
-// InsertOpts bounds the attempts so that all of them come while Stripe remembers
-// the idempotency key. A refund that is still open then is looked after from its
-// state.
+// InsertOpts limits the attempts so that all of them come while Stripe remembers
+// the idempotency key. A refund that is still open afterwards is found by its
+// next_check_at, and gets a new job.
 func (CreateRefundArgs) InsertOpts() river.InsertOpts {
 	return river.InsertOpts{MaxAttempts: 12, Queue: QueueSettle}
 }
@@ -37,8 +38,8 @@ type CreateRefundWorker struct {
 	Engine *Engine
 }
 
-// Work makes the refund, always with the same key and the same parameters, so that
-// a crash or a lost answer makes no second one.
+// Work makes the refund. Every attempt sends the same idempotency key and the same
+// parameters, so that neither a crash nor a lost answer makes a second refund.
 func (w *CreateRefundWorker) Work(ctx context.Context, job *river.Job[CreateRefundArgs]) error {
 	e := w.Engine
 	r, err := postgres.GetRefund(ctx, e.Pool, job.Args.RefundID)
@@ -59,16 +60,19 @@ func (w *CreateRefundWorker) Work(ctx context.Context, job *river.Job[CreateRefu
 	return orLater(e.makeRefund(ctx, p, r, cause))
 }
 
-// errRefundAbsent reports that Stripe lists no such refund. That is no proof.
+// errRefundAbsent reports that Stripe does not list the refund. That does not prove
+// that Stripe did not make it.
 var errRefundAbsent = errors.New("stripe lists no such refund")
 
+// makeRefund makes a refund at Stripe, or looks at it when it was made, and applies
+// what Stripe says. A refund that Stripe refuses to make is given up.
 func (e *Engine) makeRefund(ctx context.Context, p wallet.Payment, r wallet.Refund, cause wallet.Cause) error {
 	ctx = onBehalf(ctx, p)
 	stripe, err := e.stripe(p.Mode)
 	if err != nil {
 		return err
 	}
-	err = e.applyMoneyBack(ctx, p, cause, func() (returned, error) { return e.askRefund(ctx, stripe, p, r) })
+	err = e.applyMoneyBack(ctx, p, cause, func() (moneyback.Answer, error) { return e.askRefund(ctx, stripe, p, r) })
 	refusal, ok := errors.AsType[*stripeapi.Error](err)
 	switch {
 	case errors.Is(err, errRefundAbsent):
@@ -82,13 +86,15 @@ func (e *Engine) makeRefund(ctx context.Context, p wallet.Payment, r wallet.Refu
 	}
 }
 
-// askRefund makes the refund, or looks at it when Stripe has it. When making it
-// brings nothing, or Stripe may have forgotten the key, so that another try could
-// send the money twice, the intent's refunds are listed: finding it is conclusive.
-func (e *Engine) askRefund(ctx context.Context, stripe Stripe, p wallet.Payment, r wallet.Refund) (returned, error) {
+// askRefund makes the refund, or retrieves it when Stripe is known to have it.
+//
+// When the refund cannot be made, or Stripe may have forgotten the key, so that
+// another attempt could send the money twice, the intent's refunds are listed.
+// Stripe has the refund if it is among them. If it is not, nothing is known.
+func (e *Engine) askRefund(ctx context.Context, stripe Stripe, p wallet.Payment, r wallet.Refund) (moneyback.Answer, error) {
 	if r.StripeRefundID != "" {
 		state, err := stripe.GetRefund(ctx, r.StripeRefundID)
-		return returned{refunds: []wallet.RefundState{state}}, err
+		return moneyback.Answer{Refunds: []wallet.RefundState{state}}, err
 	}
 	err := errRefundAbsent
 	if e.Now().Sub(r.CreatedAt) < e.KeyLife {
@@ -97,30 +103,32 @@ func (e *Engine) askRefund(ctx context.Context, stripe Stripe, p wallet.Payment,
 			RefundID: r.ID, PaymentID: p.ID, IntentID: p.StripePaymentIntentID, Amount: r.Amount, Reason: stripeapi.RefundReason(r.Reason),
 		})
 		if err == nil {
-			return returned{refunds: []wallet.RefundState{state}}, nil
+			return moneyback.Answer{Refunds: []wallet.RefundState{state}}, nil
 		}
 		if refusal, ok := errors.AsType[*stripeapi.Error](err); ok && refusal.Kind == wallet.OutcomeUnavailable {
-			return returned{}, err
+			return moneyback.Answer{}, err
 		}
 	}
 	list, listErr := stripe.RefundsOf(ctx, p.StripePaymentIntentID)
 	if listErr != nil {
-		return returned{}, listErr
+		return moneyback.Answer{}, listErr
 	}
 	for _, state := range list {
 		if state.RefundID == r.ID {
-			return returned{refunds: []wallet.RefundState{state}}, nil
+			return moneyback.Answer{Refunds: []wallet.RefundState{state}}, nil
 		}
 	}
-	return returned{}, err
+	return moneyback.Answer{}, err
 }
 
+// refuseRefund gives up a refund that Stripe refuses to make, and puts its money
+// back into the wallet.
 func (e *Engine) refuseRefund(ctx context.Context, p wallet.Payment, r wallet.Refund, refusal *stripeapi.Error, cause wallet.Cause) error {
 	reason := refusal.Code
 	if reason == "" {
 		reason = "refused"
 	}
-	var bookings []postgres.Booking
+	var bookings []moneyback.Booking
 	err := e.inTx(ctx, func(tx pgx.Tx) error {
 		var err error
 		bookings, err = postgres.RefuseRefund(ctx, tx, r.ID, reason, e.Now())
@@ -140,27 +148,51 @@ func (e *Engine) refuseRefund(ctx context.Context, p wallet.Payment, r wallet.Re
 // is taken. What speaks against the refund is a *wallet.Error.
 func (e *Engine) RequestRefund(ctx context.Context, n postgres.NewRefund) (wallet.Refund, bool, error) {
 	var (
-		r      wallet.Refund
-		stored bool
+		r       wallet.Refund
+		claimed bool
 	)
 	err := e.inTx(ctx, func(tx pgx.Tx) error {
 		var err error
-		if r, stored, err = postgres.RequestRefund(ctx, tx, n); err != nil || !stored {
+		if claimed, err = claimRefundKey(ctx, tx, n); err != nil || !claimed {
 			return err
 		}
-		return e.insertJobs(ctx, tx, []river.InsertManyParams{{Args: CreateRefundArgs{RefundID: r.ID}}})
+		r, err = e.storeRefund(ctx, tx, n)
+		return err
 	})
-	if err != nil {
+	if err != nil || !claimed {
 		return wallet.Refund{}, false, err
 	}
-	if stored {
-		e.wakes.wake(QueueSettle)
-	}
-	return r, stored, nil
+	e.wakes.wake(QueueSettle)
+	return r, true, nil
 }
 
-// WaitRefund returns the refund as soon as Stripe has said something of it, or as
-// it stands when d is over or ctx ends.
+// claimRefundKey claims the idempotency key of a refund, if it has one. It reports
+// whether the refund may be stored. The key belongs to the payment's organization
+// and mode, so an unknown payment is CodePaymentNotFound.
+func claimRefundKey(ctx context.Context, tx pgx.Tx, n postgres.NewRefund) (bool, error) {
+	if n.Idempotency == nil {
+		return true, nil
+	}
+	p, err := postgres.GetPayment(ctx, tx, n.PaymentID)
+	if err != nil {
+		return false, err
+	}
+	return postgres.ClaimIdempotencyKey(ctx, tx, p.OrganizationID, p.Mode, *n.Idempotency, n.Now)
+}
+
+// storeRefund stores a refund and the job that makes it, in a transaction in which
+// the refund's idempotency key is claimed already.
+func (e *Engine) storeRefund(ctx context.Context, tx pgx.Tx, n postgres.NewRefund) (wallet.Refund, error) {
+	r, err := postgres.RequestRefund(ctx, tx, n)
+	if err != nil {
+		return r, err
+	}
+	return r, e.insertJobs(ctx, tx, []river.InsertManyParams{{Args: CreateRefundArgs{RefundID: r.ID}}})
+}
+
+// WaitRefund waits until Stripe has answered about a refund, for d at most, and
+// returns the refund. When d is over, ctx ends or the engine stops first, it returns
+// the refund as it stands.
 func (e *Engine) WaitRefund(ctx context.Context, id wallet.ID, d time.Duration) (wallet.Refund, error) {
 	timer, tick := time.NewTimer(d), time.NewTicker(e.PollEvery)
 	defer timer.Stop()

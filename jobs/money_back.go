@@ -10,29 +10,24 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/fundrail/fundrail/internal/moneyback"
 	"github.com/fundrail/fundrail/internal/postgres"
 	"github.com/fundrail/fundrail/internal/stripeapi"
 	"github.com/fundrail/fundrail/internal/wallet"
 )
 
-// moneyBackTypes are the events that tell of refunds and disputes. Which of them a
-// refund causes depends on the version of the account's API.
+// moneyBackTypes are the types of events about refunds and disputes. Which of them
+// a refund causes depends on the version of the account's API.
 var moneyBackTypes = []string{
 	"charge.dispute.closed", "charge.dispute.created", "charge.dispute.funds_reinstated", "charge.dispute.funds_withdrawn",
 	"charge.dispute.updated", "charge.refund.updated", "charge.refunded", "refund.created", "refund.failed", "refund.updated",
 }
 
-// returned is what Stripe says now of refunds and disputes.
-type returned struct {
-	refunds  []wallet.RefundState
-	disputes []wallet.DisputeState
-}
-
 // errNotConfirmed reports that Stripe does not say what an event says.
 var errNotConfirmed = errors.New("stripe does not confirm it")
 
-// handleMoneyBack looks after an event about a refund or a dispute. It asks Stripe
-// for the object, and applies that.
+// handleMoneyBack handles an event about a refund or a dispute. It asks Stripe for
+// the object and applies the answer. It returns what the event is finished with.
 func (e *Engine) handleMoneyBack(ctx context.Context, event postgres.Event) (postgres.EventStatus, string, error) {
 	p, err := e.paymentOf(ctx, event)
 	if wallet.HasCode(err, wallet.CodePaymentNotFound) {
@@ -55,7 +50,7 @@ func (e *Engine) handleMoneyBack(ctx context.Context, event postgres.Event) (pos
 	if err != nil {
 		return "", "", err
 	}
-	err = e.applyMoneyBack(ctx, p, cause, func() (returned, error) { return askMoneyBack(ctx, stripe, event, e.Now()) })
+	err = e.applyMoneyBack(ctx, p, cause, func() (moneyback.Answer, error) { return askMoneyBack(ctx, stripe, event, e.Now()) })
 	refusal, ok := errors.AsType[*stripeapi.Error](err)
 	if errors.Is(err, errNotConfirmed) || ok && refusal.Kind == wallet.OutcomeRejected {
 		return postgres.EventIgnored, errNotConfirmed.Error(), nil
@@ -64,8 +59,8 @@ func (e *Engine) handleMoneyBack(ctx context.Context, event postgres.Event) (pos
 }
 
 // paymentOf finds the payment that a refund or dispute belongs to. The event may
-// name nothing but the intent, and our row may not know that yet; the intent knows
-// its payment.
+// name only the intent, whose id the payment's row may not have yet. Then Stripe is
+// asked, because the intent names its payment.
 func (e *Engine) paymentOf(ctx context.Context, event postgres.Event) (wallet.Payment, error) {
 	p, err := postgres.FindPayment(ctx, e.Pool, event.Mode, event.StripePaymentIntentID, event.PaymentID)
 	if !wallet.HasCode(err, wallet.CodePaymentNotFound) {
@@ -87,8 +82,9 @@ func (e *Engine) paymentOf(ctx context.Context, event postgres.Event) (wallet.Pa
 	}
 }
 
-// settleFirst credits a payment whose money is on its way back before we have
-// heard that it came. It returns the payment as it stands then.
+// settleFirst settles a payment that has not succeeded here, although its money is
+// already going back: the event of its success has not come yet. It returns the
+// payment as it stands afterwards.
 func (e *Engine) settleFirst(ctx context.Context, p wallet.Payment, intentID string, cause wallet.Cause) (wallet.Payment, error) {
 	if p.Status == wallet.PaymentSucceeded {
 		return p, nil
@@ -112,16 +108,17 @@ func (e *Engine) settleFirst(ctx context.Context, p wallet.Payment, intentID str
 	return postgres.GetPayment(ctx, e.Pool, p.ID)
 }
 
-// askMoneyBack asks Stripe for what the event is about: one refund, one dispute,
-// or for an event about a charge all refunds of its intent.
-func askMoneyBack(ctx context.Context, stripe Stripe, event postgres.Event, now time.Time) (returned, error) {
+// askMoneyBack asks Stripe for what an event is about: one refund, one dispute, or
+// all refunds of an intent when the event is about its charge. The answer has no
+// version.
+func askMoneyBack(ctx context.Context, stripe Stripe, event postgres.Event, now time.Time) (moneyback.Answer, error) {
 	switch {
 	case strings.HasPrefix(event.Type, "charge.dispute."):
 		d, err := stripe.GetDispute(ctx, event.ObjectID)
 		if err == nil && d.IntentID != event.StripePaymentIntentID {
 			err = errNotConfirmed
 		}
-		return returned{disputes: []wallet.DisputeState{d}}, err
+		return moneyback.Answer{Disputes: []wallet.DisputeState{d}}, err
 	case event.Type == "charge.refunded":
 		return askRefundsOf(ctx, stripe, event, now)
 	default:
@@ -129,25 +126,26 @@ func askMoneyBack(ctx context.Context, stripe Stripe, event postgres.Event, now 
 		if err == nil && r.IntentID != event.StripePaymentIntentID {
 			err = errNotConfirmed
 		}
-		return returned{refunds: []wallet.RefundState{r}}, err
+		return moneyback.Answer{Refunds: []wallet.RefundState{r}}, err
 	}
 }
 
-// longestListLag is when a list of Stripe's shows what there is for certain.
+// longestListLag is how far Stripe's lists may lag behind at most.
 const longestListLag = time.Hour
 
-// askRefundsOf lists the refunds of an intent. The charge tells how much they must
-// be together, because lists lag behind. A refund that failed gave its amount back
-// to the charge, so it must not stand for one that is not listed yet; should Stripe
-// count it after all, the list is believed once it is old enough.
-func askRefundsOf(ctx context.Context, stripe Stripe, event postgres.Event, now time.Time) (returned, error) {
+// askRefundsOf lists the refunds of an intent. It is an error when the list is
+// incomplete, because lists lag behind: the charge says how much the refunds come to
+// together. A refund that failed gave its amount back to the charge, so its amount
+// does not make up for a refund that is missing. In case Stripe counts failed
+// refunds all the same, they do once longestListLag is over.
+func askRefundsOf(ctx context.Context, stripe Stripe, event postgres.Event, now time.Time) (moneyback.Answer, error) {
 	refunded, err := stripe.AmountRefunded(ctx, event.ObjectID)
 	if err != nil {
-		return returned{}, err
+		return moneyback.Answer{}, err
 	}
 	refunds, err := stripe.RefundsOf(ctx, event.StripePaymentIntentID)
 	if err != nil {
-		return returned{}, err
+		return moneyback.Answer{}, err
 	}
 	failed := int64(0)
 	for _, r := range refunds {
@@ -158,28 +156,28 @@ func askRefundsOf(ctx context.Context, stripe Stripe, event postgres.Event, now 
 		}
 	}
 	if refunded > failed || (refunded > 0 && now.Sub(event.CreatedAt) < longestListLag) {
-		return returned{}, fmt.Errorf("refunds of %s are not listed yet", event.StripePaymentIntentID)
+		return moneyback.Answer{}, fmt.Errorf("refunds of %s are not listed yet", event.StripePaymentIntentID)
 	}
-	return returned{refunds: refunds}, nil
+	return moneyback.Answer{Refunds: refunds}, nil
 }
 
-// applyMoneyBack asks Stripe and applies the answer, and asks again when another
-// answer was applied meanwhile, which may be the newer one.
-func (e *Engine) applyMoneyBack(ctx context.Context, p wallet.Payment, cause wallet.Cause, ask func() (returned, error)) error {
+// applyMoneyBack asks Stripe and applies the answer. It asks again when another
+// answer was applied meanwhile, because that may be the newer one.
+func (e *Engine) applyMoneyBack(ctx context.Context, p wallet.Payment, cause wallet.Cause, ask func() (moneyback.Answer, error)) error {
 	const tries = 10
-	var bookings []postgres.Booking
+	var bookings []moneyback.Booking
 	for range tries {
 		version, err := postgres.MoneyBackVersion(ctx, e.Pool, p.ID)
 		if err != nil {
 			return err
 		}
-		said, err := ask()
+		answer, err := ask()
 		if err != nil {
 			return err
 		}
 		err = e.inTx(ctx, func(tx pgx.Tx) error {
 			bookings, err = postgres.ApplyMoneyBack(ctx, tx, postgres.MoneyBack{
-				PaymentID: p.ID, Version: version, Refunds: said.refunds, Disputes: said.disputes, Now: e.Now(),
+				PaymentID: p.ID, Version: version, Refunds: answer.Refunds, Disputes: answer.Disputes, Now: e.Now(),
 			})
 			return err
 		})
@@ -187,20 +185,21 @@ func (e *Engine) applyMoneyBack(ctx context.Context, p wallet.Payment, cause wal
 			e.logBookings(ctx, p, bookings, cause)
 			return nil
 		}
-		if !errors.Is(err, postgres.ErrOvertaken) {
+		if !errors.Is(err, moneyback.ErrOvertaken) {
 			return err
 		}
 	}
-	return fmt.Errorf("refunds and disputes of payment %s: %w", p.ID, postgres.ErrOvertaken)
+	return fmt.Errorf("refunds and disputes of payment %s: %w", p.ID, moneyback.ErrOvertaken)
 }
 
-func (e *Engine) logBookings(ctx context.Context, p wallet.Payment, bookings []postgres.Booking, cause wallet.Cause) {
+// logBookings writes a line for each movement of money.
+func (e *Engine) logBookings(ctx context.Context, p wallet.Payment, bookings []moneyback.Booking, cause wallet.Cause) {
 	for _, b := range bookings {
 		e.Log.InfoContext(ctx, "money went back",
 			slog.String("payment_id", p.ID.String()),
 			slog.String("request_id", p.RequestID),
 			slog.String("wallet_id", p.WalletID.String()),
-			slog.String("transfer", b.Kind),
+			slog.String("transfer", string(b.Kind)),
 			slog.String("id", b.ID.String()),
 			slog.String("stripe_id", b.StripeID),
 			slog.Int64("amount", b.Amount),

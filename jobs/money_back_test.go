@@ -114,7 +114,7 @@ func TestMoneyBack(t *testing.T) {
 	t.Run("RefundOfAnIntentThatWeDoNotKnowYet", func(t *testing.T) {
 		t.Parallel()
 
-		// The charge's answer was lost, and of all events only the refund's comes.
+		// The charge's answer was lost, and the refund's event is the only one that comes.
 		w := enginetest.NewWorld(t)
 		w.Sim.WebhookFault(stripesim.WebhookFault{Kind: stripesim.HookDrop})
 		w.Sim.Fault(stripesim.Fault{Kind: stripesim.FaultStatus, Match: createIntent, Status: 500, Stored: true, When: stripesim.After})
@@ -327,7 +327,56 @@ func TestCreateRefund(t *testing.T) {
 
 		require.Equal(t, wallet.RefundFailed, r.Status)
 		require.Equal(t, "charge_disputed", r.FailureReason)
-		require.EqualValues(t, 25_00, w.Balance(), "we have not heard of the dispute yet")
+		require.EqualValues(t, 25_00, w.Balance(), "the dispute's event has not come")
+	})
+
+	t.Run("OneKeyOneRefund", func(t *testing.T) {
+		t.Parallel()
+
+		w := enginetest.NewWorld(t)
+		p := succeeded(w, "pm_card_visa")
+		const callers = 5
+		stored := make(chan bool, callers)
+		for range callers {
+			go func() {
+				id := wallet.NewID()
+				_, ok, err := w.Engine.RequestRefund(t.Context(), postgres.NewRefund{
+					ID: id, PaymentID: p.ID, Amount: 10_00, Now: w.Clock.Now(),
+					Idempotency: &postgres.IdempotencyRecord{Operation: "refund", Key: "k", ResultIDs: []wallet.ID{id}},
+				})
+				stored <- err == nil && ok
+			}()
+		}
+		count := 0
+		for range callers {
+			if <-stored {
+				count++
+			}
+		}
+		require.Equal(t, 1, count)
+		require.EqualValues(t, 15_00, w.Balance())
+		w.AwaitQuiet()
+		require.Len(t, w.Sim.Refunds(false), 1)
+		w.RequireBooksBalance()
+	})
+
+	t.Run("KeyOfARefundThatIsRefused", func(t *testing.T) {
+		t.Parallel()
+
+		w := enginetest.NewWorld(t)
+		p := succeeded(w, "pm_card_visa")
+		n := postgres.NewRefund{
+			ID: wallet.NewID(), PaymentID: p.ID, Amount: 25_01, Now: w.Clock.Now(),
+			Idempotency: &postgres.IdempotencyRecord{Operation: "refund", Key: "k"},
+		}
+		_, _, err := w.Engine.RequestRefund(t.Context(), n)
+		require.True(t, wallet.HasCode(err, wallet.CodeRefundTooLarge), "%v", err)
+
+		n.Amount = 10_00
+		_, stored, err := w.Engine.RequestRefund(t.Context(), n)
+
+		require.NoError(t, err)
+		require.True(t, stored, "the refused request did not take the key")
 	})
 
 	t.Run("LostJob", func(t *testing.T) {
@@ -361,8 +410,8 @@ func TestCreateRefund(t *testing.T) {
 	})
 }
 
-// TestMoneyBackStorm lets refunds, disputes, failures, repetitions and lost
-// webhooks meet settlements in random order. In the end the books equal Stripe's.
+// TestMoneyBackStorm mixes settlements with refunds, disputes, failures, repeated
+// and lost webhooks, in random order. In the end the books agree with Stripe.
 func TestMoneyBackStorm(t *testing.T) {
 	t.Parallel()
 
@@ -397,8 +446,8 @@ func TestMoneyBackStorm(t *testing.T) {
 	}
 }
 
-// storm does one thing at Stripe, or asks for one here. That it may be refused is
-// part of it.
+// storm does one random thing at Stripe, or requests a refund here. Either may be
+// refused.
 func storm(w *enginetest.World, rng *rand.Rand) {
 	intents := w.Sim.Intents(false)
 	if len(intents) == 0 {

@@ -8,12 +8,13 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/fundrail/fundrail/internal/moneyback"
 	"github.com/fundrail/fundrail/internal/postgres"
 	"github.com/fundrail/fundrail/internal/wallet"
 )
 
-// CheckPaymentTx inserts the job that compares a payment with Stripe now, whenever
-// its next check is due, and returns the job's id.
+// CheckPaymentTx inserts a job that compares a payment with Stripe at once, before
+// its next check is due. It returns the job's id.
 func (e *Engine) CheckPaymentTx(ctx context.Context, tx pgx.Tx, id wallet.ID) (int64, error) {
 	res, err := e.river.InsertTx(ctx, tx, CheckPaymentArgs{PaymentID: id}, nil)
 	if err != nil {
@@ -22,8 +23,8 @@ func (e *Engine) CheckPaymentTx(ctx context.Context, tx pgx.Tx, id wallet.ID) (i
 	return res.Job.ID, nil
 }
 
-// ReplayEventTx makes a stored event pending again, whatever became of it before,
-// and inserts the job that handles it, whose id it returns. An unknown event is
+// ReplayEventTx makes a stored event pending again, whatever its status, and inserts
+// the job that handles it. It returns the job's id. An unknown event is
 // CodeNotFound.
 func (e *Engine) ReplayEventTx(ctx context.Context, tx pgx.Tx, id string) (int64, error) {
 	if err := postgres.ReplayEvent(ctx, tx, id, e.Now()); err != nil {
@@ -43,24 +44,24 @@ type EventPreview struct {
 	Note   string
 	// Payment is the payment that the event is about, nil when there is none.
 	Payment *wallet.Payment
-	// After is the payment as it would stand then, nil when it would stay as it is.
+	// After is the payment as it would stand afterwards, nil when it would not
+	// change.
 	After *wallet.Payment
 	// BalanceBefore and BalanceAfter are the wallet's, in minor units.
 	BalanceBefore, BalanceAfter int64
-	// Confirms tells that the charge would be confirmed once more, as if the cardholder
-	// were there. What comes of that cannot be told before.
+	// Confirms reports whether the charge would be confirmed once more, on-session.
+	// The result of that cannot be known before.
 	Confirms bool
 	// Bookings are what would be booked for refunds and disputes.
-	Bookings []postgres.Booking
+	Bookings []moneyback.Booking
 }
 
-// Moves tells whether money or a state would move.
+// Moves reports whether the payment's state or any money would move.
 func (p EventPreview) Moves() bool { return p.After != nil || len(p.Bookings) > 0 }
 
-// PreviewEvent tells what handling a stored event again would change, and changes
-// nothing: it asks Stripe as the event's job does, applies the answer through the
-// function that the job uses, looks at the result and takes it back. An unknown
-// event is CodeNotFound.
+// PreviewEvent returns what handling a stored event again would change, without
+// changing it. It asks Stripe as the event's job does, applies the answer with the
+// same function, reads the result and rolls back. An unknown event is CodeNotFound.
 func (e *Engine) PreviewEvent(ctx context.Context, id string) (EventPreview, error) {
 	found, err := postgres.FindEvents(ctx, e.Pool, []string{id})
 	if err != nil {
@@ -82,7 +83,7 @@ func (e *Engine) PreviewEvent(ctx context.Context, id string) (EventPreview, err
 	if err != nil {
 		return preview, fmt.Errorf("preview event %s: %w", id, err)
 	}
-	defer func() { _ = tx.Rollback(ctx) }() // which is the point of it
+	defer func() { _ = tx.Rollback(ctx) }() // always: nothing may change
 	w, err := postgres.GetWallet(ctx, tx, x.payment.WalletID)
 	if err != nil {
 		return preview, err
@@ -112,8 +113,8 @@ func (e *Engine) PreviewEvent(ctx context.Context, id string) (EventPreview, err
 	return preview, nil
 }
 
-// applies tells whether an outcome would be applied as it is, and notes in the
-// preview why not: the cases are those of conclude.
+// applies reports whether an outcome would be applied as it is, and notes in the
+// preview why not. The cases are those of conclude.
 func (e *Engine) applies(x examination, preview *EventPreview) bool {
 	switch o := x.outcome; {
 	case o == nil:
@@ -157,7 +158,7 @@ func (e *Engine) previewMoneyBack(ctx context.Context, event postgres.Event) (Ev
 	if err != nil {
 		return preview, err
 	}
-	said, err := askMoneyBack(ctx, stripe, event, e.Now())
+	answer, err := askMoneyBack(ctx, stripe, event, e.Now())
 	if errors.Is(err, errNotConfirmed) {
 		preview.Status, preview.Note = postgres.EventIgnored, errNotConfirmed.Error()
 		return preview, nil
@@ -165,19 +166,19 @@ func (e *Engine) previewMoneyBack(ctx context.Context, event postgres.Event) (Ev
 	if err != nil {
 		return preview, err
 	}
-	err = e.bookAndTakeBack(ctx, &preview, said)
+	err = e.bookAndRollBack(ctx, &preview, answer)
 	return preview, err
 }
 
-// bookAndTakeBack books what Stripe says of refunds and disputes, looks at the
-// result and takes it back.
-func (e *Engine) bookAndTakeBack(ctx context.Context, preview *EventPreview, said returned) error {
+// bookAndRollBack applies what Stripe says of refunds and disputes, notes in the
+// preview what was booked, and rolls the transaction back.
+func (e *Engine) bookAndRollBack(ctx context.Context, preview *EventPreview, answer moneyback.Answer) error {
 	p := preview.Payment
 	tx, err := e.Pool.Begin(ctx)
 	if err != nil {
 		return fmt.Errorf("preview what goes back of payment %s: %w", p.ID, err)
 	}
-	defer func() { _ = tx.Rollback(ctx) }() // which is the point of it
+	defer func() { _ = tx.Rollback(ctx) }() // always: nothing may change
 	w, err := postgres.GetWallet(ctx, tx, p.WalletID)
 	if err != nil {
 		return err
@@ -188,7 +189,7 @@ func (e *Engine) bookAndTakeBack(ctx context.Context, preview *EventPreview, sai
 		return err
 	}
 	preview.Bookings, err = postgres.ApplyMoneyBack(ctx, tx, postgres.MoneyBack{
-		Disputes: said.disputes, Now: e.Now(), PaymentID: p.ID, Refunds: said.refunds, Version: version,
+		Disputes: answer.Disputes, Now: e.Now(), PaymentID: p.ID, Refunds: answer.Refunds, Version: version,
 	})
 	if err != nil {
 		return err

@@ -8,17 +8,18 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/fundrail/fundrail/internal/enginetest"
+	"github.com/fundrail/fundrail/internal/moneyback"
 	"github.com/fundrail/fundrail/internal/postgres"
 	"github.com/fundrail/fundrail/internal/wallet"
 )
 
-// TestReplay has an event come before its time, so that it is finished when it
-// could move something.
+// TestReplay previews and replays an event that was handled before Stripe had the
+// money.
 func TestReplay(t *testing.T) {
 	t.Parallel()
 
-	// lost gives a payment that waits for its challenge while Stripe has the money,
-	// and the event that nobody has handled well.
+	// lost makes a payment that Stripe has the money of, although its row still waits
+	// for the challenge. It returns the id of an event that was handled before.
 	lost := func(t *testing.T) (*enginetest.World, wallet.ID, string) {
 		t.Helper()
 		w := enginetest.NewWorld(t)
@@ -28,12 +29,12 @@ func TestReplay(t *testing.T) {
 		var eventID string
 		require.NoError(t, w.Pool.QueryRow(t.Context(), `
 			select id from stripe_events where type = 'payment_intent.requires_action'`).Scan(&eventID))
-		require.Eventually(t, func() bool { // none may bring the news below
+		require.Eventually(t, func() bool { // no event that is handled later may settle it
 			var pending int
 			err := w.Pool.QueryRow(t.Context(), `select count(*) from stripe_events where status = 'pending'`).Scan(&pending)
 			return err == nil && pending == 0
 		}, 10*time.Second, 5*time.Millisecond)
-		w.Sim.SetWebhook("", enginetest.WebhookSecret) // nobody hears of what follows
+		w.Sim.SetWebhook("", enginetest.WebhookSecret) // further events are lost
 		w.Sim.Challenge(p.StripePaymentIntentID, true)
 		return w, id, eventID
 	}
@@ -110,7 +111,7 @@ func TestReplay(t *testing.T) {
 		var eventID string
 		require.NoError(t, w.Pool.QueryRow(t.Context(), `
 			select id from stripe_events where type = 'charge.refunded' order by received_at desc limit 1`).Scan(&eventID))
-		w.Sim.SetWebhook("", enginetest.WebhookSecret) // nobody hears of what follows
+		w.Sim.SetWebhook("", enginetest.WebhookSecret) // further events are lost
 		refund(7_00)
 
 		preview, err := w.Engine.PreviewEvent(t.Context(), eventID)
@@ -118,7 +119,7 @@ func TestReplay(t *testing.T) {
 		require.NoError(t, err)
 		require.True(t, preview.Moves())
 		require.Len(t, preview.Bookings, 1)
-		require.Equal(t, "refund", preview.Bookings[0].Kind)
+		require.Equal(t, moneyback.KindRefund, preview.Bookings[0].Kind)
 		require.EqualValues(t, 20_00, preview.BalanceBefore)
 		require.EqualValues(t, 13_00, preview.BalanceAfter)
 		require.EqualValues(t, 20_00, w.Balance(), "looking changes nothing")

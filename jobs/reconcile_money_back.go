@@ -4,13 +4,14 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/fundrail/fundrail/internal/moneyback"
 	"github.com/fundrail/fundrail/internal/postgres"
 	"github.com/fundrail/fundrail/internal/stripeapi"
 	"github.com/fundrail/fundrail/internal/wallet"
 )
 
-// refunds goes through Stripe's refunds, and then through ours that it did not
-// list.
+// refunds compares Stripe's refunds with ours, and makes suspects of those that
+// differ and of those of ours that Stripe did not list.
 func (r *reconciler) refunds(ctx context.Context) error {
 	for state, err := range r.stripe.ListRefunds(ctx, stripeapi.Window{Since: r.options.Since}) {
 		if err != nil {
@@ -39,7 +40,7 @@ func (r *reconciler) refunds(ctx context.Context) error {
 	}
 	for _, ours := range list {
 		if r.seen[ours.StripeRefundID] || ours.StripeRefundID == "" && !ours.Status.Open() {
-			continue // the latter was refused by Stripe
+			continue // listed, or refused by Stripe
 		}
 		r.result.Refunds++
 		r.suspects[suspect{payment: ours.PaymentID, refund: ours.ID, stripeRefund: ours.StripeRefundID}] = true
@@ -47,20 +48,21 @@ func (r *reconciler) refunds(ctx context.Context) error {
 	return nil
 }
 
-// paymentOf finds the payment that has an intent, nil when there is none.
+// paymentOf finds the payment that has an intent. It returns nil when there is
+// none.
 func (r *reconciler) paymentOf(ctx context.Context, intentID string) (*wallet.Payment, error) {
 	if intentID == "" {
-		return nil, nil //nolint:nilnil // made without an intent, and so not by us
+		return nil, nil //nolint:nilnil // Fundrail makes nothing without an intent
 	}
 	p, err := postgres.FindPayment(ctx, r.engine.Pool, r.options.Mode, intentID, wallet.ID{})
 	if wallet.HasCode(err, wallet.CodePaymentNotFound) {
-		return nil, nil //nolint:nilnil // somebody else's
+		return nil, nil //nolint:nilnil // another system made it
 	}
 	return &p, err
 }
 
-// refundDetail says in what a refund's row and Stripe differ. The row is empty when
-// there is none.
+// refundDetail describes how a refund's row differs from Stripe's refund, and is
+// empty when it does not. A row without Stripe's id stands for none.
 func refundDetail(ours *wallet.Refund, state wallet.RefundState) string {
 	switch {
 	case ours.StripeRefundID == "":
@@ -72,6 +74,8 @@ func refundDetail(ours *wallet.Refund, state wallet.RefundState) string {
 	}
 }
 
+// examineRefund looks at a suspect refund once more, because it may have changed
+// since it was listed. It returns nil when nothing differs.
 func (r *reconciler) examineRefund(ctx context.Context, s suspect) (*postgres.Drift, error) {
 	drift := &postgres.Drift{Kind: postgres.DriftRefundDiffers, PaymentID: s.payment, StripeID: s.stripeRefund}
 	if s.stripeRefund == "" {
@@ -100,8 +104,7 @@ func (r *reconciler) examineRefund(ctx context.Context, s suspect) (*postgres.Dr
 	return drift, nil
 }
 
-// disputes goes through Stripe's disputes, and then through ours that it did not
-// list.
+// disputes compares Stripe's disputes with ours, as refunds does.
 func (r *reconciler) disputes(ctx context.Context) error {
 	for state, err := range r.stripe.ListDisputes(ctx, stripeapi.Window{Since: r.options.Since}) {
 		if err != nil {
@@ -137,7 +140,8 @@ func (r *reconciler) disputes(ctx context.Context) error {
 	return nil
 }
 
-// disputeDetail says in what a dispute's row and Stripe differ.
+// disputeDetail describes how a dispute's row differs from Stripe's dispute, and is
+// empty when it does not.
 func (r *reconciler) disputeDetail(ctx context.Context, state wallet.DisputeState) (string, error) {
 	ours, known, err := postgres.FindDispute(ctx, r.engine.Pool, state.ID)
 	switch {
@@ -152,6 +156,7 @@ func (r *reconciler) disputeDetail(ctx context.Context, state wallet.DisputeStat
 	}
 }
 
+// examineDispute looks at a suspect dispute once more, as examineRefund does.
 func (r *reconciler) examineDispute(ctx context.Context, s suspect) (*postgres.Drift, error) {
 	drift := &postgres.Drift{Kind: postgres.DriftDisputeDiffers, PaymentID: s.payment, StripeID: s.dispute}
 	state, err := r.stripe.GetDispute(ctx, s.dispute)
@@ -168,8 +173,8 @@ func (r *reconciler) examineDispute(ctx context.Context, s suspect) (*postgres.D
 	return drift, nil
 }
 
-// repairMoneyBack applies what Stripe says of the refund or dispute. What it is
-// about has to be in the wallet first.
+// repairMoneyBack applies what Stripe says of a suspect refund or dispute. A payment
+// that was not credited here is settled first.
 func (r *reconciler) repairMoneyBack(ctx context.Context, p wallet.Payment, s suspect, cause wallet.Cause) error {
 	e := r.engine
 	p, err := e.settleFirst(ctx, p, p.StripePaymentIntentID, cause)
@@ -183,12 +188,12 @@ func (r *reconciler) repairMoneyBack(ctx context.Context, p wallet.Payment, s su
 		}
 		return e.makeRefund(ctx, p, refund, cause)
 	}
-	return e.applyMoneyBack(ctx, p, cause, func() (returned, error) {
+	return e.applyMoneyBack(ctx, p, cause, func() (moneyback.Answer, error) {
 		if s.dispute != "" {
 			state, err := r.stripe.GetDispute(ctx, s.dispute)
-			return returned{disputes: []wallet.DisputeState{state}}, err
+			return moneyback.Answer{Disputes: []wallet.DisputeState{state}}, err
 		}
 		state, err := r.stripe.GetRefund(ctx, s.stripeRefund)
-		return returned{refunds: []wallet.RefundState{state}}, err
+		return moneyback.Answer{Refunds: []wallet.RefundState{state}}, err
 	})
 }

@@ -10,8 +10,8 @@ import (
 	"github.com/fundrail/fundrail/internal/wallet"
 )
 
-// lotBatch is how many inbound transactions are looked at together. A wallet may
-// have a million, and most debits are covered by the first.
+// lotBatch is how many inbound transactions are read at a time. A wallet may have
+// a million, and the first ones cover most debits.
 const lotBatch = 500
 
 // lotDebit is money that leaves a wallet, to be taken out of the inbound
@@ -20,76 +20,57 @@ type lotDebit struct {
 	WalletID   wallet.ID
 	OutboundID wallet.ID
 	Amount     int64
-	// Only, unless nil, is the one inbound transaction that it may be taken from;
-	// First the one that it is taken from before all others.
-	Only  *wallet.ID
-	First *wallet.ID
-	Now   time.Time
+	// Only, unless nil, is the one inbound transaction that it may be taken from.
+	Only *wallet.ID
+	Now  time.Time
 }
+
+var consumeLots = statement("lots.sql", "consume_lots")
 
 // takeFromLots takes a debit out of the inbound transactions, in the wallet's
 // order: by priority, granted before purchased, the oldest first. It writes one
-// link for each, and returns how much they did not cover. The caller holds the
-// wallet's lock.
+// consumption for each, and returns how much they did not cover. The caller holds
+// the wallet's lock.
 func takeFromLots(ctx context.Context, tx pgx.Tx, d lotDebit) (int64, error) {
 	type lot struct {
-		ID        wallet.ID
-		Remaining int64
+		ID        wallet.ID `db:"id"`
+		Remaining int64     `db:"remaining_amount"`
 	}
 	left := d.Amount
-	if d.First != nil {
-		own := d
-		own.Only, own.First = d.First, nil
-		var err error
-		if left, err = takeFromLots(ctx, tx, own); err != nil {
-			return left, err
-		}
-	}
 	for left > 0 {
 		rows, _ := tx.Query(ctx, `
 			select id, remaining_amount
 			from wallet_transactions
-			where wallet_id = $1 and remaining_amount > 0 and ($2::uuid is null or id = $2)
+			where wallet_id = @wallet_id and remaining_amount > 0 and (@only::uuid is null or id = @only)
 			order by priority, transaction_status, created_at, id
-			limit $3`, d.WalletID, d.Only, lotBatch)
-		lots, err := pgx.CollectRows(rows, pgx.RowToStructByPos[lot])
+			limit @size`, pgx.StrictNamedArgs{"wallet_id": d.WalletID, "only": d.Only, "size": lotBatch})
+		lots, err := pgx.CollectRows(rows, pgx.RowToStructByName[lot])
 		if err != nil {
-			return left, fmt.Errorf("look into wallet %s: %w", d.WalletID, err)
+			return left, fmt.Errorf("read lots of wallet %s: %w", d.WalletID, err)
 		}
 		if len(lots) == 0 {
 			return left, nil
 		}
-		var (
-			links, inbound []wallet.ID
-			amounts        []int64
-		)
+		var taken []consumptionRow
 		for _, l := range lots {
 			if left == 0 {
 				break
 			}
-			taken := min(left, l.Remaining)
-			left -= taken
-			links, inbound, amounts = append(links, wallet.NewID()), append(inbound, l.ID), append(amounts, taken)
+			amount := min(left, l.Remaining)
+			left -= amount
+			taken = append(taken, consumptionRow{ID: wallet.NewID(), InboundID: l.ID, OutboundID: d.OutboundID, Amount: amount})
 		}
-		_, err = tx.Exec(ctx, `
-			with taken as (
-				select * from unnest($1::uuid[], $2::uuid[], $3::bigint[]) as x (id, inbound_id, amount)
-			), lots as (
-				update wallet_transactions t
-				set remaining_amount = t.remaining_amount - x.amount
-				from taken x where t.id = x.inbound_id
-			)
-			insert into wallet_transaction_consumptions (id, inbound_transaction_id, outbound_transaction_id, amount, created_at)
-			select id, inbound_id, $4, amount, $5 from taken`, links, inbound, amounts, d.OutboundID, d.Now)
-		if err != nil {
+		args := columnsOf(taken)
+		args["now"] = d.Now
+		if _, err = tx.Exec(ctx, consumeLots, pgx.StrictNamedArgs(args)); err != nil {
 			return left, fmt.Errorf("consume credits of wallet %s: %w", d.WalletID, err)
 		}
 	}
 	return left, nil
 }
 
-// remainingOf is what is left of money that has just come into a wallet whose
-// balance it has brought to balance. A hole swallows it first.
+// remainingOf is what is left of an amount that has just brought a wallet's balance
+// to balance. The part that was missing before is used up at once.
 func remainingOf(amount, balance int64) int64 {
 	return max(0, min(amount, balance))
 }

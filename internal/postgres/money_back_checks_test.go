@@ -12,7 +12,7 @@ import (
 )
 
 // TestAuditFindsWhatIsWrongWithMoneyBack breaks the books of refunds and disputes
-// in each way that a check is for.
+// in each way that the audit has a check for.
 func TestAuditFindsWhatIsWrongWithMoneyBack(t *testing.T) {
 	t.Parallel()
 

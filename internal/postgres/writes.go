@@ -5,7 +5,6 @@ import (
 	"fmt"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/fundrail/fundrail/internal/wallet"
 )
@@ -24,39 +23,44 @@ type writes struct {
 	deliveries int
 }
 
-// queue adds a statement that writes rows, and must affect each of them once.
-// Without rows there is no statement.
-func queue[T any](w *writes, what, statement string, rows []T) {
-	add(w, statement, rows, func(tag pgconn.CommandTag) error {
-		if n := tag.RowsAffected(); n != int64(len(rows)) {
-			return fmt.Errorf("%s: %w: %d instead of %d", what, errRowCount, n, len(rows))
+// queue adds a statement that writes rows, with the parameters args, and must
+// affect each row once. Without rows there is no statement.
+func (w *writes) queue(what, statement string, rows int, args pgx.NamedArgs) {
+	w.add(statement, rows, args, func(affected int64) error {
+		if affected != int64(rows) {
+			return fmt.Errorf("%s: %w: %d instead of %d", what, errRowCount, affected, rows)
 		}
 		return nil
 	})
 }
 
-// queueSome adds a statement that may find that a part of it is done.
-func queueSome[T any](w *writes, what, statement string, rows []T) {
-	add(w, statement, rows, func(tag pgconn.CommandTag) error {
-		if n := tag.RowsAffected(); n > int64(len(rows)) {
-			return fmt.Errorf("%s: %w: %d of %d", what, errRowCount, n, len(rows))
+// queueSome adds a statement that may find a part of it done.
+func (w *writes) queueSome(what, statement string, rows int, args pgx.NamedArgs) {
+	w.add(statement, rows, args, func(affected int64) error {
+		if affected > int64(rows) {
+			return fmt.Errorf("%s: %w: %d of %d", what, errRowCount, affected, rows)
 		}
 		return nil
 	})
 }
 
-func add[T any](w *writes, statement string, rows []T, check func(pgconn.CommandTag) error) {
-	if len(rows) == 0 {
+func (w *writes) add(statement string, rows int, args pgx.NamedArgs, check func(affected int64) error) {
+	if rows == 0 {
 		return
 	}
-	w.batch.Queue(statement, pgx.StrictNamedArgs(columnsOf(rows)))
+	w.batch.Queue(statement, pgx.StrictNamedArgs(args))
 	w.read = append(w.read, func(results pgx.BatchResults) error {
 		tag, err := results.Exec()
 		if err != nil {
 			return err
 		}
-		return check(tag)
+		return check(tag.RowsAffected())
 	})
+}
+
+// queueRows is queue with the columns of the rows for parameters.
+func queueRows[T any](w *writes, what, statement string, rows []T) {
+	w.queue(what, statement, len(rows), columnsOf(rows))
 }
 
 // announce adds the deliveries of announcements. It comes behind the changes, whose

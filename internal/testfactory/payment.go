@@ -162,8 +162,8 @@ func outcome(tb testing.TB, status wallet.PaymentStatus, p postgres.NewPayment, 
 	return o
 }
 
-// RequestRefund stores a refund that somebody asks for, without a job, and expects
-// that nothing speaks against it.
+// RequestRefund stores a refund that a merchant asks for, without its job. It
+// expects that nothing speaks against the refund.
 func RequestRefund(tb testing.TB, db DB, n postgres.NewRefund) wallet.Refund {
 	tb.Helper()
 
@@ -172,7 +172,7 @@ func RequestRefund(tb testing.TB, db DB, n postgres.NewRefund) wallet.Refund {
 	var r wallet.Refund
 	require.NoError(tb, pgx.BeginFunc(tb.Context(), db, func(tx pgx.Tx) error {
 		var err error
-		r, _, err = postgres.RequestRefund(tb.Context(), tx, n)
+		r, err = postgres.RequestRefund(tb.Context(), tx, n)
 		return err
 	}))
 	return r
