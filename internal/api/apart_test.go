@@ -15,9 +15,9 @@ import (
 	"github.com/fundrail/fundrail/internal/wallet"
 )
 
-// TestOrganizationsAndModesAreApart goes to every route with the ids of somebody
-// else's, who has one of everything: once as another organization, once as the same
-// one in the other mode. Nothing is found, shown or changed.
+// TestOrganizationsAndModesAreApart calls every route with the ids of a merchant who
+// has one of everything: with the key of another organization, and with a key of the
+// same organization in the other mode. Nothing is found, shown or changed.
 func TestOrganizationsAndModesAreApart(t *testing.T) {
 	t.Parallel()
 

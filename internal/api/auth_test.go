@@ -143,7 +143,7 @@ func TestRateLimit(t *testing.T) {
 		require.Equal(t, "96", rec.Header().Get("X-RateLimit-Remaining"))
 	})
 
-	t.Run("StrangersAreToldAndNotRefused", func(t *testing.T) {
+	t.Run("CallersWithoutAKeyAreCountedAndNotRefused", func(t *testing.T) {
 		t.Parallel()
 
 		b := apitest.Setup(t, func(b *apitest.Bundle) { b.Server.RateLimit = 2 })

@@ -23,11 +23,11 @@ import (
 // tried when the database's answer gets lost.
 const StoreTimeout = 10 * time.Second
 
-// StorePause is the pause before a request whose fate is unknown is tried again.
+// StorePause is the pause before a request is stored again that may be stored or not.
 const StorePause = 100 * time.Millisecond
 
-// StoreTries is how often a request is stored or its idempotency key looked up. A key
-// that was taken may be free when it is looked up, because it has expired meanwhile.
+// StoreTries is how often a request with a taken idempotency key is tried. The key
+// may have expired before it was looked up, and is free then.
 const StoreTries = 3
 
 // IdempotencyRecord returns what binds the request's Idempotency-Key to its body, or

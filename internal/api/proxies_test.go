@@ -28,12 +28,12 @@ func TestProxies(t *testing.T) {
 		wantIP        string
 		wantTransport string
 	}{
-		"NobodyIsBelieved":       {nil, "10.0.0.1:1", []string{"192.0.2.7"}, []string{"https"}, false, "10.0.0.1", ""},
-		"StrangerIsNotBelieved":  {proxies, "192.0.2.1:1", []string{"192.0.2.7"}, []string{"https"}, false, "192.0.2.1", ""},
-		"LoopbackIsNotBelieved":  {proxies, "127.0.0.1:1", []string{"192.0.2.7"}, []string{"https"}, false, "127.0.0.1", ""},
-		"PrivateIsNotBelieved":   {proxies, "192.168.0.1:1", []string{"192.0.2.7"}, []string{"https"}, false, "192.168.0.1", ""},
-		"ProxyIsBelieved":        {proxies, "10.0.0.1:1", []string{"192.0.2.7"}, []string{"https"}, false, "192.0.2.7", "max-age=31536000"},
-		"ProxyOfIPv6IsBelieved":  {proxies, "[2001:db8::1]:1", []string{"192.0.2.7"}, []string{"https"}, false, "192.0.2.7", "max-age=31536000"},
+		"NoProxyIsTrusted":       {nil, "10.0.0.1:1", []string{"192.0.2.7"}, []string{"https"}, false, "10.0.0.1", ""},
+		"OtherPeerIsNotTrusted":  {proxies, "192.0.2.1:1", []string{"192.0.2.7"}, []string{"https"}, false, "192.0.2.1", ""},
+		"LoopbackIsNotTrusted":   {proxies, "127.0.0.1:1", []string{"192.0.2.7"}, []string{"https"}, false, "127.0.0.1", ""},
+		"PrivateIsNotTrusted":    {proxies, "192.168.0.1:1", []string{"192.0.2.7"}, []string{"https"}, false, "192.168.0.1", ""},
+		"ProxyIsTrusted":         {proxies, "10.0.0.1:1", []string{"192.0.2.7"}, []string{"https"}, false, "192.0.2.7", "max-age=31536000"},
+		"ProxyOfIPv6IsTrusted":   {proxies, "[2001:db8::1]:1", []string{"192.0.2.7"}, []string{"https"}, false, "192.0.2.7", "max-age=31536000"},
 		"WhatTheCallerMadeUp":    {proxies, "10.0.0.1:1", []string{"198.51.100.1, 192.0.2.7"}, []string{"https", "http"}, false, "192.0.2.7", ""},
 		"ProxiesBehindEachOther": {proxies, "10.0.0.1:1", []string{"192.0.2.7, 10.0.0.2"}, []string{"https"}, false, "192.0.2.7", "max-age=31536000"},
 		"ProxyInTheClear":        {proxies, "10.0.0.1:1", []string{"192.0.2.7"}, []string{"http"}, false, "192.0.2.7", ""},
@@ -87,5 +87,5 @@ func TestServerLimitsEverything(t *testing.T) {
 	require.NotZero(t, s.MaxHeaderBytes)
 	require.NotZero(t, s.ReadHeaderTimeout)
 	require.NotZero(t, s.ReadTimeout)
-	require.Greater(t, s.WriteTimeout, api.MaxWait, "whoever waits as long as they may is answered")
+	require.Greater(t, s.WriteTimeout, api.MaxWait, "a caller who waits for the longest time is answered")
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"net/http"
 	"regexp"
 	"strings"
 
@@ -17,10 +16,10 @@ import (
 	"github.com/fundrail/fundrail/internal/wallet"
 )
 
-// paymentProvider is the one payment provider that there is.
+// paymentProvider is the only payment provider.
 const paymentProvider = "stripe"
 
-// profileTexts are what a customer has besides and means nothing here.
+// profileTexts are fields of a customer that are stored and shown, and not used.
 var profileTexts = []string{
 	"address_line1", "address_line2", "city", "country", "customer_type", "legal_name", "legal_number", "logo_url", "phone",
 	"state", "tax_identification_number", "url", "zipcode",
@@ -29,7 +28,7 @@ var profileTexts = []string{
 // shippingTexts are the parts of a shipping address.
 var shippingTexts = []string{"address_line1", "address_line2", "city", "zipcode", "state", "country"}
 
-// profile is what is stored of a customer beside its columns.
+// profile is the part of a customer that is stored as JSON.
 type profile struct {
 	Texts          map[string]*string `json:"texts,omitempty"`
 	NetPaymentTerm *int64             `json:"net_payment_term,omitempty"`
@@ -38,7 +37,7 @@ type profile struct {
 	Metadata       []customerPair     `json:"metadata,omitempty"`
 }
 
-// billing is what the client said of its customer's payment provider.
+// billing is the customer's payment provider as the client sent it.
 type billing struct {
 	PaymentProvider     *string `json:"payment_provider"`
 	PaymentProviderCode *string `json:"payment_provider_code"`
@@ -64,7 +63,7 @@ func readProfile(c postgres.Customer) (profile, error) {
 	return p, nil
 }
 
-// newCustomer is a customer as it is shown.
+// newCustomer returns a customer as the dialect shows it.
 func newCustomer(c postgres.Customer) (named, error) {
 	p, err := readProfile(c)
 	if err != nil {
@@ -124,8 +123,8 @@ func newCustomer(c postgres.Customer) (named, error) {
 	}, nil
 }
 
-// storeCustomer answers POST /api/v1/customers: it makes the customer of an
-// external id, or changes it. What is not sent stays.
+// storeCustomer answers POST /api/v1/customers: it creates the customer of an
+// external id, or changes it. A field that is not sent stays as it is.
 func (d *Dialect) storeCustomer(c echo.Context, caller postgres.Caller) error {
 	body, err := readRoot(c, "customer")
 	if err != nil {
@@ -175,15 +174,17 @@ func writeCustomer(c echo.Context, customer postgres.Customer) error {
 	return writeOne(c, "customer", shown)
 }
 
-// paysByStripe tells whether a request asks for its customer to be known at Stripe.
+// paysByStripe reports whether a request asks for its customer to be created at
+// Stripe.
 func paysByStripe(conf object) bool {
 	return conf.trimmed("payment_provider") == paymentProvider || conf.trimmed("provider_customer_id") != ""
 }
 
-// emailForm is as much of an address's form as is certain.
+// emailForm is loose, because a stricter form would refuse valid addresses.
 var emailForm = regexp.MustCompile(`^[^@\s]+@[^@\s]+$`)
 
-// decodeCustomer reads the columns of a customer. Null takes a value away.
+// decodeCustomer reads the part of a customer that is stored in columns. Null
+// removes a value.
 func decodeCustomer(body object, v *wallet.ValidationError) postgres.CustomerChange {
 	var change postgres.CustomerChange
 	for name, to := range map[string]**string{
@@ -208,8 +209,8 @@ func decodeCustomer(body object, v *wallet.ValidationError) postgres.CustomerCha
 	return change
 }
 
-// decodeProfile reads what is stored of a customer besides, on top of what is
-// stored already.
+// decodeProfile reads the part of a customer that is stored as JSON, and returns it
+// with the values before that the request does not have.
 func decodeProfile(body object, before postgres.Customer, now string) (json.RawMessage, error) {
 	p, err := readProfile(before)
 	if err != nil {
@@ -284,79 +285,4 @@ func (d *Dialect) listCustomers(c echo.Context, caller postgres.Caller) error {
 		}
 	}
 	return writeList(c, "customers", shown, total)
-}
-
-// paymentMethodJSON is a saved card. What the card looks like is an addition to
-// the dialect.
-type paymentMethodJSON struct {
-	LagoID              wallet.ID       `json:"lago_id"`
-	IsDefault           bool            `json:"is_default"`
-	PaymentProviderCode string          `json:"payment_provider_code"`
-	PaymentProviderName string          `json:"payment_provider_name"`
-	PaymentProviderType string          `json:"payment_provider_type"`
-	ProviderMethodID    string          `json:"provider_method_id"`
-	CreatedAt           lagojson.Moment `json:"created_at"`
-	Card                card            `json:"card"`
-}
-
-type card struct {
-	Brand       string `json:"brand"`
-	Last4       string `json:"last4"`
-	ExpiryMonth int    `json:"expiry_month"`
-	ExpiryYear  int    `json:"expiry_year"`
-}
-
-func newPaymentMethod(m wallet.PaymentMethod) paymentMethodJSON {
-	return paymentMethodJSON{
-		LagoID: m.ID, IsDefault: m.IsDefault, PaymentProviderCode: paymentProvider, PaymentProviderName: "Stripe",
-		PaymentProviderType: paymentProvider, ProviderMethodID: m.StripePaymentMethodID, CreatedAt: lagojson.Moment(m.CreatedAt),
-		Card: card{m.Brand, m.Last4, m.ExpiryMonth, m.ExpiryYear},
-	}
-}
-
-// listPaymentMethods answers GET /api/v1/customers/{external_id}/payment_methods. A
-// customer has few cards, so they are all on one page.
-func (d *Dialect) listPaymentMethods(c echo.Context, caller postgres.Caller) error {
-	customer, err := d.findCustomer(c, caller)
-	if err != nil {
-		return err
-	}
-	list, err := postgres.ListPaymentMethods(c.Request().Context(), d.DB, customer.ID)
-	if err != nil {
-		return err
-	}
-	meta := wallet.Page{Size: max(len(list), 1)}.Meta(len(list))
-	return api.WriteJSON(c, http.StatusOK, named{{"payment_methods", each(list, newPaymentMethod)}, {"meta", meta}})
-}
-
-// setDefaultMethod answers PUT …/payment_methods/{id}/set_as_default.
-func (d *Dialect) setDefaultMethod(c echo.Context, caller postgres.Caller) error {
-	customer, err := d.findCustomer(c, caller)
-	if err != nil {
-		return err
-	}
-	ctx := c.Request().Context()
-	var m wallet.PaymentMethod
-	err = pgx.BeginFunc(ctx, d.DB, func(tx pgx.Tx) error {
-		var err error
-		m, err = postgres.SetDefaultPaymentMethod(ctx, tx, customer.ID, pathID(c))
-		return err
-	})
-	if err != nil {
-		return err
-	}
-	return writeOne(c, "payment_method", newPaymentMethod(m))
-}
-
-// removeMethod answers DELETE …/payment_methods/{id}.
-func (d *Dialect) removeMethod(c echo.Context, caller postgres.Caller) error {
-	customer, err := d.findCustomer(c, caller)
-	if err != nil {
-		return err
-	}
-	m, err := postgres.RemovePaymentMethod(c.Request().Context(), d.DB, customer.ID, pathID(c), d.Now())
-	if err != nil {
-		return err
-	}
-	return writeOne(c, "payment_method", newPaymentMethod(m))
 }

@@ -178,7 +178,7 @@ func TestInvoices(t *testing.T) {
 		require.Len(t, row["applied_invoice_custom_sections"], 1, "only the literal true skips")
 	})
 
-	t.Run("NobodySeesAnOpenOne", func(t *testing.T) {
+	t.Run("OpenInvoiceIsNotFound", func(t *testing.T) {
 		t.Parallel()
 
 		b := apitest.Setup(t)

@@ -52,7 +52,7 @@ func TestLagoIdempotency(t *testing.T) {
 		b.RequireBooksBalance(t)
 	})
 
-	t.Run("AReplayTellsHowTheRowsStandNow", func(t *testing.T) {
+	t.Run("ReplayShowsTheRowsAsTheyAreNow", func(t *testing.T) {
 		t.Parallel()
 
 		b := apitest.Setup(t)
@@ -64,7 +64,7 @@ func TestLagoIdempotency(t *testing.T) {
 		require.Equal(t, first["lago_id"], again["lago_id"])
 	})
 
-	t.Run("WhatSpeaksAgainstItMattersOnlyWhenTheKeyIsNew", func(t *testing.T) {
+	t.Run("ReasonsToRefuseCountOnlyWhenTheKeyIsNew", func(t *testing.T) {
 		t.Parallel()
 
 		b := apitest.Setup(t)

@@ -16,8 +16,8 @@ import (
 	"github.com/fundrail/fundrail/internal/wallet"
 )
 
-// newInvoice is the credit invoice of a purchase as it is shown. It has one
-// line, no tax and no discount.
+// newInvoice returns the credit invoice of a purchase as the dialect shows it. It
+// has no tax and no discount.
 func newInvoice(i wallet.Invoice) named {
 	return named{
 		{"lago_id", i.ID},
@@ -53,7 +53,7 @@ func newInvoice(i wallet.Invoice) named {
 	}
 }
 
-// newWholeInvoice is newInvoice with what hangs on it.
+// newWholeInvoice is newInvoice with the customer, the one fee and the sections.
 func newWholeInvoice(i wallet.Invoice, customer named) named {
 	fee := named{
 		{"lago_wallet_transaction_id", i.WalletTransactionID},
@@ -99,8 +99,8 @@ func (d *Dialect) showInvoice(c echo.Context, caller postgres.Caller) error {
 	return writeOne(c, "invoice", newWholeInvoice(i, shown))
 }
 
-// findInvoice finds the finalized invoice that the path names. An open one is
-// shown to nobody.
+// findInvoice finds the finalized invoice of the path. An invoice that is not
+// finalized looks like one that does not exist.
 func (d *Dialect) findInvoice(c echo.Context, caller postgres.Caller) (wallet.Invoice, error) {
 	i, err := postgres.GetInvoice(c.Request().Context(), d.DB, caller.OrganizationID, caller.Mode, pathID(c))
 	if err == nil && i.Status != wallet.InvoiceFinalized {
@@ -143,7 +143,7 @@ var (
 	invoiceTemplate = template.Must(template.New("invoice").Parse(invoiceHTML))
 )
 
-// invoicePage is an invoice to be printed.
+// invoicePage is an invoice for printing.
 type invoicePage struct {
 	wallet.Invoice
 	Seller   string
@@ -196,7 +196,7 @@ func (d *Dialect) showInvoicePage(c echo.Context, caller postgres.Caller) error 
 	return api.WritePage(c, http.StatusOK, invoiceStyle, b.Bytes())
 }
 
-// addressLines are what an invoice says of whom it is for.
+// addressLines returns the name and address of the customer on an invoice.
 func addressLines(c postgres.Customer) ([]string, error) {
 	p, err := readProfile(c)
 	if err != nil {

@@ -16,7 +16,7 @@ import (
 	"github.com/fundrail/fundrail/internal/wallet"
 )
 
-// How many pairs of metadata there may be, and how long.
+// The limits of metadata: pairs, and characters of keys and values.
 const (
 	maxTransactionMetadata = 15
 	maxOpeningMetadata     = 5 // of the opening credits of a wallet
@@ -28,7 +28,7 @@ const (
 	maxWalletMetadataValue = 255
 )
 
-// What can be wrong with metadata.
+// The codes of mistakes in metadata.
 const (
 	metadataKeyTooLong   = "key_too_long"
 	metadataPairInvalid  = "invalid_key_value_pair"
@@ -38,9 +38,8 @@ const (
 )
 
 // decodePairs reads the metadata of a wallet transaction: an array of objects
-// with a key and a value. The code is the last thing found wrong, as Lago has it.
-// Of a pair, other members and nested values are dropped before it is judged, and
-// so is what is no object in the array.
+// with a key and a value. The code is that of the last mistake, as in Lago. Elements
+// that are not objects, and other members of a pair, are ignored.
 func decodePairs(raw json.RawMessage, most int) (pairs []wallet.MetadataPair, problem string) {
 	if len(raw) == 0 {
 		return nil, ""
@@ -95,8 +94,8 @@ func kindOrNull(raw json.RawMessage) string {
 	return api.KindOf(raw)
 }
 
-// printable tells whether a number is one that can be written down: 1e1000000 is
-// short, and a million digits long where it is stored.
+// printable reports whether a value is not a number with too many digits: 1e1000000
+// is short here, and a million digits long in the database.
 func printable(raw json.RawMessage) bool {
 	if api.KindOf(raw) != "number" {
 		return true
@@ -138,8 +137,8 @@ func decodeWalletMetadata(raw json.RawMessage) (metadata map[string]any, problem
 	return metadata, ""
 }
 
-// changeMetadata changes a wallet's metadata and answers with what it is then. A
-// repetition under the same key changes nothing.
+// changeMetadata changes a wallet's metadata and answers with the new metadata. A
+// repetition with the same Idempotency-Key changes nothing.
 func (d *Dialect) changeMetadata(c echo.Context, caller postgres.Caller, body object, change func(map[string]any) (map[string]any, error)) error {
 	ref, now := walletRef(c, caller), d.Now()
 	_, err := d.InTx(c, caller, body, func(ctx context.Context, tx pgx.Tx) (wallet.ID, error) {
@@ -160,7 +159,7 @@ func (d *Dialect) changeMetadata(c echo.Context, caller postgres.Caller, body ob
 	return writeOne(c, "metadata", w.Metadata)
 }
 
-// readWalletMetadata reads the metadata of a request that is about nothing else.
+// readWalletMetadata reads the body of a request about metadata.
 func readWalletMetadata(c echo.Context) (object, map[string]any, error) {
 	body, err := readMembers(c, "metadata")
 	if err != nil {
@@ -186,7 +185,7 @@ func (d *Dialect) replaceMetadata(c echo.Context, caller postgres.Caller) error 
 	return d.changeMetadata(c, caller, body, func(map[string]any) (map[string]any, error) { return metadata, nil })
 }
 
-// mergeMetadata answers PATCH and PUT …/metadata: what is not named stays.
+// mergeMetadata answers PATCH and PUT …/metadata. Keys that are not sent stay.
 func (d *Dialect) mergeMetadata(c echo.Context, caller postgres.Caller) error {
 	body, metadata, err := readWalletMetadata(c)
 	if err != nil {
@@ -208,8 +207,8 @@ func (d *Dialect) dropMetadata(c echo.Context, caller postgres.Caller) error {
 	return d.changeMetadata(c, caller, nil, func(map[string]any) (map[string]any, error) { return nil, nil })
 }
 
-// dropMetadataKey answers DELETE …/metadata/{key}. A key that is not there is no
-// error as long as there is any metadata.
+// dropMetadataKey answers DELETE …/metadata/{key}. A missing key is an error only if
+// the wallet has no metadata at all.
 func (d *Dialect) dropMetadataKey(c echo.Context, caller postgres.Caller) error {
 	key := pathText(c, "key")
 	return d.changeMetadata(c, caller, nil, func(before map[string]any) (map[string]any, error) {

@@ -17,7 +17,7 @@ import (
 // on which the cardholder can pay for a purchase.
 func (d *Dialect) linkPayment(c echo.Context, caller postgres.Caller) error {
 	if _, err := api.IdempotencyKey(c.Request().Header); err != nil {
-		return err // the page is the same with a key and without
+		return err // a valid key is ignored: the page is the same without it
 	}
 	ctx := c.Request().Context()
 	t, err := d.findTransaction(c, caller)
@@ -41,8 +41,8 @@ func (d *Dialect) linkPayment(c echo.Context, caller postgres.Caller) error {
 	})
 }
 
-// payableBy finds the wallet and the customer of a purchase that can be paid. The
-// order of what may speak against it is Lago's.
+// payableBy finds the wallet and the customer of a purchase that can be paid. It
+// checks for reasons to refuse in Lago's order.
 func (d *Dialect) payableBy(ctx context.Context, t wallet.Transaction) (wallet.Wallet, postgres.Customer, error) {
 	var (
 		w        wallet.Wallet
@@ -81,7 +81,7 @@ const baseAlreadySettled = "wallet_transaction_already_settled"
 
 func errBase(code string) error { return wallet.Invalid("base", code) }
 
-// errPage says why there is no page.
+// errPage returns the answer when there is no page.
 func errPage(err error) error {
 	if refused, ok := errors.AsType[*jobs.PageRefusedError](err); ok {
 		return &api.Error{

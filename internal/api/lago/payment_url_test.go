@@ -51,7 +51,7 @@ func TestPaymentURL(t *testing.T) {
 			`","payment_url":"https://checkout.stripe.com/c/pay/cs_1#a&b"}}`)
 	})
 
-	t.Run("WhatSpeaksAgainstIt", func(t *testing.T) {
+	t.Run("Refusals", func(t *testing.T) {
 		t.Parallel()
 
 		b := apitest.Setup(t)

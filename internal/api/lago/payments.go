@@ -9,8 +9,8 @@ import (
 	"github.com/fundrail/fundrail/internal/wallet"
 )
 
-// paymentJSON is a payment. RedirectURL and the two about a failure are additions
-// to the dialect.
+// paymentJSON is a payment. RedirectURL, ErrorCode and Error are additions to the
+// dialect.
 type paymentJSON struct {
 	LagoID              wallet.ID            `json:"lago_id"`
 	LagoCustomerID      wallet.ID            `json:"lago_customer_id"`
@@ -83,7 +83,7 @@ func newPayment(p wallet.Payment, invoiceID *wallet.ID, customer postgres.Custom
 	return r
 }
 
-// payableStatus is what a payment's state means for what it pays.
+// payableStatus returns the payment status of the invoice for a payment's state.
 func payableStatus(s wallet.PaymentStatus) string {
 	switch s {
 	case wallet.PaymentSucceeded:

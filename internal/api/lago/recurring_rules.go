@@ -11,8 +11,8 @@ import (
 	"github.com/fundrail/fundrail/internal/wallet"
 )
 
-// rule is a recurring transaction rule of a wallet, as it is shown and kept. What
-// it asks for is not done here.
+// rule is a recurring transaction rule of a wallet, as it is shown and stored. Rules
+// are not executed.
 type rule struct {
 	LagoID               wallet.ID             `json:"lago_id"`
 	PaidCredits          string                `json:"paid_credits"`
@@ -36,7 +36,7 @@ type rule struct {
 	PaymentMethod        lagojson.Method       `json:"payment_method"`
 }
 
-// readRules reads the rules that are kept with a wallet.
+// readRules reads the rules that are stored with a wallet.
 func readRules(w wallet.Wallet) ([]rule, error) {
 	rules := []rule{}
 	if w.RecurringTransactionRules == nil {
@@ -48,7 +48,7 @@ func readRules(w wallet.Wallet) ([]rule, error) {
 	return rules, nil
 }
 
-// runs tells whether the rule is active and has not expired.
+// runs reports whether the rule has not expired.
 func (r rule) runs(now time.Time) bool {
 	if r.ExpirationAt == nil {
 		return true
@@ -57,8 +57,8 @@ func (r rule) runs(now time.Time) bool {
 	return !ok || now.Before(at)
 }
 
-// decodeRules reads the rules of a request. One that names a rule that is there
-// changes it; the others that are there end. The code says what is wrong.
+// decodeRules reads the rules of a request, which replace those before. A rule with
+// the id of one of those changes it. The second result is the code of a mistake.
 func decodeRules(body object, before []rule, w wallet.Wallet, opening topUpRequest, now time.Time) (rules []rule, problem string) {
 	list := body.list("recurring_transaction_rules")
 	if len(list) > 1 {
@@ -80,8 +80,8 @@ func decodeRules(body object, before []rule, w wallet.Wallet, opening topUpReque
 	return rules, ""
 }
 
-// newRule is a rule that says nothing yet. A fixed one takes over the credits with
-// which the wallet is opened, unless it names others.
+// newRule returns a rule with the defaults. Its credits are those of the wallet's
+// opening top-up.
 func newRule(opening topUpRequest, w wallet.Wallet, now time.Time) rule {
 	return rule{
 		LagoID:              wallet.NewID(),
@@ -97,7 +97,7 @@ func newRule(opening topUpRequest, w wallet.Wallet, now time.Time) rule {
 	}
 }
 
-// read changes what the client sent, and tells whether the rule then makes sense.
+// read sets what the client sent, and reports whether the rule is valid then.
 func (r *rule) read(f object, now time.Time) bool {
 	ok := r.readCredits(f) && r.readTimes(f, now)
 	setText(&r.Method, f, "method")
@@ -158,7 +158,7 @@ func (r *rule) readTimes(f object, now time.Time) bool {
 	return true
 }
 
-// valid tells whether the rule's trigger and method have what they need.
+// valid reports whether the rule has the fields that its trigger and method need.
 func (r *rule) valid() bool {
 	switch r.Trigger {
 	case "interval":
@@ -182,7 +182,7 @@ func (r *rule) valid() bool {
 	}
 }
 
-// reachesThreshold tells whether a target is at least the threshold.
+// reachesThreshold reports whether the target is at least the threshold.
 func (r *rule) reachesThreshold() bool {
 	if r.Trigger != "threshold" {
 		return true
@@ -190,35 +190,4 @@ func (r *rule) reachesThreshold() bool {
 	target, err := wallet.ParseCredits(*r.TargetOngoingBalance)
 	threshold, err2 := wallet.ParseCredits(*r.ThresholdCredits)
 	return err == nil && err2 == nil && target.GreaterThanOrEqual(threshold)
-}
-
-func setText(to *string, f object, name string) {
-	if s, ok := f.str(name); ok {
-		*to = s
-	}
-}
-
-func setOptional(to **string, f object, name string) {
-	if _, ok := f[name]; ok {
-		s, _ := f.str(name)
-		*to = api.OrNull(s)
-	}
-}
-
-func setBool(to *bool, f object, name string) {
-	if b := f.boolean(name); b != nil {
-		*to = *b
-	}
-}
-
-// parseTime reads a time as ISO 8601 writes it; without a zone it is UTC.
-func parseTime(s string) (time.Time, bool) {
-	for _, layout := range []string{
-		time.RFC3339, "2006-01-02T15:04:05", "2006-01-02 15:04:05", "2006-01-02 15:04:05 MST", "2006-01-02T15:04Z07:00", time.DateOnly,
-	} {
-		if t, err := time.Parse(layout, s); err == nil {
-			return t.UTC(), true
-		}
-	}
-	return time.Time{}, false
 }

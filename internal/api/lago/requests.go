@@ -14,13 +14,14 @@ import (
 	"github.com/fundrail/fundrail/internal/wallet"
 )
 
-// pathID reads the id of the path. One that is none is the zero id, which belongs
-// to nothing.
+// pathID returns the id in the path, or the zero id, which no row has, if it is not
+// an id.
 func pathID(c echo.Context) wallet.ID { return parseUUID(c.Param("id")) }
 
-// parseUUID reads an id as this dialect writes it; anything else is the zero id.
+// parseUUID reads an id as this dialect writes it. It returns the zero id for
+// anything else.
 func parseUUID(s string) wallet.ID {
-	const length = 36 // the parser takes other spellings too
+	const length = 36 // the parser accepts other spellings too
 	id, err := uuid.Parse(s)
 	if err != nil || len(s) != length {
 		return wallet.ID{}
@@ -28,11 +29,11 @@ func parseUUID(s string) wallet.ID {
 	return id
 }
 
-// pathText reads a name that a merchant gave from the path. What the database
-// could not have stored is empty, which no name is.
+// pathText returns a name in the path. It is empty, as no name is, if the database
+// cannot store it.
 func pathText(c echo.Context, name string) string {
 	text := c.Param(name)
-	if c.Request().URL.RawPath != "" { // then the router saw it escaped
+	if c.Request().URL.RawPath != "" { // then the router has not unescaped it
 		if plain, err := url.PathUnescape(text); err == nil {
 			text = plain
 		}
@@ -40,7 +41,7 @@ func pathText(c echo.Context, name string) string {
 	return storable(text)
 }
 
-// storable is the text, or nothing if the database cannot hold it.
+// storable returns the text, or an empty one if the database cannot store it.
 func storable(text string) string {
 	if !utf8.ValidString(text) || strings.ContainsRune(text, 0) {
 		return ""
@@ -48,8 +49,8 @@ func storable(text string) string {
 	return text
 }
 
-// pageOf reads which page of a list is asked for. What cannot be read counts as
-// not given.
+// pageOf returns the page of a list that the request asks for. A value that is not a
+// number counts as not given.
 func pageOf(c echo.Context) wallet.Page {
 	number, _ := strconv.Atoi(c.QueryParam("page"))
 	size, _ := strconv.Atoi(c.QueryParam("per_page"))
@@ -62,7 +63,7 @@ func writeList[T any](c echo.Context, name string, list []T, total int) error {
 	return api.WriteJSON(c, http.StatusOK, named{{name, list}, {"meta", meta}})
 }
 
-// writeOne answers with one thing under its name.
+// writeOne answers with one value under its name.
 func writeOne(c echo.Context, name string, value any) error {
 	return api.WriteJSON(c, http.StatusOK, named{{name, value}})
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"math/big"
 	"strings"
+	"time"
 
 	"github.com/labstack/echo/v4"
 	"github.com/shopspring/decimal"
@@ -19,9 +20,8 @@ import (
 // a method says otherwise.
 type object map[string]json.RawMessage
 
-// readRoot reads the object that a request of this dialect has under its one name,
-// such as {"wallet": {…}}. A name that is missing, or holds no object or an empty
-// one, is a 400.
+// readRoot reads the object that a request of this dialect has under a name, such as
+// {"wallet": {…}}. A missing name, another kind of value or an empty object is a 400.
 func readRoot(c echo.Context, name string) (object, error) {
 	body, err := readMembers(c, name)
 	if err != nil {
@@ -34,8 +34,8 @@ func readRoot(c echo.Context, name string) (object, error) {
 	return root, nil
 }
 
-// readMembers reads a request that should have a name. It refuses what the database
-// cannot store.
+// readMembers reads a request whose body has a value under a name. It refuses a
+// value that the database cannot store.
 func readMembers(c echo.Context, name string) (object, error) {
 	body, err := api.ReadObject(c)
 	if e, ok := errors.AsType[*api.Error](err); ok && e.Code == api.CodeBodySchemaInvalid {
@@ -47,7 +47,7 @@ func readMembers(c echo.Context, name string) (object, error) {
 	return object(body), err
 }
 
-// holdsNUL tells whether a string in valid JSON holds the character that the
+// holdsNUL reports whether a string in valid JSON has the character NUL, which the
 // database cannot store.
 func holdsNUL(data []byte) bool {
 	for i := bytes.IndexByte(data, '\\'); i >= 0 && i+1 < len(data); {
@@ -68,7 +68,7 @@ func (o object) given(name string) bool {
 	return ok && api.KindOf(raw) != "null"
 }
 
-// object is an object under a name, nil when there is none.
+// object returns the object under a name, or nil.
 func (o object) object(name string) object {
 	raw, ok := o[name]
 	if !ok || api.KindOf(raw) != "object" {
@@ -79,7 +79,7 @@ func (o object) object(name string) object {
 	return inner
 }
 
-// only is the object with no more than these members.
+// only returns an object with these members alone.
 func (o object) only(names ...string) object {
 	kept := object{}
 	for _, name := range names {
@@ -90,7 +90,7 @@ func (o object) only(names ...string) object {
 	return kept
 }
 
-// list is an array under a name, nil when there is none.
+// list returns the array under a name, or nil.
 func (o object) list(name string) []json.RawMessage {
 	raw, ok := o[name]
 	if !ok || api.KindOf(raw) != "array" {
@@ -101,7 +101,7 @@ func (o object) list(name string) []json.RawMessage {
 	return list
 }
 
-// texts are the strings of an array; other values are left out.
+// texts returns the strings of the array under a name, without its other values.
 func (o object) texts(name string) []string {
 	texts := []string{}
 	for _, raw := range o.list(name) {
@@ -112,7 +112,8 @@ func (o object) texts(name string) []string {
 	return texts
 }
 
-// str is a string, number or boolean as text, and whether there is one.
+// str returns a string, number or boolean as text. The second result is false when
+// there is none.
 func (o object) str(name string) (string, bool) {
 	raw, ok := o[name]
 	if !ok {
@@ -121,7 +122,7 @@ func (o object) str(name string) (string, bool) {
 	return scalar(raw)
 }
 
-// trimmed is str without white space around it.
+// trimmed returns str without white space around it.
 func (o object) trimmed(name string) string {
 	s, _ := o.str(name)
 	return strings.TrimSpace(s)
@@ -140,8 +141,8 @@ func scalar(raw json.RawMessage) (string, bool) {
 	}
 }
 
-// boolean casts a value: a few words are false, an empty string is nothing, and
-// all else is true.
+// boolean converts a value: a few words are false, an empty string counts as not
+// given, and every other text is true.
 func (o object) boolean(name string) *bool {
 	s, ok := o.str(name)
 	if !ok || (s == "" && api.KindOf(o[name]) == "string") {
@@ -155,8 +156,8 @@ func (o object) boolean(name string) *bool {
 	}
 }
 
-// integer reads a whole number, cutting off decimals; a text that does not begin
-// with one is 0. The second result is false when nothing is given.
+// integer reads a whole number without its decimals. A text that does not begin with
+// a number is 0. The second result is false when no value is given.
 func (o object) integer(name string) (int64, bool) {
 	s, ok := o.str(name)
 	if !ok {
@@ -177,8 +178,8 @@ func (o object) integer(name string) (int64, bool) {
 	return n.Int64(), true
 }
 
-// amount reads credits, which must be a string. The second result is false when
-// they are wrong; null and false are none.
+// amount reads credits, which must be a string. Null and false are zero credits. The
+// second result is false for any other value.
 func (o object) amount(name string) (decimal.Decimal, bool) {
 	raw, ok := o[name]
 	if !ok {
@@ -194,4 +195,35 @@ func (o object) amount(name string) (decimal.Decimal, bool) {
 	default:
 		return decimal.Zero, true
 	}
+}
+
+func setText(to *string, f object, name string) {
+	if s, ok := f.str(name); ok {
+		*to = s
+	}
+}
+
+func setOptional(to **string, f object, name string) {
+	if _, ok := f[name]; ok {
+		s, _ := f.str(name)
+		*to = api.OrNull(s)
+	}
+}
+
+func setBool(to *bool, f object, name string) {
+	if b := f.boolean(name); b != nil {
+		*to = *b
+	}
+}
+
+// parseTime reads a time as ISO 8601 writes it; without a zone it is UTC.
+func parseTime(s string) (time.Time, bool) {
+	for _, layout := range []string{
+		time.RFC3339, "2006-01-02T15:04:05", "2006-01-02 15:04:05", "2006-01-02 15:04:05 MST", "2006-01-02T15:04Z07:00", time.DateOnly,
+	} {
+		if t, err := time.Parse(layout, s); err == nil {
+			return t.UTC(), true
+		}
+	}
+	return time.Time{}, false
 }

@@ -16,11 +16,11 @@ import (
 )
 
 // transactionJSON is a wallet transaction. RedirectURL and PaymentID are additions
-// to the dialect: they are there while the cardholder has to do something.
+// to the dialect. They are set while the cardholder has to complete a challenge.
 type transactionJSON struct {
 	lagojson.Transaction
 
-	// Sections are left out of lists.
+	// Sections are not shown in lists.
 	Sections      *[]sectionJSON  `json:"applied_invoice_custom_sections,omitempty"`
 	PaymentMethod lagojson.Method `json:"payment_method"`
 
@@ -36,7 +36,7 @@ func newTransaction(t wallet.Transaction) transactionJSON {
 	return r
 }
 
-// newWholeTransaction is newTransaction with the sections.
+// newWholeTransaction returns newTransaction with the sections.
 func newWholeTransaction(t wallet.Transaction) transactionJSON {
 	r := newTransaction(t)
 	sections := newSections(t.Sections.List, t.OrganizationID)
@@ -44,7 +44,7 @@ func newWholeTransaction(t wallet.Transaction) transactionJSON {
 	return r
 }
 
-// each turns a list into what is shown of it.
+// each returns show of each value of a list.
 func each[T, R any](list []T, show func(T) R) []R {
 	shown := make([]R, len(list))
 	for i, v := range list {
@@ -62,7 +62,7 @@ func (d *Dialect) showTransaction(c echo.Context, caller postgres.Caller) error 
 	return writeOne(c, "wallet_transaction", newWholeTransaction(t))
 }
 
-// findTransaction finds the wallet transaction that the path names.
+// findTransaction finds the wallet transaction of the path.
 func (d *Dialect) findTransaction(c echo.Context, caller postgres.Caller) (wallet.Transaction, error) {
 	return postgres.GetTransaction(c.Request().Context(), d.DB, caller.OrganizationID, caller.Mode, pathID(c))
 }
@@ -81,8 +81,8 @@ func (d *Dialect) listTransactions(c echo.Context, caller postgres.Caller) error
 	return writeList(c, "wallet_transactions", each(list, newTransaction), total)
 }
 
-// transactionFilter reads which transactions are wanted. A word that is no value
-// of its field is ignored, as Lago does.
+// transactionFilter reads which transactions a request asks for. An unknown value is
+// ignored, as in Lago.
 func transactionFilter(query url.Values) postgres.TransactionFilter {
 	f := postgres.TransactionFilter{Metadata: map[string]string{}}
 	switch v := wallet.TransactionStatus(query.Get("status")); v {
@@ -125,7 +125,7 @@ func newConsumption(x wallet.Consumption) consumptionJSON {
 }
 
 // listConsumptions answers GET /api/v1/wallet_transactions/{id}/consumptions: the
-// debits that ate an inbound transaction.
+// debits that were taken from an inbound transaction.
 func (d *Dialect) listConsumptions(c echo.Context, caller postgres.Caller) error {
 	t, err := d.findTraceable(c, caller, wallet.TransactionInbound)
 	if err != nil {
@@ -139,7 +139,7 @@ func (d *Dialect) listConsumptions(c echo.Context, caller postgres.Caller) error
 }
 
 // listFundings answers GET /api/v1/wallet_transactions/{id}/fundings: the credits
-// that paid an outbound transaction.
+// that an outbound transaction was taken from.
 func (d *Dialect) listFundings(c echo.Context, caller postgres.Caller) error {
 	t, err := d.findTraceable(c, caller, wallet.TransactionOutbound)
 	if err != nil {
@@ -152,8 +152,8 @@ func (d *Dialect) listFundings(c echo.Context, caller postgres.Caller) error {
 	return writeList(c, "wallet_transaction_fundings", each(list, newConsumption), total)
 }
 
-// findTraceable finds the transaction that the path names, which must have a
-// direction and a wallet that knows what became of its credits.
+// findTraceable finds the transaction of the path. It must have the wanted direction,
+// and a wallet that records which credits each debit was taken from.
 func (d *Dialect) findTraceable(c echo.Context, caller postgres.Caller, want wallet.TransactionType) (wallet.Transaction, error) {
 	t, err := d.findTransaction(c, caller)
 	switch {
@@ -168,8 +168,8 @@ func (d *Dialect) findTraceable(c echo.Context, caller postgres.Caller, want wal
 }
 
 // topUpWallet answers POST /api/v1/wallet_transactions: it charges for credits,
-// grants some and takes some out, all or nothing. The answer shows the charge as
-// pending, or as it stands when the time is over that the caller prefers to wait.
+// grants and voids credits, all or nothing. The charge is pending in the answer,
+// unless the caller prefers to wait.
 func (d *Dialect) topUpWallet(c echo.Context, caller postgres.Caller) error {
 	body, err := readRoot(c, "wallet_transaction")
 	if err != nil {
@@ -205,16 +205,16 @@ func (d *Dialect) topUpWallet(c echo.Context, caller postgres.Caller) error {
 	return writeOne(c, "wallet_transactions", each(list, newWholeTransaction))
 }
 
-// topUp makes what is asked for, or finds what its idempotency key stands for. It
-// returns the ids of the rows, and the top-up unless it was made before. What
-// speaks against it matters only when the key is new.
+// topUp stores the top-up, or finds the one that its idempotency key stands for. It
+// returns the ids of the wallet transactions, and the top-up unless it was found. A
+// reason to refuse the top-up counts only when the key is new.
 func (d *Dialect) topUp(ctx context.Context, caller postgres.Caller, request topUpRequest) ([]wallet.ID, *postgres.PreparedTopUp, error) {
 	prepared, err := postgres.PrepareTopUp(ctx, d.DB, request.TopUp, &request.invalid)
 	if err == nil && request.Wants() && request.unstorable {
 		err = errUnprocessable()
 	}
 	if err == nil {
-		return d.makeTopUp(ctx, caller, prepared)
+		return d.storeTopUp(ctx, caller, prepared)
 	}
 	if api.AsError(err).Status < http.StatusInternalServerError {
 		ids, found, lookUpErr := d.Results(ctx, caller, request.Idempotency, nil)
@@ -225,7 +225,7 @@ func (d *Dialect) topUp(ctx context.Context, caller postgres.Caller, request top
 	return nil, nil, err
 }
 
-func (d *Dialect) makeTopUp(ctx context.Context, caller postgres.Caller, p postgres.PreparedTopUp) ([]wallet.ID, *postgres.PreparedTopUp, error) {
+func (d *Dialect) storeTopUp(ctx context.Context, caller postgres.Caller, p postgres.PreparedTopUp) ([]wallet.ID, *postgres.PreparedTopUp, error) {
 	ids := p.TransactionIDs()
 	prior, err := d.MakeOnce(ctx, caller, p.Idempotency, ids, func(ctx context.Context) (bool, error) {
 		return d.Payments.TopUp(ctx, p)
@@ -243,7 +243,8 @@ func (d *Dialect) makeTopUp(ctx context.Context, caller postgres.Caller, p postg
 type topUpRequest struct {
 	postgres.TopUp
 	invalid wallet.ValidationError
-	// unstorable: a value that Lago's validation lets pass and its model does not.
+	// unstorable reports whether there is a value that Lago's validation accepts and
+	// its model refuses.
 	unstorable bool
 }
 
@@ -269,7 +270,7 @@ func decodeTopUp(body object) topUpRequest {
 	return r
 }
 
-// maxText is how many characters most texts may have.
+// maxText is how many characters a text may have.
 const maxText = 255
 
 func (r *topUpRequest) decodeCredits(body object) {
@@ -321,7 +322,7 @@ func (r *topUpRequest) decodeMetadata(body object, name string, most int) {
 
 func isTrue(b *bool) bool { return b != nil && *b }
 
-// decodeMethod reads a payment method as the client names it.
+// decodeMethod reads the payment method that the client chose.
 func decodeMethod(body object) wallet.MethodRequest {
 	method := body.object("payment_method")
 	var r wallet.MethodRequest
@@ -332,8 +333,8 @@ func decodeMethod(body object) wallet.MethodRequest {
 	return r
 }
 
-// decodeSections reads what the client says of invoice custom sections, nil when
-// that is nothing. Only the literal true skips them.
+// decodeSections reads the choice of invoice custom sections, nil when none is sent.
+// Only the literal true skips them.
 func decodeSections(body object) *postgres.SectionRequest {
 	sections := body.object("invoice_custom_section")
 	if sections == nil {

@@ -288,7 +288,7 @@ func TestTopUp(t *testing.T) {
 		}
 	})
 
-	t.Run("ManualChargesNobody", func(t *testing.T) {
+	t.Run("ManualMakesNoCharge", func(t *testing.T) {
 		t.Parallel()
 
 		b := apitest.Setup(t)

@@ -18,7 +18,7 @@ import (
 	"github.com/fundrail/fundrail/internal/wallet"
 )
 
-// walletJSON is a wallet with all that belongs to it.
+// walletJSON is a wallet as answers show it.
 type walletJSON struct {
 	lagojson.Wallet
 
@@ -26,11 +26,12 @@ type walletJSON struct {
 	AppliesTo                   scope           `json:"applies_to"`
 	AppliedInvoiceCustomSection []sectionJSON   `json:"applied_invoice_custom_sections"`
 	PaymentMethod               lagojson.Method `json:"payment_method"`
-	// Metadata is left out when there is none.
+	// Metadata is left out when the wallet has none.
 	Metadata json.RawMessage `json:"metadata,omitempty"`
 }
 
-// scope is what a wallet's credits may pay for. It is kept and shown.
+// scope is what a wallet's credits may pay for. It is stored and shown, and not
+// enforced.
 type scope struct {
 	FeeTypes            []string `json:"fee_types"`
 	BillableMetricCodes []string `json:"billable_metric_codes"`
@@ -63,8 +64,8 @@ func (d *Dialect) writeWallet(c echo.Context, w wallet.Wallet) error {
 	return writeOne(c, "wallet", shown)
 }
 
-// walletRef names the wallet of the path: by its id, or by the customer's external
-// id and the code.
+// walletRef returns the reference of the wallet in the path: its id, or the
+// customer's external id and the wallet's code.
 func walletRef(c echo.Context, caller postgres.Caller) postgres.WalletRef {
 	ref := postgres.WalletRef{OrganizationID: caller.OrganizationID, Mode: caller.Mode}
 	if c.Param("code") == "" {
@@ -124,8 +125,8 @@ func errBillingEntityNotFound() error {
 	return &wallet.Error{Code: wallet.CodeBillingEntityNotFound, Message: "Billing entity not found."}
 }
 
-// terminateWallet answers DELETE /api/v1/wallets/{id}, and the same by code. It is
-// a success however often it is asked for.
+// terminateWallet answers DELETE /api/v1/wallets/{id}, and the same by code. It
+// succeeds for a wallet that is terminated already.
 func (d *Dialect) terminateWallet(c echo.Context, caller postgres.Caller) error {
 	ctx := c.Request().Context()
 	var w wallet.Wallet
@@ -141,8 +142,8 @@ func (d *Dialect) terminateWallet(c echo.Context, caller postgres.Caller) error 
 }
 
 // createWallet answers POST /api/v1/wallets, and the same under a customer. The
-// opening credits are in the same transaction; the answer shows the wallet as it
-// was before them, as Lago's does.
+// opening credits are stored in the same transaction. The answer shows the wallet as
+// it was before them, as in Lago.
 func (d *Dialect) createWallet(c echo.Context, caller postgres.Caller) error {
 	body, err := readRoot(c, "wallet")
 	if err != nil {
@@ -159,7 +160,7 @@ func (d *Dialect) createWallet(c echo.Context, caller postgres.Caller) error {
 	var w wallet.Wallet
 	ids, err := d.MakeOnce(c.Request().Context(), caller, record, []wallet.ID{n.Wallet.ID},
 		func(ctx context.Context) (bool, error) {
-			v := opening.invalid.Clone() // it may be made more than once
+			v := opening.invalid.Clone() // CreateWallet adds to it, and may be called again
 			var made bool
 			var err error
 			w, made, err = d.Payments.CreateWallet(ctx, n, opening.TopUp, record, v)
@@ -185,8 +186,8 @@ func (d *Dialect) createWallet(c echo.Context, caller postgres.Caller) error {
 	return d.writeWallet(c, w)
 }
 
-// decodeNewWallet reads a wallet and its opening credits. What is wrong with them
-// goes into the opening's invalid.
+// decodeNewWallet reads a wallet and its opening credits. Mistakes in both are added
+// to the opening's invalid.
 func (d *Dialect) decodeNewWallet(c echo.Context, caller postgres.Caller, body object) (postgres.NewWallet, topUpRequest, error) {
 	now := d.Now()
 	n := postgres.NewWallet{
@@ -213,7 +214,7 @@ func (d *Dialect) decodeNewWallet(c echo.Context, caller postgres.Caller, body o
 		n.SkipSections, n.SectionCodes = sections.Skip, sections.Codes
 	}
 	if rate, ok := body.str("rate_amount"); ok {
-		w.RateAmount, _ = wallet.ParseRate(rate) // 0 is refused with the rest
+		w.RateAmount, _ = wallet.ParseRate(rate) // a rate of 0 is refused later
 	}
 	currency, _ := body.str("currency")
 	w.Currency = wallet.Currency(currency)
@@ -224,7 +225,7 @@ func (d *Dialect) decodeNewWallet(c echo.Context, caller postgres.Caller, body o
 	return n, opening, err
 }
 
-// decodeOpening reads the credits that a wallet is opened with.
+// decodeOpening reads the opening credits of a wallet.
 func (d *Dialect) decodeOpening(caller postgres.Caller, body object) topUpRequest {
 	var r topUpRequest
 	r.OrganizationID, r.Mode, r.Now = caller.OrganizationID, caller.Mode, d.Now()
@@ -239,7 +240,8 @@ func (d *Dialect) decodeOpening(caller postgres.Caller, body object) topUpReques
 	return r
 }
 
-// checkBillingEntity refuses any billing entity but the one there is.
+// checkBillingEntity refuses any billing entity but the default one, which is the
+// only one.
 func checkBillingEntity(body object) error {
 	if code := body.trimmed("billing_entity_code"); code != "" && code != wallet.DefaultBillingEntity {
 		return errBillingEntityNotFound()
@@ -279,7 +281,7 @@ func (d *Dialect) updateWallet(c echo.Context, caller postgres.Caller) error {
 	return d.writeWallet(c, w)
 }
 
-// walletChange is what a request says of a wallet that is made or changed.
+// walletChange is a request that creates or changes a wallet.
 type walletChange struct {
 	body    object
 	invalid *wallet.ValidationError
@@ -288,7 +290,7 @@ type walletChange struct {
 	created bool
 }
 
-// apply sets on a wallet what the client sent. What is wrong goes into invalid.
+// apply sets on a wallet what the client sent. Mistakes are added to invalid.
 func (ch walletChange) apply(w *wallet.Wallet) error {
 	ch.texts(w)
 	ch.amounts(w)
@@ -318,9 +320,9 @@ func (ch walletChange) texts(w *wallet.Wallet) {
 
 func (ch walletChange) amounts(w *wallet.Wallet) {
 	if priority, ok := ch.body.integer("priority"); ok {
-		w.Priority = int(min(max(priority, -1), wallet.DefaultPriority+1)) // what is out of bounds stays so
+		w.Priority = int(min(max(priority, -1), wallet.DefaultPriority+1)) // a value out of bounds stays out of bounds
 		if w.Priority == 0 {
-			w.Priority = -1 // and is not taken for none
+			w.Priority = -1 // because 0 means that none is given
 		}
 	}
 	for name, to := range map[string]**int64{

@@ -14,7 +14,7 @@ import (
 	"github.com/fundrail/fundrail/internal/wallet"
 )
 
-// deliveryResource is the delivery of an event to an endpoint, an addition to
+// deliveryResource is the delivery of an event to an endpoint. It is an addition to
 // Lava's dialect.
 type deliveryResource struct {
 	DeliveryID     string  `json:"delivery_id"`
@@ -79,8 +79,8 @@ func newDeliveryResource(e wallet.Endpoint, d postgres.DeliveryLine) deliveryRes
 	return r
 }
 
-// redeliver answers POST /v1/webhooks/{id}/redeliver: one delivery, or everything
-// between two times, goes out again.
+// redeliver answers POST /v1/webhooks/{id}/redeliver: it sends one delivery, or all
+// deliveries between two times, again.
 func (d *Dialect) redeliver(c echo.Context, caller postgres.Caller) error {
 	ref, err := webhookRef(c, caller)
 	if err != nil {
@@ -114,14 +114,14 @@ func decodeRedelivery(body api.Object, mode wallet.Mode) (postgres.Redelivery, [
 		r      postgres.Redelivery
 		issues []api.Issue
 	)
-	complain := func(field, message string) {
+	addIssue := func(field, message string) {
 		issues = append(issues, api.Issue{Path: []string{field}, Message: message})
 	}
 	if _, ok := body["delivery_id"]; ok {
 		text, problem := text(body, "delivery_id")
 		id, err := wallet.ParseID(wallet.PrefixDelivery, mode, text)
 		if problem != "" || err != nil {
-			complain("delivery_id", "Expected the id of a delivery")
+			addIssue("delivery_id", "Expected the id of a delivery")
 		}
 		r.DeliveryID = id
 		return r, issues
@@ -134,14 +134,14 @@ func decodeRedelivery(body api.Object, mode wallet.Mode) (postgres.Redelivery, [
 		at, err := time.Parse(time.RFC3339, text)
 		switch {
 		case problem != "":
-			complain(f.name, problem)
+			addIssue(f.name, problem)
 		case err != nil:
-			complain(f.name, "Expected a time such as 2026-03-14T09:26:53Z")
+			addIssue(f.name, "Expected a time such as 2026-03-14T09:26:53Z")
 		}
 		*f.to = at
 	}
 	if raw, ok := body["failed_only"]; ok && (api.KindOf(raw) != "boolean" || json.Unmarshal(raw, &r.FailedOnly) != nil) {
-		complain("failed_only", "Expected boolean, received "+api.KindOf(raw))
+		addIssue("failed_only", "Expected boolean, received "+api.KindOf(raw))
 	}
 	return r, issues
 }

@@ -20,14 +20,14 @@ import (
 	"github.com/fundrail/fundrail/internal/wallet"
 )
 
-// webhookResource is an endpoint that a merchant is told at. What comes behind
-// CreatedAt is an addition to Lava's dialect.
+// webhookResource is an endpoint of a merchant. The fields after CreatedAt are
+// additions to Lava's dialect, except for WebhookSecret.
 type webhookResource struct {
 	WebhookID     string   `json:"webhook_id"`
 	Name          string   `json:"name"`
 	URL           string   `json:"url"`
 	CreatedAt     string   `json:"created_at"`
-	WebhookSecret string   `json:"webhook_secret,omitempty"` // only in the answer that makes it
+	WebhookSecret string   `json:"webhook_secret,omitempty"` // only in answers that create it
 	Signature     string   `json:"signature"`
 	Events        []string `json:"events"` // null for the usual ones
 	Status        string   `json:"status"`
@@ -53,16 +53,16 @@ func newWebhookResource(e wallet.Endpoint) webhookResource {
 	return r
 }
 
-// webhookRequest is what a request says of an endpoint; what is nil it does not
-// mention.
+// webhookRequest is the body of a request that creates or changes an endpoint. A
+// field is nil when the request does not have it.
 type webhookRequest struct {
 	name, url, signature *string
 	events               *[]string // nil inside: the usual ones
 	enabled              *bool
 }
 
-// createWebhook answers POST /v1/webhooks. Without a signature the endpoint is
-// spoken to as Lava does.
+// createWebhook answers POST /v1/webhooks. Without a signature the endpoint gets
+// deliveries in Lava's dialect.
 func (d *Dialect) createWebhook(c echo.Context, caller postgres.Caller) error {
 	body, err := api.ReadObject(c)
 	if err != nil {
@@ -71,9 +71,9 @@ func (d *Dialect) createWebhook(c echo.Context, caller postgres.Caller) error {
 	req, issues := d.decodeWebhook(body, caller.Mode)
 	for _, required := range []struct {
 		field string
-		there bool
+		given bool
 	}{{"url", body["url"] != nil}, {"name", body["name"] != nil}} {
-		if !required.there {
+		if !required.given {
 			issues = slices.Insert(issues, 0, api.Issue{Path: []string{required.field}, Message: "Missing required field: " + required.field})
 		}
 	}
@@ -107,8 +107,8 @@ func (d *Dialect) createWebhook(c echo.Context, caller postgres.Caller) error {
 	return d.answerWithSecret(c, http.StatusCreated, caller, e.ID)
 }
 
-// answerWithSecret is the one answer that shows the secret. A request that is
-// repeated with its Idempotency-Key gets it again.
+// answerWithSecret answers with an endpoint and its secret, which other answers do
+// not have. A request that is repeated with its Idempotency-Key gets it again.
 func (d *Dialect) answerWithSecret(c echo.Context, status int, caller postgres.Caller, id wallet.ID) error {
 	ref := postgres.EndpointRef{OrganizationID: caller.OrganizationID, Mode: caller.Mode, ID: id}
 	e, secret, err := postgres.GetEndpointSecret(c.Request().Context(), d.DB, ref)
@@ -127,8 +127,8 @@ func (d *Dialect) webhookLimit() int {
 	return d.WebhookLimit
 }
 
-// decodeWebhook reads what a request says, and finds everything that is wrong with
-// it but for the names of events, which depend on the signature.
+// decodeWebhook reads a request, and returns all its mistakes but those in the names
+// of events, which depend on the signature.
 func (d *Dialect) decodeWebhook(body api.Object, mode wallet.Mode) (webhookRequest, []api.Issue) {
 	var (
 		req    webhookRequest
@@ -194,7 +194,7 @@ func checkWebhookName(v string) string {
 
 func capitalized(s string) string { return strings.ToUpper(s[:1]) + s[1:] }
 
-// subscription is what the endpoint hears of after the request.
+// subscription returns the events that the endpoint receives after the request.
 func (r webhookRequest) subscription(e wallet.Endpoint) (postgres.Subscription, *api.Issue) {
 	sub := postgres.Subscription{Signature: e.Signature, Events: e.Events}
 	if r.signature != nil {
@@ -226,22 +226,8 @@ func (d *Dialect) listWebhooks(c echo.Context, caller postgres.Caller) error {
 	return api.WriteJSON(c, http.StatusOK, newPage(list, req.Limit, newWebhookResource, func(r webhookResource) string { return r.WebhookID }))
 }
 
-// newPage makes a page of a list that has one row more than asked for if there are
-// more.
-func newPage[T, R any](list []T, limit int, show func(T) R, id func(R) string) page[R] {
-	p := page[R]{Data: []R{}, HasMore: len(list) > limit}
-	for _, v := range list[:min(len(list), limit)] {
-		p.Data = append(p.Data, show(v))
-	}
-	if p.HasMore {
-		next := id(p.Data[len(p.Data)-1])
-		p.NextCursor = &next
-	}
-	return p
-}
-
-// webhookRef is the endpoint that the path names. Another organization's looks like
-// one that does not exist.
+// webhookRef returns the reference of the endpoint in the path. Another
+// organization's endpoint looks like one that does not exist.
 func webhookRef(c echo.Context, caller postgres.Caller) (postgres.EndpointRef, error) {
 	id, err := wallet.ParseID(wallet.PrefixWebhook, caller.Mode, c.Param("id"))
 	if err != nil {
@@ -263,8 +249,8 @@ func (d *Dialect) showWebhook(c echo.Context, caller postgres.Caller) error {
 	return api.WriteJSON(c, http.StatusOK, newWebhookResource(e))
 }
 
-// changeWebhook answers PATCH /v1/webhooks/{id}. What the request does not mention
-// stays as it is.
+// changeWebhook answers PATCH /v1/webhooks/{id}. A field that the request does not
+// have stays as it is.
 func (d *Dialect) changeWebhook(c echo.Context, caller postgres.Caller) error {
 	ref, err := webhookRef(c, caller)
 	if err != nil {
@@ -319,11 +305,12 @@ func (d *Dialect) deleteWebhook(c echo.Context, caller postgres.Caller) error {
 	}{wallet.Spell(wallet.PrefixWebhook, caller.Mode, ref.ID), true})
 }
 
-// defaultOverlap is how long the secret before goes on signing after a rotation.
+// defaultOverlap is how long deliveries are signed with the old secret too after a
+// rotation.
 const defaultOverlap = 24 * time.Hour
 
 // rotateWebhookSecret answers POST /v1/webhooks/{id}/rotate_secret with the new
-// secret. overlap_seconds says how long the one before goes on signing.
+// secret. overlap_seconds says how long deliveries are signed with the old one too.
 func (d *Dialect) rotateWebhookSecret(c echo.Context, caller postgres.Caller) error {
 	ref, err := webhookRef(c, caller)
 	if err != nil {

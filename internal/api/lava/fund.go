@@ -16,8 +16,7 @@ import (
 	"github.com/fundrail/fundrail/internal/wallet"
 )
 
-// opFundWallet is the operation that an idempotency key of this endpoint is
-// bound to.
+// opFundWallet is the operation in the idempotency records of this endpoint.
 const opFundWallet = "POST /v1/wallet/fund"
 
 // fundRequest is the body of POST /v1/wallet/fund.
@@ -26,8 +25,8 @@ type fundRequest struct {
 	Amount          string `json:"amount" validate:"fund_form,fund_min,fund_max"`
 }
 
-// fundResponse is the answer to it, when nothing went wrong. Balance is there
-// only with completed, RedirectURL only with requires_action.
+// fundResponse is the answer to a fund request that did not fail. Balance is set
+// only with completed, and RedirectURL only with requires_action.
 type fundResponse struct {
 	Status      string `json:"status"`
 	PaymentID   string `json:"payment_id"`
@@ -36,8 +35,8 @@ type fundResponse struct {
 }
 
 // fundWallet answers POST /v1/wallet/fund: it charges a saved card and adds the
-// money to the wallet. The payment and its job commit together before anybody
-// waits, so from then on neither the client nor this process can undo it.
+// money to the wallet. The payment and its job are committed together before the
+// request waits, so it makes no difference if the client leaves or the process ends.
 func (d *Dialect) fundWallet(c echo.Context, caller postgres.Caller) error {
 	body, err := api.ReadObject(c)
 	if err != nil {
@@ -67,7 +66,7 @@ func (d *Dialect) fundWallet(c echo.Context, caller postgres.Caller) error {
 	return d.answerFunding(c, d.WaitForPayment(c, p, wait))
 }
 
-// decodeFundRequest finds everything that is wrong with a request at once.
+// decodeFundRequest reads a request, and returns all its mistakes.
 func decodeFundRequest(body api.Object) (fundRequest, []api.Issue) {
 	var req fundRequest
 	fields := []struct {
@@ -94,9 +93,9 @@ func decodeFundRequest(body api.Object) (fundRequest, []api.Issue) {
 	return req, issues
 }
 
-// fund makes the payment, or finds the one that the key stands for. What speaks
-// against a payment matters only when the key is new: a replay is answered even
-// if the card is gone by now.
+// fund stores the payment, or finds the one that the idempotency key stands for, in
+// which case the second result is true. A reason to refuse the payment counts only
+// when the key is new: a replay is answered even if the card was removed since.
 func (d *Dialect) fund(ctx context.Context, caller postgres.Caller, req fundRequest, key string, wait time.Duration) (wallet.Payment, bool, error) {
 	p, err := d.newFunding(ctx, caller, req, key, wait)
 	if err != nil && api.AsError(err).Status >= http.StatusInternalServerError {
@@ -115,8 +114,8 @@ func (d *Dialect) fund(ctx context.Context, caller postgres.Caller, req fundRequ
 	return prior, false, err
 }
 
-// outage refuses what would have to wait for Stripe to come back. Nothing is stored
-// that could be charged hours later.
+// outage returns an error while Stripe is down. A payment that was stored now might
+// be charged hours later.
 func (d *Dialect) outage(mode wallet.Mode) error {
 	retryAfter, down := d.Payments.Outage(mode)
 	if !down {
@@ -129,12 +128,12 @@ func (d *Dialect) outage(mode wallet.Mode) error {
 
 var errStripeDown = errors.New("stripe is down")
 
-// newFunding makes the payment that a request asks for. Beside an error it still
-// returns what the request's idempotency record would be.
+// newFunding makes the payment that a request asks for. Its Idempotency is set even
+// beside an error, so that the key can be looked up.
 func (d *Dialect) newFunding(ctx context.Context, caller postgres.Caller, req fundRequest, key string, wait time.Duration) (postgres.NewPayment, error) {
 	amount, err := wallet.ParseFundAmount(req.Amount)
 	if err != nil {
-		return postgres.NewPayment{}, api.Internal(err) // the rules let it pass
+		return postgres.NewPayment{}, api.Internal(err) // decodeFundRequest accepted it
 	}
 	methodID, unreadable := wallet.ParseID(wallet.PrefixPaymentMethod, caller.Mode, req.PaymentMethodID)
 	now := d.Now()
@@ -152,7 +151,7 @@ func (d *Dialect) newFunding(ctx context.Context, caller postgres.Caller, req fu
 	if key != "" {
 		meant := req.PaymentMethodID
 		if unreadable == nil {
-			meant = methodID.String() // whichever way it was spelled
+			meant = methodID.String() // an id has two spellings
 		}
 		p.Idempotency = &postgres.IdempotencyRecord{
 			Operation: opFundWallet, Key: key, Fingerprint: fundFingerprint(meant, amount), WaitUntil: now.Add(wait),
@@ -178,19 +177,19 @@ func (d *Dialect) newFunding(ctx context.Context, caller postgres.Caller, req fu
 	return p, nil
 }
 
-// fundFingerprint stands for what a request means, however it was written.
+// fundFingerprint is the same for all spellings of a request.
 func fundFingerprint(paymentMethodID string, cents int64) [32]byte {
 	return sha256.Sum256([]byte(strconv.FormatInt(cents, 10) + " " + paymentMethodID))
 }
 
-// answerFunding says how a payment went. It looks at nothing but the payment, so
-// that the answer to a replay is the same to the byte.
+// answerFunding answers with the state of a payment. It depends on the payment
+// alone, so that the answer to a replay is the same to the byte.
 func (d *Dialect) answerFunding(c echo.Context, p wallet.Payment) error {
 	c.Set(api.KeyPaymentID, p.ID.String())
 	if e := failureOf(p); e != nil {
 		return e
 	}
-	answer := fundResponse{Status: lavaStatus(p.Status), PaymentID: spellPayment(p)}
+	answer := fundResponse{Status: paymentStatus(p.Status), PaymentID: spellPayment(p)}
 	status := http.StatusOK
 	switch p.Status {
 	case wallet.PaymentSucceeded:
@@ -231,13 +230,12 @@ func (d *Dialect) recorded(ctx context.Context, caller postgres.Caller, r *postg
 	return p, true, nil
 }
 
-// accept stores a payment, or finds the one that its idempotency key stands for,
-// which the second result tells. Once begun it goes on when the client leaves.
+// accept stores a payment, or finds the one that its idempotency key stands for, in
+// which case the second result is true. It goes on when the client leaves.
 func (d *Dialect) accept(ctx context.Context, caller postgres.Caller, p postgres.NewPayment) (wallet.Payment, bool, error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), api.StoreTimeout)
 	defer cancel()
-	const tries = 3 // the key may have outlived its life in between
-	for range tries {
+	for range api.StoreTries {
 		stored, err := d.store(ctx, p)
 		if err != nil || stored {
 			return asAccepted(p), false, err
@@ -247,10 +245,10 @@ func (d *Dialect) accept(ctx context.Context, caller postgres.Caller, p postgres
 			return prior, found && prior.ID != p.ID, err
 		}
 	}
-	return wallet.Payment{}, false, fmt.Errorf("accept payment: idempotency key neither taken nor free %d times", tries)
+	return wallet.Payment{}, false, fmt.Errorf("accept payment: idempotency key neither taken nor free %d times", api.StoreTries)
 }
 
-// asAccepted is a payment as it stands when it was stored a moment ago.
+// asAccepted returns a payment as it is right after it was stored.
 func asAccepted(p postgres.NewPayment) wallet.Payment {
 	return wallet.Payment{
 		ID:                  p.ID,
@@ -268,12 +266,11 @@ func asAccepted(p postgres.NewPayment) wallet.Payment {
 	}
 }
 
-// store hands a payment on until it is certain whether it was stored. When the
-// connection breaks at the wrong moment, nobody knows whether the commit
-// happened: then the same payment is sent again, which goes in once at most. A
-// caller who is told to try again has not paid.
+// store sends a payment to the database until it is certain whether it was stored.
+// When the connection breaks during the commit, the payment may be stored or not:
+// then it is sent again with the same ids, so that it is stored once at most. A
+// caller who gets an error has not paid.
 func (d *Dialect) store(ctx context.Context, p postgres.NewPayment) (bool, error) {
-	const pause = 100 * time.Millisecond
 	inDoubt := false
 	for {
 		stored, err := d.Payments.Accept(ctx, p)
@@ -284,7 +281,7 @@ func (d *Dialect) store(ctx context.Context, p postgres.NewPayment) (bool, error
 		select {
 		case <-ctx.Done():
 			return false, api.Unavailable(err)
-		case <-time.After(pause):
+		case <-time.After(api.StorePause):
 		}
 	}
 }

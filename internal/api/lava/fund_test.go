@@ -580,7 +580,7 @@ func TestFundWalletDatabaseAway(t *testing.T) {
 		require.Len(t, b.Stored(t), 1)
 	})
 
-	t.Run("NobodyCanTell", func(t *testing.T) {
+	t.Run("StillInDoubtWhenTimeIsOver", func(t *testing.T) {
 		t.Parallel()
 
 		b := apitest.Setup(t)

@@ -2,8 +2,6 @@ package lava
 
 import (
 	"net/http"
-	"net/url"
-	"strconv"
 	"time"
 
 	"github.com/labstack/echo/v4"
@@ -13,8 +11,7 @@ import (
 	"github.com/fundrail/fundrail/internal/wallet"
 )
 
-// paymentResource is a payment as Lava's dialect shows it. It is an addition to
-// that dialect, which has no payments to look at.
+// paymentResource is a payment. It is an addition to Lava's dialect.
 type paymentResource struct {
 	PaymentID       string `json:"payment_id"`
 	Status          string `json:"status"`
@@ -22,8 +19,8 @@ type paymentResource struct {
 	PaymentMethodID string `json:"payment_method_id,omitempty"`
 	Balance         string `json:"balance,omitempty"`
 	RedirectURL     string `json:"redirect_url,omitempty"`
-	// AmountRefunded and AmountDisputed are there when money went back; Refunds
-	// only with a single payment.
+	// AmountRefunded and AmountDisputed are set when money went back, and Refunds
+	// only in the answer about a single payment.
 	AmountRefunded string           `json:"amount_refunded,omitempty"`
 	AmountDisputed string           `json:"amount_disputed,omitempty"`
 	Refunds        []refundResource `json:"refunds,omitempty"`
@@ -43,7 +40,7 @@ type paymentError struct {
 func newPaymentResource(p wallet.Payment, now time.Time) paymentResource {
 	r := paymentResource{
 		PaymentID: spellPayment(p),
-		Status:    lavaStatus(p.Status),
+		Status:    paymentStatus(p.Status),
 		Amount:    wallet.FormatMinor(p.Amount, p.Currency),
 		CreatedAt: api.Timestamp(p.CreatedAt),
 		UpdatedAt: api.Timestamp(p.UpdatedAt),
@@ -55,7 +52,7 @@ func newPaymentResource(p wallet.Payment, now time.Time) paymentResource {
 		r.Balance = balanceAfter(p)
 	}
 	if p.Status == wallet.PaymentRequiresAction && (p.ActionDeadlineAt == nil || now.Before(*p.ActionDeadlineAt)) {
-		r.RedirectURL = p.RedirectURL // whoever lost it may go on, until the deadline
+		r.RedirectURL = p.RedirectURL // so that a cardholder who lost it can go on
 	}
 	if p.Refunded > 0 {
 		r.AmountRefunded = wallet.FormatMinor(p.Refunded, p.Currency)
@@ -69,9 +66,9 @@ func newPaymentResource(p wallet.Payment, now time.Time) paymentResource {
 	return r
 }
 
-// lavaStatus is the word for a state. A caller need not know whether the charge
-// has begun, so created is processing.
-func lavaStatus(s wallet.PaymentStatus) string {
+// paymentStatus returns the word for a state. A caller need not know whether the
+// charge has begun, so created is processing.
+func paymentStatus(s wallet.PaymentStatus) string {
 	switch s {
 	case wallet.PaymentSucceeded:
 		return "completed"
@@ -82,8 +79,8 @@ func lavaStatus(s wallet.PaymentStatus) string {
 	}
 }
 
-// failureOf is the answer to the fund request whose payment ended without money,
-// nil for any other payment. It follows from the payment alone.
+// failureOf returns the answer to the fund request of a payment that ended without
+// money, or nil for any other payment. It depends on the payment alone.
 func failureOf(p wallet.Payment) *api.Error {
 	switch {
 	case p.Status == wallet.PaymentCanceled:
@@ -108,29 +105,14 @@ func spellPayment(p wallet.Payment) string {
 	return wallet.Spell(wallet.PrefixPayment, p.Mode, p.ID)
 }
 
-// balanceAfter is the wallet's balance right after the payment was credited,
-// whatever became of it since.
+// balanceAfter returns the wallet's balance right after the payment was credited,
+// which may have changed since.
 func balanceAfter(p wallet.Payment) string {
 	if p.BalanceAfter == nil {
 		return ""
 	}
 	return wallet.FormatMinor(*p.BalanceAfter, p.Currency)
 }
-
-// page is one page of a list. NextCursor is null on the last one.
-type page[T any] struct {
-	Data       []T     `json:"data"`
-	HasMore    bool    `json:"has_more"`
-	NextCursor *string `json:"next_cursor"`
-}
-
-// pageRequest is which page a caller asks for.
-type pageRequest struct {
-	Limit int `json:"limit" validate:"min=1,max=100"`
-	after wallet.ID
-}
-
-const defaultPage = 10
 
 // listPayments answers GET /v1/payments: the wallet's payments, newest first.
 // The cursor is the id of the last payment of the page before.
@@ -139,7 +121,7 @@ func (d *Dialect) listPayments(c echo.Context, caller postgres.Caller) error {
 	if issues != nil {
 		return api.InvalidQuery(issues...)
 	}
-	// One more than asked for tells whether there are more.
+	// One row more than asked for shows whether there is another page.
 	list, err := postgres.ListPayments(c.Request().Context(), d.DB, caller.WalletID, req.after, req.Limit+1)
 	if err != nil {
 		return err
@@ -154,30 +136,6 @@ func (d *Dialect) listPayments(c echo.Context, caller postgres.Caller) error {
 		answer.Data = append(answer.Data, newPaymentResource(p, d.Now()))
 	}
 	return api.WriteJSON(c, http.StatusOK, answer)
-}
-
-func decodePageRequest(query url.Values, prefix wallet.Prefix, mode wallet.Mode) (pageRequest, []api.Issue) {
-	req := pageRequest{Limit: defaultPage}
-	var issues []api.Issue
-	if query.Has("limit") {
-		limit, err := strconv.Atoi(query.Get("limit"))
-		if err != nil {
-			issues = append(issues, api.Issue{Path: []string{"limit"}, Message: "Expected integer"})
-		} else {
-			req.Limit = limit
-		}
-	}
-	if rule, ok := brokenRules(req)["limit"]; ok {
-		issues = append(issues, api.Issue{Path: []string{"limit"}, Message: ruleMessage(rule)})
-	}
-	if query.Has("cursor") {
-		id, err := wallet.ParseID(prefix, mode, query.Get("cursor"))
-		if err != nil {
-			issues = append(issues, api.Issue{Path: []string{"cursor"}, Message: "Invalid cursor"})
-		}
-		req.after = id
-	}
-	return req, issues
 }
 
 // showPayment answers GET /v1/payments/{id}. Another wallet's payment looks like
@@ -200,7 +158,7 @@ func (d *Dialect) showPayment(c echo.Context, caller postgres.Caller) error {
 	return api.WriteJSON(c, http.StatusOK, answer)
 }
 
-// findPayment finds the caller's payment that the path names.
+// findPayment finds the payment of the path, in the caller's wallet.
 func (d *Dialect) findPayment(c echo.Context, caller postgres.Caller) (wallet.Payment, error) {
 	id, err := wallet.ParseID(wallet.PrefixPayment, caller.Mode, c.Param("id"))
 	if err != nil {

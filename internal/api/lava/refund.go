@@ -18,23 +18,21 @@ import (
 	"github.com/fundrail/fundrail/internal/wallet"
 )
 
-// opRefundPayment is the operation that an idempotency key of this endpoint is
-// bound to.
+// opRefundPayment is the operation in the idempotency records of this endpoint.
 const opRefundPayment = "POST /v1/payments/{id}/refund"
 
 // refundReasons are Stripe's.
 var refundReasons = []string{"duplicate", "fraudulent", "requested_by_customer"}
 
-// refundRequest is the body of POST /v1/payments/{id}/refund. All of it is
-// optional, and so is the body.
+// refundRequest is the body of POST /v1/payments/{id}/refund. The body and all its
+// fields are optional.
 type refundRequest struct {
 	amount int64 // minor units; 0 is all that is left
 	force  bool
 	reason string
 }
 
-// refundResource is a refund as Lava's dialect shows it, an addition to that
-// dialect.
+// refundResource is a refund. It is an addition to Lava's dialect.
 type refundResource struct {
 	RefundID      string `json:"refund_id"`
 	PaymentID     string `json:"payment_id"`
@@ -49,7 +47,7 @@ func newRefundResource(r wallet.Refund) refundResource {
 	return refundResource{
 		RefundID:      wallet.Spell(wallet.PrefixRefund, r.Mode, r.ID),
 		PaymentID:     wallet.Spell(wallet.PrefixPayment, r.Mode, r.PaymentID),
-		Status:        lavaRefundStatus(r.Status),
+		Status:        refundStatus(r.Status),
 		Amount:        wallet.FormatMinor(r.Amount, r.Currency),
 		Reason:        r.Reason,
 		FailureReason: r.FailureReason,
@@ -57,8 +55,9 @@ func newRefundResource(r wallet.Refund) refundResource {
 	}
 }
 
-// lavaRefundStatus is the word for a refund's state: those of payments.
-func lavaRefundStatus(s wallet.RefundStatus) string {
+// refundStatus returns the word for a refund's state. The words are those of
+// payments.
+func refundStatus(s wallet.RefundStatus) string {
 	switch s {
 	case wallet.RefundSucceeded:
 		return "completed"
@@ -113,13 +112,13 @@ func (d *Dialect) refundPayment(c echo.Context, caller postgres.Caller) error {
 	return d.answerRefund(c, d.WaitForRefund(c, r, wait))
 }
 
-// decodeRefundRequest finds everything that is wrong with a request at once.
+// decodeRefundRequest reads a request, and returns all its mistakes.
 func decodeRefundRequest(body api.Object, currency wallet.Currency) (refundRequest, []api.Issue) {
 	var (
 		req    refundRequest
 		issues []api.Issue
 	)
-	complain := func(field, message string) {
+	addIssue := func(field, message string) {
 		issues = append(issues, api.Issue{Path: []string{field}, Message: message})
 	}
 	if _, ok := body["amount"]; ok {
@@ -130,11 +129,11 @@ func decodeRefundRequest(body api.Object, currency wallet.Currency) (refundReque
 			problem = amountProblem(err, currency)
 		}
 		if problem != "" {
-			complain("amount", problem)
+			addIssue("amount", problem)
 		}
 	}
 	if raw, ok := body["force"]; ok && json.Unmarshal(raw, &req.force) != nil || ok && api.KindOf(raw) != "boolean" {
-		complain("force", "Expected boolean, received "+api.KindOf(raw))
+		addIssue("force", "Expected boolean, received "+api.KindOf(raw))
 	}
 	if _, ok := body["reason"]; ok {
 		text, problem := text(body, "reason")
@@ -142,7 +141,7 @@ func decodeRefundRequest(body api.Object, currency wallet.Currency) (refundReque
 			problem = "Must be one of " + strings.Join(refundReasons, ", ")
 		}
 		if problem != "" {
-			complain("reason", problem)
+			addIssue("reason", problem)
 		}
 		req.reason = text
 	}
@@ -162,14 +161,14 @@ func amountProblem(err error, currency wallet.Currency) string {
 	}
 }
 
-// refundFingerprint stands for what a request means, however it was written.
+// refundFingerprint is the same for all spellings of a request.
 func refundFingerprint(paymentID wallet.ID, req refundRequest) [32]byte {
 	return sha256.Sum256(fmt.Appendf(nil, "%s %d %t %s", paymentID, req.amount, req.force, req.reason))
 }
 
-// refund stores the refund, or finds the one that its idempotency key stands for,
-// which the second result tells. What speaks against a refund matters only when
-// the key is new. Once begun it goes on when the client leaves.
+// refund stores the refund, or finds the one that its idempotency key stands for, in
+// which case the second result is true. A reason to refuse the refund counts only
+// when the key is new. It goes on when the client leaves.
 func (d *Dialect) refund(ctx context.Context, caller postgres.Caller, n postgres.NewRefund) (wallet.Refund, bool, error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), api.StoreTimeout)
 	defer cancel()
@@ -177,8 +176,7 @@ func (d *Dialect) refund(ctx context.Context, caller postgres.Caller, n postgres
 	if err != nil || found {
 		return prior, found, err
 	}
-	const tries = 3 // the key may have outlived its life in between
-	for range tries {
+	for range api.StoreTries {
 		r, stored, err := d.storeRefund(ctx, n)
 		if err != nil || stored {
 			return r, false, err
@@ -188,14 +186,12 @@ func (d *Dialect) refund(ctx context.Context, caller postgres.Caller, n postgres
 			return prior, found && prior.ID != n.ID, err
 		}
 	}
-	return wallet.Refund{}, false, fmt.Errorf("accept refund: idempotency key neither taken nor free %d times", tries)
+	return wallet.Refund{}, false, fmt.Errorf("accept refund: idempotency key neither taken nor free %d times", api.StoreTries)
 }
 
-// storeRefund hands a refund on. When the connection breaks at the wrong moment,
-// nobody knows whether it was stored, and it is looked for: a caller who is told to
-// try again has not been refunded.
+// storeRefund sends a refund to the database. When the connection breaks during the
+// commit, the refund may be stored or not, and it is looked up.
 func (d *Dialect) storeRefund(ctx context.Context, n postgres.NewRefund) (wallet.Refund, bool, error) {
-	const pause = 100 * time.Millisecond
 	r, stored, err := d.Payments.RequestRefund(ctx, n)
 	if !api.CommitUnknown(err) {
 		return r, stored, err
@@ -211,7 +207,7 @@ func (d *Dialect) storeRefund(ctx context.Context, n postgres.NewRefund) (wallet
 		select {
 		case <-ctx.Done():
 			return r, false, api.Unavailable(err)
-		case <-time.After(pause):
+		case <-time.After(api.StorePause):
 		}
 	}
 }
@@ -238,8 +234,8 @@ func (d *Dialect) recordedRefund(ctx context.Context, caller postgres.Caller, n 
 	return r, true, nil
 }
 
-// answerRefund says how a refund went. One that Stripe has and still works on is
-// on its way; one that Stripe does not have yet is answered 202.
+// answerRefund answers with the state of a refund: 200 once Stripe has accepted it,
+// and 202 before.
 func (d *Dialect) answerRefund(c echo.Context, r wallet.Refund) error {
 	answer := newRefundResource(r)
 	switch {

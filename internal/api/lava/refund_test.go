@@ -157,7 +157,7 @@ func TestRefundPayment(t *testing.T) {
 	t.Run("Later", func(t *testing.T) {
 		t.Parallel()
 
-		b := apitest.Setup(t) // nobody works the refund's job
+		b := apitest.Setup(t) // no process works the refund's job
 		p := testfactory.Payment(t, b.Pool, testfactory.PaymentOpts{Merchant: b.Merchant, Status: wallet.PaymentSucceeded})
 
 		rec := b.Do(t, http.MethodPost, "/v1/payments/"+p.ID.String()+"/refund", `{"amount":"10.00"}`, "Prefer", "respond-async")
@@ -168,7 +168,7 @@ func TestRefundPayment(t *testing.T) {
 		require.Equal(t, "respond-async", rec.Header().Get("Preference-Applied"))
 		w, err := postgres.GetWallet(t.Context(), b.Pool, b.Wallet.ID)
 		require.NoError(t, err)
-		require.EqualValues(t, 15_00, w.Balance, "nobody may spend it meanwhile")
+		require.EqualValues(t, 15_00, w.Balance, "it cannot be spent meanwhile")
 	})
 
 	t.Run("WhatCannotBeRefunded", func(t *testing.T) {

@@ -26,8 +26,8 @@ var (
 	returnTemplate = template.Must(template.New("return").Parse(returnHTML))
 )
 
-// returnPage is what a cardholder is told. It names the payment's state and
-// amount, and nothing of whose they are.
+// returnPage is what the page shows to a cardholder: the payment's state and amount,
+// and no name of a person or an organization.
 type returnPage struct {
 	State    string // the word of the API, or empty
 	Title    string
@@ -35,16 +35,16 @@ type returnPage struct {
 	Tone     string // wait, good, bad or gone
 	Amount   string
 	Currency wallet.Currency
-	Refresh  int // seconds until the page asks again, 0 for never
+	Refresh  int // seconds until the page reloads, 0 for never
 	Style    template.CSS
 }
 
-// refreshEvery is how many seconds pass until an open payment's page asks again.
+// refreshEvery is after how many seconds the page of an open payment reloads.
 const refreshEvery = 3
 
 // showReturnPage answers GET /v1/payments/{id}/return, where Stripe sends the
-// cardholder's browser after the challenge. It shows the payment's live state and
-// decides nothing: that somebody came here proves nothing.
+// cardholder's browser after the challenge. It shows the payment's state and changes
+// nothing, because any browser can open the address.
 func (d *Dialect) showReturnPage(c echo.Context) error {
 	p, err := d.findAnyPayment(c.Request().Context(), c.Param("id"))
 	switch {
@@ -67,8 +67,8 @@ func (d *Dialect) showReturnPage(c echo.Context) error {
 	return writeReturnPage(c, http.StatusOK, newReturnPage(p))
 }
 
-// countReturn notes that the cardholder came back. It is a number for operators;
-// the page is shown without it.
+// countReturn records that the cardholder came back, which operators see as a
+// number. The page is shown even if that fails.
 func (d *Dialect) countReturn(c echo.Context, p wallet.Payment) {
 	if p.RedirectURL == "" {
 		return
@@ -97,7 +97,7 @@ func (d *Dialect) findAnyPayment(ctx context.Context, spelled string) (wallet.Pa
 
 func newReturnPage(p wallet.Payment) returnPage {
 	page := returnPage{
-		State:    lavaStatus(p.Status),
+		State:    paymentStatus(p.Status),
 		Amount:   wallet.FormatMinor(p.Amount, p.Currency),
 		Currency: p.Currency,
 	}

@@ -11,7 +11,7 @@ import (
 	"github.com/fundrail/fundrail/internal/wallet"
 )
 
-// rules checks requests after they were decoded. It names fields as JSON does.
+// rules validates decoded requests. Its errors name fields as JSON does.
 var rules = newRules()
 
 func newRules() *validator.Validate {
@@ -20,7 +20,7 @@ func newRules() *validator.Validate {
 		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
 		return name
 	})
-	// The amount of a fund request, by what may be wrong with it.
+	// The amount of a fund request has a rule for each mistake.
 	for tag, problem := range map[string]error{
 		"fund_form": wallet.ErrAmountForm,
 		"fund_max":  wallet.ErrAmountTooLarge,
@@ -37,7 +37,7 @@ func newRules() *validator.Validate {
 	return v
 }
 
-// brokenRules says for each field of a request which rule it breaks first.
+// brokenRules returns, by field, the first rule that a request breaks.
 func brokenRules(request any) map[string]validator.FieldError {
 	list, _ := errors.AsType[validator.ValidationErrors](rules.Struct(request))
 	broken := make(map[string]validator.FieldError, len(list))
@@ -47,11 +47,11 @@ func brokenRules(request any) map[string]validator.FieldError {
 	return broken
 }
 
-// ruleMessage says in Lava's dialect which rule a field breaks.
+// ruleMessage returns the message about a rule that a field breaks.
 func ruleMessage(f validator.FieldError) string {
 	switch f.Tag() {
 	case "fund_form":
-		return "Amount must be a decimal string with at most 2 decimal places"
+		return fmt.Sprintf("Amount must be a decimal string with at most %d decimal places", wallet.USD.Decimals())
 	case "fund_max":
 		return "Amount must be at most " + wallet.FormatMinor(wallet.MaxFundAmount, wallet.USD)
 	case "fund_min":
