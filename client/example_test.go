@@ -17,7 +17,7 @@ import (
 )
 
 // exampleServer simulates a Fundrail server. It declines cards whose id ends in 1,
-// and it loses its first answer.
+// and it loses the first answer to each idempotency key.
 func exampleServer() *httptest.Server {
 	seen := map[string]bool{}
 	return httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
