@@ -12,8 +12,8 @@ import (
 	"github.com/fundrail/fundrail/worker"
 )
 
-// TestTestSettingsNeedAMarkedDatabase starts services that are told to misbehave
-// on databases that nobody has given away for it.
+// TestTestSettingsNeedAMarkedDatabase tests that settings for tests are refused on
+// databases without the marker.
 func TestTestSettingsNeedAMarkedDatabase(t *testing.T) {
 	t.Parallel()
 

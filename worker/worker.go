@@ -1,6 +1,6 @@
-// Package worker is the running service: it opens the database pool, starts the
-// engine, River and the HTTP server, and stops them in the reverse order. What
-// they do is left to the packages that it puts together.
+// Package worker runs the service. It opens the database pools, starts the engine,
+// River and the HTTP server, and stops them in reverse order. The parts themselves
+// are in other packages.
 package worker
 
 import (
@@ -30,36 +30,38 @@ import (
 	"github.com/fundrail/fundrail/migrations"
 )
 
-// Options say which parts of the service run in this process.
+// Options configures Run. Settings and Log are required.
 type Options struct {
 	Settings config.Settings
 	Log      *slog.Logger
-	// WithoutHTTP leaves out the API, webhooks and dashboard.
+	// WithoutHTTP disables the API, the webhooks and the dashboard.
 	WithoutHTTP bool
-	// WithoutWorkers leaves the jobs to other processes.
+	// WithoutWorkers disables the working of jobs. Other processes must work them.
 	WithoutWorkers bool
-	// Listener is what the HTTP server answers on, Settings.ListenAddr unless
-	// given. Run closes it.
+	// Listener is the HTTP server's listener. Nil means to listen on
+	// Settings.ListenAddr. Run closes it.
 	Listener net.Listener
-	// Ready is called once everything answers, with the address that is answered
-	// on, nil without HTTP.
+	// Ready is called when all parts have started. The address is nil without HTTP.
+	// It may be nil.
 	Ready func(addr net.Addr)
-	// Now is the clock, the system's unless given.
+	// Now is the clock. Nil means time.Now.
 	Now func() time.Time
-	// Traces are where spans go, Settings.OTLPEndpoint unless given. Run closes them.
+	// Traces exports the spans. Nil means to export them to Settings.OTLPEndpoint.
+	// Run closes it.
 	Traces *telemetry.Traces
 }
 
-// maxConns is how many connections a process opens. No connection is held during
-// a call to Stripe, so a few serve many workers.
+// maxConns is the size of the connection pool. Jobs hold no connection during a
+// call to Stripe, so a few connections are enough for many workers.
 const maxConns = 16
 
-// viewConns is how many connections the dashboard has. It reads in other ways than
-// the money does, and must not keep the money waiting.
+// viewConns is the size of the dashboard's own pool. The dashboard's long queries
+// must not delay payments.
 const viewConns = 4
 
-// Run runs the service until ctx ends, and then stops it in good order, within the
-// settings' limits. It refuses to start on a schema that it does not know.
+// Run runs the service until ctx ends, and then stops it within the limits of the
+// settings. It returns an error wrapping migrations.ErrUnknownSchema if the
+// database has an unknown schema.
 func Run(ctx context.Context, o Options) error {
 	if o.Now == nil {
 		o.Now = time.Now
@@ -119,9 +121,8 @@ func Run(ctx context.Context, o Options) error {
 	return s.run(ctx)
 }
 
-// allowTestSettings lets settings that are for tests alone take effect on a
-// database that was made for a test, and refuses to start with them anywhere
-// else.
+// allowTestSettings applies the settings for tests. It returns an error if the
+// database does not carry the marker of a test.
 func allowTestSettings(ctx context.Context, t config.Test, pool *pgxpool.Pool) error {
 	if !t.InUse() {
 		return nil
@@ -135,8 +136,8 @@ func allowTestSettings(ctx context.Context, t config.Test, pool *pgxpool.Pool) e
 	return breakpoint.Enable(breakpoint.Switch(t.TestBreak), breakpoint.Point(t.TestCrash))
 }
 
-// OpenPool connects to the database for the money's way. It fails when nothing
-// answers there.
+// OpenPool opens a pool for the statements of the money path. It returns an error
+// if the database does not answer.
 func OpenPool(ctx context.Context, url string, conns int32) (*pgxpool.Pool, error) {
 	return openPool(ctx, url, conns, postgres.ApplicationName, planByIndex, nil)
 }
@@ -144,7 +145,7 @@ func OpenPool(ctx context.Context, url string, conns int32) (*pgxpool.Pool, erro
 func openPool(ctx context.Context, url string, conns int32, name string, prepare func(context.Context, *pgx.Conn) error, tracer pgx.QueryTracer) (*pgxpool.Pool, error) {
 	cfg, err := pgxpool.ParseConfig(url)
 	if err != nil {
-		return nil, errors.New("DATABASE_URL is not a PostgreSQL address") // the parser's error may show the password
+		return nil, errors.New("DATABASE_URL is not a PostgreSQL address") // the parser's error can contain the password
 	}
 	cfg.MaxConns = conns
 	cfg.ConnConfig.Tracer = tracer
@@ -166,12 +167,12 @@ func openPool(ctx context.Context, url string, conns int32, name string, prepare
 	return pool, nil
 }
 
-// planByIndex has the planner find rows by their keys. Every statement of the
-// money's way reads a few rows by an index, but it is planned once, for arrays of
-// unknown length and often for tables that were empty when they were last
-// analysed; then the planner takes reading whole tables for cheaper, and keeps to
-// that plan while they grow. Reading a table is still possible where there is no
-// other way, at a price that must not make the planner compile it.
+// planByIndex makes the planner use indexes. All statements of the money path read
+// a few rows by an index. But they are planned only once, for arrays of unknown
+// length, and often while the tables' statistics are from empty tables. The planner
+// then prefers to read whole tables, and it keeps that plan when the tables grow.
+// The planner can still read a whole table if there is no index. JIT compilation is
+// off, because the penalty for such a plan would trigger it.
 func planByIndex(ctx context.Context, conn *pgx.Conn) error {
 	_, err := conn.Exec(ctx, `
 		select set_config('plan_cache_mode', 'force_generic_plan', false), set_config(name, 'off', false)
@@ -182,22 +183,22 @@ func planByIndex(ctx context.Context, conn *pgx.Conn) error {
 	return nil
 }
 
-// service is the parts of one process, put together and not yet started.
+// service holds the parts of one process.
 type service struct {
 	Options
 	id     string
 	pool   *pgxpool.Pool
-	views  *pgxpool.Pool // the dashboard's
+	views  *pgxpool.Pool // for the dashboard
 	engine *jobs.Engine
-	// metrics watch the process.
+	// metrics counts what the process does.
 	metrics *telemetry.Metrics
-	working atomic.Bool // the workers have been started, and not stopped
-	leaving atomic.Bool // the process was told to stop
+	working atomic.Bool // the workers are running
+	leaving atomic.Bool // the process has been asked to stop
 	river   *river.Client[pgx.Tx]
 	server  *http.Server // nil without HTTP
 	// dashboard is nil without HTTP.
 	dashboard *dashboard.Dashboard
-	// limits are those towards Stripe that are shared with other processes.
+	// limits are the rate limits for Stripe, which processes share.
 	limits []*stripeapi.FairLimiter
 }
 
@@ -249,15 +250,15 @@ func newService(ctx context.Context, o Options, pool, views *pgxpool.Pool) (*ser
 		}
 	}
 	if !o.WithoutHTTP {
-		if s.server, err = newServer(s, publicURL); err != nil { //nolint:contextcheck // requests bring their own
+		if s.server, err = newServer(s, publicURL); err != nil { //nolint:contextcheck // requests have their own contexts
 			return nil, err
 		}
 	}
 	return s, nil
 }
 
-// stripeClients makes a client for each mode that there is a key for. Each has a
-// breaker of its own, and a limit that is shared with other processes.
+// stripeClients returns a client for each mode with a key. Each client has its own
+// breaker and a rate limiter.
 func stripeClients(ctx context.Context, o Options, m *telemetry.Metrics) (clients map[wallet.Mode]jobs.Stripe, limits []*stripeapi.FairLimiter, err error) {
 	clients = make(map[wallet.Mode]jobs.Stripe)
 	for _, mode := range wallet.Modes {
@@ -290,8 +291,8 @@ func stripeClients(ctx context.Context, o Options, m *telemetry.Metrics) (client
 	return clients, limits, nil
 }
 
-// run starts the parts, waits for the end of ctx or of one of them, and stops
-// them.
+// run starts the parts, waits until ctx ends or the HTTP server fails, and stops
+// the parts.
 func (s *service) run(ctx context.Context) error {
 	// River must outlive ctx: it is stopped below, after the HTTP server.
 	if !s.WithoutWorkers {
@@ -301,14 +302,14 @@ func (s *service) run(ctx context.Context) error {
 		s.working.Store(true)
 	}
 	if !s.WithoutWorkers {
-		looking, stop := context.WithCancel(context.WithoutCancel(ctx))
-		var looks sync.WaitGroup
-		looks.Go(func() { s.engine.DispatchDeliveries(looking) })
-		looks.Go(func() { s.engine.LookForDueEvents(looking) })
+		polling, stop := context.WithCancel(context.WithoutCancel(ctx))
+		var pollers sync.WaitGroup
+		pollers.Go(func() { s.engine.DispatchDeliveries(polling) })
+		pollers.Go(func() { s.engine.LookForDueEvents(polling) })
 		if len(s.limits) > 0 {
-			looks.Go(func() { s.shareLimits(looking) })
+			pollers.Go(func() { s.shareLimits(polling) })
 		}
-		defer looks.Wait()
+		defer pollers.Wait()
 		defer stop()
 	}
 	failed := make(chan error, 1)
@@ -333,7 +334,7 @@ func (s *service) run(ctx context.Context) error {
 
 func (s *service) serve() error {
 	if s.server.TLSConfig != nil {
-		return s.server.ServeTLS(s.Listener, "", "") // the certificate is in the configuration
+		return s.server.ServeTLS(s.Listener, "", "") // the certificate is in TLSConfig
 	}
 	return s.server.Serve(s.Listener)
 }
