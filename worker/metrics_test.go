@@ -57,7 +57,7 @@ func TestMetrics(t *testing.T) {
 	p := b.start(t, nil)
 	testfactory.Payment(t, b.pool, testfactory.PaymentOpts{Merchant: b.m, Status: wallet.PaymentRequiresAction, CreatedAt: time.Now().Add(-30 * time.Second)})
 	b.fund(t, p, nil)
-	require.Equal(t, http.StatusNotFound, get(t, p.url+"/v1/made/up/by/somebody"))
+	require.Equal(t, http.StatusNotFound, get(t, p.url+"/v1/made/up/path"))
 	b.sim.DrainAll()
 
 	status, metrics := body(t, p.url+"/metrics")

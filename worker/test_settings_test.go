@@ -17,7 +17,7 @@ import (
 func TestTestSettingsNeedAMarkedDatabase(t *testing.T) {
 	t.Parallel()
 
-	for name, marker := range map[string]string{"NoMarker": "", "AnotherMarker": "somebody else's"} {
+	for name, marker := range map[string]string{"NoMarker": "", "AnotherMarker": "another test's"} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 
@@ -54,6 +54,6 @@ func TestTestSettingsNeedAMarkedDatabase(t *testing.T) {
 			WithoutHTTP: true,
 		})
 
-		require.ErrorContains(t, err, `no switch called "gravity"`)
+		require.ErrorContains(t, err, `unknown switch "gravity"`)
 	})
 }

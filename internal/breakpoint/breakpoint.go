@@ -3,9 +3,9 @@
 // runs against each switch, because a test that cannot fail proves nothing.
 //
 // In a production service the package has no effect: every hook costs one atomic
-// load of a nil pointer. Only package worker calls Enable. It does so only for
-// settings that package config accepts (all addresses on the loopback interface, no
-// live key), and only if the database carries the marker which those settings name.
+// load of a nil pointer. Only package worker calls Enable. Package config accepts the
+// settings for it only if all addresses are on the loopback interface and no live key
+// is set. The database must also carry the marker that those settings name.
 package breakpoint
 
 import (

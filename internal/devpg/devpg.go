@@ -8,7 +8,6 @@
 // connected to the owner by a pipe, stops the server and removes a temporary
 // cluster's files. The next Start removes what is left even so. It recognizes
 // leftovers by file locks, which the kernel releases when their holder ends.
-// the next Start, through locks that the kernel gives back when their holder ends.
 package devpg
 
 import (

@@ -100,7 +100,7 @@ func (b *Breaker) Outage() (retryAfter time.Duration, down bool) {
 	}
 }
 
-// verdict is what the end of a call tells about Stripe.
+// verdict is what the end of a call says about Stripe.
 type verdict int
 
 const (
@@ -194,7 +194,7 @@ func (b *Breaker) become(s BreakerState) {
 func verdictOf(ctx context.Context, x *exchange, err *Error) verdict {
 	switch {
 	case errors.Is(ctx.Err(), context.Canceled):
-		return verdictNone // the caller went away, which tells nothing about Stripe
+		return verdictNone // the caller went away, which says nothing about Stripe
 	case x.status >= http.StatusInternalServerError && !x.replayed:
 		return verdictDown
 	case x.status == 0 && err != nil:

@@ -8,5 +8,4 @@
 //
 // The package does not retry. The jobs decide whether and when a call is repeated.
 // They store the outcome and the age of the idempotency key.
-// is for the jobs to say, which keep the outcome and the idempotency key's age.
 package stripeapi

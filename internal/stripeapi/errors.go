@@ -23,10 +23,9 @@ import (
 type Error struct {
 	// Op is the operation, such as create_refund.
 	Op string
-	// Kind is unknown (the request may have had an effect), unavailable (it had
-	// none, and can be repeated later), rejected (it had none, and repeating it
-	// cannot help) or declined (the card was refused).
-	// help) and declined (the card was refused).
+	// Kind is one of unknown (the request may have had an effect), unavailable (it
+	// had none and can be repeated later), rejected (it had none and repeating it
+	// cannot help), and declined (the card was refused).
 	Kind wallet.OutcomeKind
 	// Status is the HTTP status, 0 when there was no answer.
 	Status int

@@ -85,7 +85,7 @@ func (c *Client) FindIntent(ctx context.Context, customerID string, paymentID wa
 	return best, found > 0, nil
 }
 
-// weight ranks outcomes by how much they tell about a payment.
+// weight ranks outcomes by how much they say about a payment.
 var weight = map[wallet.OutcomeKind]int{
 	wallet.OutcomeSucceeded:      6,
 	wallet.OutcomeProcessing:     5,

@@ -29,7 +29,7 @@ func sortIntent(in *intent, requestID string) wallet.Outcome {
 		return sortAction(o, in.NextAction)
 	case stripe.PaymentIntentStatusRequiresPaymentMethod:
 		// This is the status before the first attempt and after a failed one. The
-		// last error tells them apart, whatever its type: after a failed challenge
+		// last error tells them apart. Its type does not matter: after a failed challenge
 		// the type is invalid_request_error.
 		if in.LastPaymentError == nil {
 			o.Kind, o.Reason = wallet.OutcomeProcessing, in.Status
@@ -186,8 +186,8 @@ func missingPaymentMethod() wallet.Failure {
 	return wallet.Failure{Code: wallet.FailurePaymentMethodMissing, Message: "The payment method no longer exists."}
 }
 
-// unreadIntent returns the outcome of a failed read of an intent. No error tells
-// anything about the payment. Even an unknown intent, which has its own outcome,
+// unreadIntent returns the outcome of a failed read of an intent. The
+// error says nothing about the payment. Even an unknown intent, which has its own outcome,
 // does not prove that nothing was charged.
 func unreadIntent(e *Error) wallet.Outcome {
 	if IsNotFound(e) {

@@ -323,7 +323,7 @@ func TestSorting(t *testing.T) {
 	}
 }
 
-// A failed read or cancellation of an intent tells nothing about the payment. If it
+// A failed read or cancellation of an intent says nothing about the payment. If it
 // were rejected, the payment would fail.
 func TestSortingOfReads(t *testing.T) {
 	t.Parallel()

@@ -278,18 +278,18 @@ func (s *storm) compare(r *Report, what string, claims []claim, a answer, sameFo
 }
 
 // mayBecome reports whether an answer with status now may follow one with status
-// told. A final status must not change.
-func mayBecome(told, now string) bool {
+// before. A final status must not change.
+func mayBecome(before, now string) bool {
 	over := func(status string) bool { return status == "failed" || status == "canceled" || status == "declined" }
 	switch {
-	case told == "processing", told == "pending":
+	case before == "processing", before == "pending":
 		return true
-	case told == "requires_action":
+	case before == "requires_action":
 		return now != "processing"
-	case over(told):
+	case over(before):
 		return over(now)
 	default:
-		return told == now
+		return before == now
 	}
 }
 

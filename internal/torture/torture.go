@@ -102,7 +102,7 @@ func (o *Options) check() error {
 	case o.Rate < 1:
 		return errors.New("a storm needs at least one payment per second")
 	case o.Break != "" && !slices.Contains(breakpoint.Switches, o.Break):
-		return fmt.Errorf("unknown switch %q", o.Break)
+		return fmt.Errorf("there is no switch called %q", o.Break)
 	case len(o.Program) == 0 || o.Now == nil || o.Dir == "":
 		return errors.New("torture: Program, Dir and Now are required")
 	}
