@@ -117,7 +117,7 @@ func (t deliveryLog) unexpected() (list []string) {
 	}
 	for h := range t.firstReceipts() {
 		if !known[h] {
-			list = append(list, fmt.Sprintf("merchant %d received of event %s, which is not theirs", h.merchant, h.event))
+			list = append(list, fmt.Sprintf("merchant %d received event %s, which is not theirs", h.merchant, h.event))
 		}
 	}
 	return list
