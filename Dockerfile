@@ -1,5 +1,5 @@
-# The service in an image of its own: one static binary, the certificate
-# authorities it needs to reach Stripe, time zones, and an ordinary user.
+# The image of the service: one static binary, the certificate authorities for
+# connections to Stripe, time zones, and an unprivileged user.
 
 FROM golang:1.26-bookworm AS build
 WORKDIR /src

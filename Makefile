@@ -1,4 +1,4 @@
-# Most targets are a step of .ci/run under a name that is quick to type.
+# Most targets run a step of .ci/run under a shorter name.
 .DEFAULT_GOAL := help
 
 .PHONY: help
@@ -18,7 +18,7 @@ test/race: ## Run the tests of the money path under the race detector
 	.ci/run race
 
 .PHONY: cover
-cover: test/race ## Show the statement coverage of the money packages, judged by the floor
+cover: test/race ## Check the statement coverage of the money packages against the floor
 	.ci/run coverage
 
 .PHONY: fmt
@@ -30,15 +30,15 @@ lint: bin/golangci-lint ## Check format, vet and lint
 	.ci/run format vet lint
 
 .PHONY: demo
-demo: ## Tell the whole story on a private PostgreSQL and a simulated Stripe
+demo: ## Run the demo on a private PostgreSQL and a simulated Stripe
 	go run ./cmd/fundrail demo
 
 .PHONY: dev
-dev: ## The same, left running with a seeded organization
+dev: ## Run the demo's servers with a seeded organization until interrupted
 	go run ./cmd/fundrail dev
 
 .PHONY: ci
-ci: ## Run the whole gate, as CI does
+ci: ## Run all checks, as CI does
 	.ci/run
 
 bin/golangci-lint: tools/go.sum

@@ -6,17 +6,17 @@ import (
 	"strings"
 )
 
-// Amount is money in the wallet's currency as a decimal string, such as "25.00":
-// exact, and never a floating point number. The empty one is no amount. Those that
-// the server gives have as many decimals as the currency has.
+// Amount is an amount of money in the wallet's currency, as a decimal string such
+// as "25.00". It is exact, unlike a floating-point number. An empty Amount means no
+// amount. The server's amounts have as many decimals as the currency.
 type Amount string
 
-// Cents is an amount in a currency with two decimals, such as the US dollar:
+// Cents returns an amount in a currency with two decimals, such as the US dollar.
 // Cents(2500) is "25.00".
 func Cents(n int64) Amount { return Minor(n, 2) }
 
-// Minor is an amount of n units of a currency's smallest coin, of which decimals
-// digits stand behind the point: Minor(500, 0) is "500".
+// Minor returns an amount of n minor units of a currency with the given number of
+// decimals. Minor(500, 0) is "500".
 func Minor(n int64, decimals int) Amount {
 	digits, sign := strconv.FormatInt(n, 10), ""
 	if n < 0 {
@@ -32,8 +32,8 @@ func Minor(n int64, decimals int) Amount {
 	return Amount(sign + digits[:point] + "." + digits[point:])
 }
 
-// Minor is the amount in the smallest coin of its currency, as many as the amount's
-// decimals say: 2500 for "25.00", and 500 for "500".
+// Minor returns the amount in minor units, according to the number of its decimals:
+// 2500 for "25.00" and 500 for "500".
 func (a Amount) Minor() (int64, error) {
 	whole, fraction, dotted := strings.Cut(string(a), ".")
 	digits := strings.TrimPrefix(whole, "-") + fraction

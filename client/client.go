@@ -1,21 +1,21 @@
-// Package client calls a Fundrail server: it puts money into a prepaid wallet and
-// tells what became of it. It needs nothing beyond the standard library.
+// Package client calls a Fundrail server. It adds money to a prepaid wallet and
+// reports the result. It uses the standard library only.
 //
-// A Client does by itself what a careful caller would:
+// A Client does what a careful caller would do:
 //
-//   - Every request that makes something carries an Idempotency-Key, the caller's
-//     or a new one, and is repeated under that key when its answer got lost or was
-//     one that says to try again. Nothing is made twice.
-//   - It comes back when the server's Retry-After says so, and otherwise after
-//     pauses that grow and are drawn at random, so that clients do not come back
-//     together.
-//   - It waits for the outcome of a payment: first by asking the server to hold its
-//     answer, then by asking again.
+//   - Every request that creates something has an Idempotency-Key, which the caller
+//     gives or the client generates. If its answer is lost, or asks for another try,
+//     the request is repeated with the same key. Nothing is created twice.
+//   - It waits as long as the server's Retry-After says. Without that header it waits
+//     for random times with a growing upper bound, so that many clients do not retry
+//     at the same time.
+//   - It waits for the outcome of a payment. First it asks the server to delay the
+//     answer, and then it polls.
 //
-// All of that ends with the caller's context, which should therefore have a
-// deadline. A payment does not end with it: see PendingError.
+// All of this ends with the caller's context, which should therefore have a
+// deadline. The payment itself does not end with it: see PendingError.
 //
-// Amounts of money are decimal strings, as the API has them: see Amount.
+// Amounts of money are decimal strings, as in the API: see Amount.
 package client
 
 import (
@@ -31,7 +31,7 @@ import (
 	"time"
 )
 
-// Defaults of a Config.
+// The defaults of a Config.
 const (
 	DefaultMaxAttempts = 10
 	DefaultMaxBackoff  = 10 * time.Second
@@ -39,36 +39,37 @@ const (
 	DefaultWait        = 20 * time.Second
 )
 
-// MaxWait is the longest that a server holds an answer.
+// MaxWait is the longest time that the server delays an answer.
 const MaxWait = time.Minute
 
-// Config says which server to call, and how patiently.
+// Config configures a Client. URL and Key are required.
 type Config struct {
-	// URL is where the server is, such as https://pay.example.com. A path in it goes
-	// before those of the API.
+	// URL is the server's address, such as https://pay.example.com. A path in it is
+	// put before the paths of the API.
 	URL string
-	// Key is the API key, aks_test_… or aks_live_…. It decides the organization, the
-	// mode and the wallet.
+	// Key is the API key, aks_test_… or aks_live_…. It determines the organization,
+	// the mode and the wallet.
 	Key string
-	// HTTP sends requests. Unless given it is one without a limit on time, which the
-	// attempts have themselves. It must not follow redirects.
+	// HTTP sends the requests. Nil means a client without a timeout, because each
+	// attempt has its own. It must not follow redirects.
 	HTTP *http.Client
-	// MaxAttempts is how often a request is sent at most, DefaultMaxAttempts unless
-	// given; 1 repeats nothing. How often the state of a payment is asked for has no
-	// limit but the context's.
+	// MaxAttempts is how often a request is sent at most. Zero means
+	// DefaultMaxAttempts, and 1 means no repetition. The polling of a payment is
+	// limited only by the context.
 	MaxAttempts int
-	// MinBackoff and MaxBackoff are the bounds of the pauses between attempts: the
-	// n-th is drawn from 0 to MinBackoff doubled n times, and at most MaxBackoff.
+	// MinBackoff and MaxBackoff bound the waits between attempts. The wait before
+	// the n-th repetition is random, from 0 to MinBackoff doubled n-1 times, and at
+	// most MaxBackoff.
 	MinBackoff time.Duration
 	MaxBackoff time.Duration
-	// Wait is how long the server is asked to hold the answer until there is an
-	// outcome, in whole seconds, DefaultWait unless given and MaxWait at most. If it
-	// is negative the server answers at once.
+	// Wait is how long the server may delay the answer until the outcome is known,
+	// in whole seconds and at most MaxWait. Zero means DefaultWait. If it is
+	// negative, the server answers immediately.
 	Wait time.Duration
 }
 
-// Client calls one server with one API key. It may be used by several goroutines
-// at once. New makes one.
+// Client calls one server with one API key. It is safe for concurrent use. It must
+// be created with New.
 type Client struct {
 	base        string
 	key         string
@@ -79,17 +80,16 @@ type Client struct {
 	wait        time.Duration
 }
 
-// New makes a client. It reports a Config that cannot work; the server is not
-// asked for anything yet.
+// New returns a client, or an error if cfg is invalid. It does not call the server.
 func New(cfg Config) (*Client, error) {
 	u, err := url.Parse(cfg.URL)
 	switch {
 	case err != nil:
-		return nil, fmt.Errorf("fundrail: the URL cannot be read: %w", err)
+		return nil, fmt.Errorf("fundrail: invalid URL: %w", err)
 	case (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" || u.RawQuery != "" || u.Fragment != "":
-		return nil, fmt.Errorf("fundrail: %q is not the address of a server", cfg.URL)
+		return nil, fmt.Errorf("fundrail: %q is not the URL of a server", cfg.URL)
 	case cfg.Key == "" || strings.ContainsAny(cfg.Key, " \t\r\n"):
-		return nil, errors.New("fundrail: there is no API key, or it holds white space")
+		return nil, errors.New("fundrail: the API key is empty or contains white space")
 	case cfg.MaxAttempts < 0 || cfg.MinBackoff < 0 || cfg.MaxBackoff < 0:
 		return nil, errors.New("fundrail: attempts and pauses cannot be negative")
 	}
@@ -104,7 +104,7 @@ func New(cfg Config) (*Client, error) {
 	}
 	if c.http == nil {
 		c.http = &http.Client{
-			// A redirect would take the key to another address.
+			// A redirect would send the key to another address.
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		}
 	}
@@ -119,27 +119,27 @@ func or[T comparable](given, otherwise T) T {
 	return given
 }
 
-// call is a request that may be sent more than once.
+// call is a request that may be sent several times.
 type call struct {
 	method string
 	path   string
 	query  url.Values
-	body   any // nil for none
-	// key goes as Idempotency-Key, if it is not empty.
+	body   any // nil for no body
+	// key is sent as Idempotency-Key unless it is empty.
 	key string
-	// hold is how long the server is asked to wait for an outcome, negative if there
-	// is nothing to wait for.
+	// hold is how long the server may delay its answer. It is negative for requests
+	// without an outcome to wait for.
 	hold time.Duration
-	// repeated is called before the request is sent again.
+	// repeated is called before the request is sent again. It may be nil.
 	repeated func()
 }
 
-// attemptTime is how long an attempt may take beyond the time that the server was
-// asked to hold the answer.
+// attemptTime limits one attempt, in addition to the time that the server may delay
+// the answer.
 const attemptTime = 15 * time.Second
 
-// once sends the request one time and decodes a 2xx into out. The headers are there
-// unless nothing was received.
+// once sends the request once and decodes a 2xx answer into out. The header is nil
+// if no answer was received.
 func (c *Client) once(ctx context.Context, r call, body []byte, out any) (http.Header, error) {
 	ctx, cancel := context.WithTimeout(ctx, attemptTime+max(0, r.hold))
 	defer cancel()
@@ -151,11 +151,11 @@ func (c *Client) once(ctx context.Context, r call, body []byte, out any) (http.H
 	if err != nil {
 		return nil, &transportError{err}
 	}
-	defer func() { _ = resp.Body.Close() }() // it was read
+	defer func() { _ = resp.Body.Close() }() // the body has been read
 	const maxAnswer = 16 << 20
 	data, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
 	if err != nil {
-		return nil, &transportError{err} // half an answer is none
+		return nil, &transportError{err} // an incomplete answer counts as lost
 	}
 	if resp.StatusCode < 200 || resp.StatusCode > 299 {
 		return resp.Header, newError(resp, data)
@@ -194,7 +194,7 @@ func (c *Client) request(ctx context.Context, r call, body []byte) (*http.Reques
 	return req, nil
 }
 
-// get asks for something and decodes it.
+// get sends a GET request and decodes the answer into out.
 func (c *Client) get(ctx context.Context, path string, query url.Values, out any) error {
 	_, err := c.send(ctx, call{method: http.MethodGet, path: path, query: query, hold: -1}, out)
 	return err

@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// Codes of errors that a caller may want to act on. The API's description has all
-// of them.
+// Error codes that a caller may want to handle. The API's description lists all
+// codes.
 const (
 	CodeIdempotencyKeyInUse   = "idempotency_key_in_use"
 	CodeIdempotencyKeyReused  = "idempotency_key_reused"
@@ -34,33 +34,34 @@ const (
 	codeRequestTimeout  = "request_timeout"
 )
 
-// Error is an answer that says no.
+// Error is an error that the server answered with.
 type Error struct {
-	// Status is the answer's HTTP status. That of a payment that failed later on is
-	// the one that it would have had at once: 402 for a decline.
+	// Status is the HTTP status. For a payment that failed later it is the status
+	// of an immediate failure, such as 402 for a decline.
 	Status int
-	// Code says for a program what is wrong. Of a decline it is Stripe's code.
+	// Code is the machine-readable reason. For a decline it is Stripe's code.
 	Code string
-	// Message says it for a person.
+	// Message is the reason for people.
 	Message string
-	// DeclineCode is the bank's reason for a decline, as Stripe gives it.
+	// DeclineCode is the bank's reason for a decline, as Stripe reports it.
 	DeclineCode string
-	// PaymentID names the payment that failed, if one did.
+	// PaymentID is the id of the failed payment, if there is one.
 	PaymentID string
-	// Issues are what is wrong with the request's fields under /v1.
+	// Issues are the invalid fields of a request under /v1.
 	Issues []Issue
-	// Details are what is wrong with the request's fields under /api/v1: for each
-	// field a list of codes.
+	// Details are the invalid fields of a request under /api/v1, with a list of
+	// codes for each.
 	Details map[string][]string
-	// RequestID is what the server calls the request, for its operators.
+	// RequestID is the server's id of the request, for its operators.
 	RequestID string
-	// RetryAfter is how long the server asked to be left alone, 0 if it did not.
+	// RetryAfter is how long the caller should wait before another request. It is 0
+	// if the server did not say.
 	RetryAfter time.Duration
 }
 
-// Issue is one thing that is wrong with a request.
+// Issue is an invalid part of a request.
 type Issue struct {
-	// Path leads to it: names of fields and indexes of arrays.
+	// Path leads to the part: names of fields and indexes of arrays.
 	Path    []string `json:"path"`
 	Message string   `json:"message"`
 }
@@ -78,27 +79,27 @@ func (e *Error) Error() string {
 	return b.String()
 }
 
-// Declined tells whether the payment failed and no money moved: a decline, a
-// challenge that was not passed, or a payment that was canceled. Another card, or
-// another try, may do.
+// Declined reports whether the payment failed without moving money: it was declined
+// or canceled, or its challenge was not passed. Another attempt or another card may
+// succeed.
 func (e *Error) Declined() bool { return e.Status == http.StatusPaymentRequired }
 
-// HasCode tells whether err is an Error with a code.
+// HasCode reports whether err is an *Error with the code.
 func HasCode(err error, code string) bool {
 	e, ok := errors.AsType[*Error](err)
 	return ok && e.Code == code
 }
 
-// PendingError reports that the caller's context ended, or the answers got lost too
-// often, before the outcome was known. What was asked for may still
-// happen: ask for it again with the same IdempotencyKey, which gives what became of
-// it, or for the payment by its id.
+// PendingError means that the outcome was not known when the caller's context ended
+// or all attempts had failed. The request may still take effect. To learn the
+// outcome, repeat the request with the same IdempotencyKey, or read the payment by
+// its id.
 type PendingError struct {
-	// IdempotencyKey is the one that the request was sent with.
+	// IdempotencyKey is the key that was sent with the request.
 	IdempotencyKey string
-	// PaymentID is the payment's, empty if the server never told it.
+	// PaymentID is the payment's id. It is empty if the server did not return it.
 	PaymentID string
-	// Err is what ended the wait.
+	// Err is the reason for which the wait ended.
 	Err error
 }
 
@@ -110,25 +111,25 @@ func (e *PendingError) Error() string {
 	return "fundrail: the outcome is not known yet: " + e.Err.Error()
 }
 
-// Unwrap gives what ended the wait.
+// Unwrap returns Err.
 func (e *PendingError) Unwrap() error { return e.Err }
 
-// transportError is an answer that did not come, or not whole.
+// transportError means that no complete answer was received.
 type transportError struct{ err error }
 
 func (e *transportError) Error() string { return "fundrail: " + e.err.Error() }
 
 func (e *transportError) Unwrap() error { return e.err }
 
-// doubtError is the end of a request of which an attempt may have been heard.
+// doubtError is the final error of a request that may have taken effect.
 type doubtError struct{ err error }
 
 func (e *doubtError) Error() string { return e.err.Error() }
 
 func (e *doubtError) Unwrap() error { return e.err }
 
-// doubtful tells whether an attempt that ended with err may have been acted upon.
-// The server's own refusals were not, and neither was what never reached it.
+// doubtful reports whether an attempt that ended with err may have taken effect.
+// Refusals by the server have not, and neither have requests that did not reach it.
 func doubtful(err error) bool {
 	if e, ok := errors.AsType[*Error](err); ok {
 		switch e.Code {
@@ -142,7 +143,7 @@ func doubtful(err error) bool {
 	return !ok || op.Op != "dial"
 }
 
-// pending turns an error that leaves the outcome open into a PendingError.
+// pending converts an error that leaves the outcome open into a *PendingError.
 func pending(err error, key string) error {
 	if doubt, ok := errors.AsType[*doubtError](err); ok {
 		return &PendingError{IdempotencyKey: key, Err: doubt.err}
@@ -150,7 +151,7 @@ func pending(err error, key string) error {
 	return err
 }
 
-// newError reads an answer that says no, in the shape of either dialect.
+// newError decodes an error answer of either dialect.
 func newError(resp *http.Response, data []byte) *Error {
 	e := &Error{Status: resp.StatusCode, RequestID: resp.Header.Get("X-Request-Id")}
 	e.RetryAfter, _ = retryAfter(resp.Header)
@@ -175,7 +176,7 @@ func newError(resp *http.Response, data []byte) *Error {
 		e.DeclineCode, e.PaymentID = inner.DeclineCode, inner.PaymentID
 		return e
 	}
-	_ = json.Unmarshal(body.Error, &e.Message) // the status in words
+	_ = json.Unmarshal(body.Error, &e.Message) // the status as text
 	if e.Code = body.Code; e.Code == "" && e.Status == http.StatusUnauthorized {
 		e.Code = CodeUnauthorized
 	}

@@ -16,8 +16,8 @@ import (
 	"github.com/fundrail/fundrail/client"
 )
 
-// exampleServer stands in for a Fundrail server. A card whose id ends in 1 is
-// declined, and the first answer to anything gets lost.
+// exampleServer simulates a Fundrail server. It declines cards whose id ends in 1,
+// and it loses the first answer to each idempotency key.
 func exampleServer() *httptest.Server {
 	seen := map[string]bool{}
 	return httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -43,7 +43,7 @@ func exampleServer() *httptest.Server {
 }
 
 func Example() {
-	server := exampleServer() // yours is at https://pay.example.com
+	server := exampleServer() // use the address of your server, such as https://pay.example.com
 	defer server.Close()
 	c, err := client.New(client.Config{URL: server.URL, Key: "aks_test_…"})
 	if err != nil {
@@ -72,7 +72,7 @@ func ExampleClient_Fund() {
 	payment, err := c.Fund(ctx, client.FundRequest{
 		PaymentMethodID: "pm_test_1",
 		Amount:          client.Cents(2500),
-		IdempotencyKey:  "order-4711", // kept with the order, so that a restart finds the same payment
+		IdempotencyKey:  "order-4711", // stored with the order, so that a restarted program finds the payment
 	})
 	var refused *client.Error
 	var pending *client.PendingError
@@ -126,7 +126,8 @@ func ExampleVerifier_Verify() {
 			http.Error(w, err.Error(), http.StatusBadRequest)
 			return
 		}
-		// An event comes at least once: remember event.ID, and handle it once.
+		// An event can be delivered several times: store event.ID, and handle it
+		// once.
 		if event.Type == client.EventPaymentSucceeded {
 			payment, err := event.Payment()
 			fmt.Println(payment.ID, payment.Amount, err)

@@ -17,7 +17,7 @@ import (
 func TestFund(t *testing.T) {
 	t.Parallel()
 
-	t.Run("MoneyArrives", func(t *testing.T) {
+	t.Run("Completed", func(t *testing.T) {
 		t.Parallel()
 
 		b := setup(t)
@@ -60,7 +60,7 @@ func TestFund(t *testing.T) {
 		require.Empty(t, p.ID)
 	})
 
-	t.Run("WrongRequestSaysWhatIsWrong", func(t *testing.T) {
+	t.Run("InvalidRequestListsItsIssues", func(t *testing.T) {
 		t.Parallel()
 
 		b := setup(t)
@@ -113,7 +113,7 @@ func TestFund(t *testing.T) {
 		require.Equal(t, client.StatusFailed, p.Status)
 	})
 
-	t.Run("AnswerBeforeTheOutcomeIsFollowed", func(t *testing.T) {
+	t.Run("PollsAfterAnAnswerWithoutOutcome", func(t *testing.T) {
 		t.Parallel()
 
 		b := setup(t)
@@ -128,7 +128,7 @@ func TestFund(t *testing.T) {
 	})
 }
 
-// TestFundOnce shows that whatever happens to answers, one call is one payment.
+// TestFundOnce tests that each call makes one payment, even if answers are lost.
 func TestFundOnce(t *testing.T) {
 	t.Parallel()
 
@@ -160,7 +160,7 @@ func TestFundOnce(t *testing.T) {
 		b.AwaitBalance(2500)
 	})
 
-	t.Run("LostForGoodIsPendingAndFoundByItsKey", func(t *testing.T) {
+	t.Run("LostAnswersLeaveAPendingErrorWithTheKey", func(t *testing.T) {
 		t.Parallel()
 
 		b := setup(t)
@@ -269,7 +269,7 @@ func TestRefund(t *testing.T) {
 	now, err := c.Payment(t.Context(), p.ID)
 	require.NoError(t, err)
 	require.Equal(t, client.Amount("10.00"), now.AmountRefunded)
-	require.Equal(t, []client.Refund{r}, now.Refunds, "two lost answers make no second refund")
+	require.Equal(t, []client.Refund{r}, now.Refunds, "a repeated request makes no second refund")
 
 	_, err = c.Refund(t.Context(), p.ID, client.RefundRequest{Amount: "15.01"})
 	require.True(t, client.HasCode(err, client.CodeRefundExceedsPayment), "%v", err)
@@ -328,7 +328,7 @@ func TestPaymentURL(t *testing.T) {
 	require.Contains(t, address, b.Sim.URL)
 }
 
-// TestContextEnds shows what a caller is left with.
+// TestContextEnds tests the errors of calls whose context ends.
 func TestContextEnds(t *testing.T) {
 	t.Parallel()
 

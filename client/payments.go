@@ -10,18 +10,21 @@ import (
 	"time"
 )
 
-// Status is where a payment or a refund stands.
+// Status is the state of a payment or a refund.
 type Status string
 
-// The states. Only StatusProcessing and StatusRequiresAction can be left, with the
-// exception that money which moved after all is always credited.
+// The states. Only StatusProcessing and StatusRequiresAction are not final, with
+// one exception: money that is received after a failure is always credited.
 const (
-	// StatusProcessing means that the outcome is not known yet. The server finds out.
+	// StatusProcessing means that the outcome is not known yet. The server
+	// determines it without further requests.
 	StatusProcessing Status = "processing"
-	// StatusRequiresAction means that the bank wants to see the cardholder, at
-	// Payment.RedirectURL. It ends by itself when nobody comes.
+	// StatusRequiresAction means that the bank asks the cardholder to authenticate,
+	// at Payment.RedirectURL. If the cardholder does not, the payment is canceled
+	// after some time.
 	StatusRequiresAction Status = "requires_action"
-	// StatusCompleted means that the money is in the wallet, or back on the card.
+	// StatusCompleted means that the money is in the wallet or, for a refund, sent
+	// back to the card.
 	StatusCompleted Status = "completed"
 	StatusFailed    Status = "failed"
 	StatusCanceled  Status = "canceled"
@@ -31,25 +34,28 @@ const (
 type Payment struct {
 	ID     string `json:"payment_id"`
 	Status Status `json:"status"`
-	// Amount is empty in what Fund returns unless it had to ask again.
+	// Amount is empty in the result of Fund, unless Fund had to poll.
 	Amount          Amount `json:"amount"`
 	PaymentMethodID string `json:"payment_method_id"`
-	// Balance is the wallet's right after the payment was credited, empty before.
+	// Balance is the wallet's balance right after the payment was credited. It is
+	// empty before.
 	Balance Amount `json:"balance"`
-	// RedirectURL is where the cardholder has to go, empty unless that is of use.
+	// RedirectURL is the page for the cardholder. It is empty unless the status is
+	// StatusRequiresAction.
 	RedirectURL string `json:"redirect_url"`
-	// AmountRefunded and AmountDisputed are what went back, empty for nothing.
+	// AmountRefunded and AmountDisputed are the amounts that were sent back. They
+	// are empty for none.
 	AmountRefunded Amount `json:"amount_refunded"`
 	AmountDisputed Amount `json:"amount_disputed"`
-	// Refunds are there only in what Payment returns.
+	// Refunds is set only in the result of Client.Payment.
 	Refunds []Refund `json:"refunds"`
-	// Failure says why the payment failed, nil unless it did.
+	// Failure is the reason for which the payment failed, nil unless it did.
 	Failure   *Failure  `json:"error"`
 	CreatedAt time.Time `json:"created_at"`
 	UpdatedAt time.Time `json:"updated_at"`
 }
 
-// Failure is why a payment failed.
+// Failure is the reason for which a payment failed.
 type Failure struct {
 	Message     string `json:"message"`
 	Code        string `json:"code"`
@@ -57,8 +63,7 @@ type Failure struct {
 	DeclineCode string `json:"decline_code"`
 }
 
-// err is the payment's failure as the error that Fund returns, nil if it has not
-// failed.
+// err returns the failure as an *Error, or nil if the payment has not failed.
 func (p Payment) err() error {
 	if p.Failure == nil {
 		return nil
@@ -68,25 +73,25 @@ func (p Payment) err() error {
 	}
 }
 
-// FundRequest asks for money to be put into the wallet.
+// FundRequest asks for money to be added to the wallet.
 type FundRequest struct {
-	// PaymentMethodID names the card to charge, one of PaymentMethods.
+	// PaymentMethodID is the card to charge, one of PaymentMethods.
 	PaymentMethodID string
 	// Amount is in US dollars, such as "25.00". The description of the API at /docs has
 	// its bounds.
 	Amount Amount
-	// IdempotencyKey stands for this request for 24 hours: the same one again finds
-	// its payment. It is made by the client unless given.
+	// IdempotencyKey identifies this request for 24 hours: a repeated request
+	// returns the same payment. Empty means that the client generates one.
 	IdempotencyKey string
 }
 
-// Fund charges a card and returns once the money is in the wallet
-// (StatusCompleted) or the cardholder has to be sent to RedirectURL
-// (StatusRequiresAction); Await then waits for what comes of that.
+// Fund charges a card. It returns when the money is in the wallet (StatusCompleted)
+// or when the cardholder has to visit RedirectURL (StatusRequiresAction). In the
+// second case, Await waits for the result.
 //
-// A payment that fails is an *Error whose Declined is true. If ctx ends or the
-// server cannot be reached before the outcome is known, it is a *PendingError, and
-// the payment may still be made.
+// The error of a failed payment is an *Error whose method Declined returns true. If
+// ctx ends or the server cannot be reached before the outcome is known, the error
+// is a *PendingError, and the payment may still succeed.
 func (c *Client) Fund(ctx context.Context, r FundRequest) (Payment, error) {
 	key := or(r.IdempotencyKey, NewIdempotencyKey())
 	body := struct {
@@ -111,10 +116,10 @@ func (c *Client) Fund(ctx context.Context, r FundRequest) (Payment, error) {
 	return later, later.err()
 }
 
-// Await waits until a payment has ended: it returns one that is StatusCompleted,
-// and one that failed or was canceled together with the *Error that Fund would
-// have returned. A challenge is waited for too. If ctx ends before the payment
-// does, the error is a *PendingError.
+// Await waits until a payment is final, including its challenge. It returns a
+// payment with StatusCompleted without error. A failed or canceled payment is
+// returned with the *Error that Fund would have returned. If ctx ends before the
+// payment is final, the error is a *PendingError.
 func (c *Client) Await(ctx context.Context, id string) (Payment, error) {
 	p, err := c.await(ctx, id, 0, func(s Status) bool { return s != StatusProcessing && s != StatusRequiresAction })
 	if e, refused := errors.AsType[*Error](err); refused && !again(e) {
@@ -126,7 +131,7 @@ func (c *Client) Await(ctx context.Context, id string) (Payment, error) {
 	return p, p.err()
 }
 
-// await asks for a payment until its state is enough.
+// await polls a payment until enough returns true for its status.
 func (c *Client) await(ctx context.Context, id string, first time.Duration, enough func(Status) bool) (Payment, error) {
 	var p Payment
 	err := c.poll(ctx, first, func() (bool, error) {
@@ -138,24 +143,27 @@ func (c *Client) await(ctx context.Context, id string, first time.Duration, enou
 		case ctx.Err() != nil, !again(err):
 			return true, err
 		default:
-			return false, nil // the server comes back, or the context ends
+			return false, nil // poll again until the server answers or the context ends
 		}
 	})
 	return p, err
 }
 
-// Payment is a payment of the wallet as it stands, with its refunds.
+// Payment returns the current state of one of the wallet's payments, with its
+// refunds.
 func (c *Client) Payment(ctx context.Context, id string) (Payment, error) {
 	var p Payment
 	err := c.get(ctx, "/v1/payments/"+url.PathEscape(id), nil, &p)
 	return p, err
 }
 
-// Page asks for a part of a list.
+// Page selects a page of a list.
 type Page struct {
-	// Limit is how many, from 1 to 100; 0 leaves it to the server, which takes 10.
+	// Limit is the size of the page, from 1 to 100. Zero means the server's
+	// default, which is 10.
 	Limit int
-	// Cursor is List.NextCursor of the page before, empty for the first page.
+	// Cursor is the NextCursor of the previous page. It is empty for the first
+	// page.
 	Cursor string
 }
 
@@ -170,28 +178,28 @@ func (p Page) query() url.Values {
 	return q
 }
 
-// List is a page of a list, the newest first.
+// List is one page of a list, newest first.
 type List[T any] struct {
 	Data    []T  `json:"data"`
 	HasMore bool `json:"has_more"`
-	// NextCursor leads to the next page, empty on the last one.
+	// NextCursor is the cursor of the next page. It is empty on the last one.
 	NextCursor string `json:"next_cursor"`
 }
 
-// Payments is a page of the wallet's payments, the newest first.
+// Payments returns a page of the wallet's payments, newest first.
 func (c *Client) Payments(ctx context.Context, p Page) (List[Payment], error) {
 	var list List[Payment]
 	err := c.get(ctx, "/v1/payments", p.query(), &list)
 	return list, err
 }
 
-// AllPayments goes through the wallet's payments, the newest first, and asks for
-// pages as they are needed. It ends with the first error.
+// AllPayments iterates over the wallet's payments, newest first. It requests pages
+// as they are needed. It ends with the first error, which it yields.
 func (c *Client) AllPayments(ctx context.Context) iter.Seq2[Payment, error] {
 	return all(func(p Page) (List[Payment], error) { return c.Payments(ctx, p) })
 }
 
-// all goes through the pages of a list.
+// all iterates over all pages of a list.
 func all[T any](load func(Page) (List[T], error)) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
 		p := Page{Limit: 100}
@@ -215,10 +223,10 @@ func all[T any](load func(Page) (List[T], error)) iter.Seq2[T, error] {
 	}
 }
 
-// Reason is why money is sent back, in Stripe's words.
+// Reason is why a payment is refunded, as Stripe's API spells it.
 type Reason string
 
-// The reasons.
+// The reasons for a refund.
 const (
 	ReasonDuplicate           Reason = "duplicate"
 	ReasonFraudulent          Reason = "fraudulent"
@@ -227,22 +235,23 @@ const (
 
 // RefundRequest asks for money to be sent back to the card.
 type RefundRequest struct {
-	// Amount is how much; the empty one is all that is left of the payment.
+	// Amount is the amount to refund. Empty means all that is left of the payment.
 	Amount Amount
-	// Force sends it back even if it was spent, and the balance falls below zero.
+	// Force refunds the amount even if it has been spent, so that the balance
+	// becomes negative.
 	Force bool
 	// Reason may be empty.
 	Reason Reason
-	// IdempotencyKey stands for this request for 24 hours. It is made by the client
-	// unless given.
+	// IdempotencyKey identifies this request for 24 hours. Empty means that the
+	// client generates one.
 	IdempotencyKey string
 }
 
-// Refund is money that goes back to a card.
+// Refund is an amount that is sent back to a card.
 type Refund struct {
 	ID        string `json:"refund_id"`
 	PaymentID string `json:"payment_id"`
-	// Status is StatusProcessing while Stripe or the bank works on it.
+	// Status is StatusProcessing while Stripe or the bank processes the refund.
 	Status        Status    `json:"status"`
 	Amount        Amount    `json:"amount"`
 	Reason        Reason    `json:"reason"`
@@ -250,9 +259,10 @@ type Refund struct {
 	CreatedAt     time.Time `json:"created_at"`
 }
 
-// Refund sends money of a completed payment back to its card and takes it out of
-// the wallet. It returns as soon as Stripe has it, or with StatusProcessing when
-// Stripe does not answer in time: a refund goes on by itself.
+// Refund sends money of a completed payment back to its card and removes it from
+// the wallet. It returns when Stripe has accepted the refund. If Stripe does not
+// answer in time, the status is StatusProcessing, and the server continues the
+// refund.
 func (c *Client) Refund(ctx context.Context, paymentID string, r RefundRequest) (Refund, error) {
 	key := or(r.IdempotencyKey, NewIdempotencyKey())
 	body := struct {

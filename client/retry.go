@@ -12,13 +12,13 @@ import (
 	"time"
 )
 
-// NewIdempotencyKey makes a key: 26 characters that nobody has used before. Keep
-// it with what you sell, before you ask for the payment, and a program that starts
-// again finds its payment instead of making a second one.
+// NewIdempotencyKey returns a new random key of 26 characters. Store it with the
+// order before the request. A program that is restarted then finds its payment
+// instead of making a second one.
 func NewIdempotencyKey() string { return rand.Text() }
 
-// send sends the request until it has an answer that repeating cannot better, or
-// has been sent often enough, or ctx ends.
+// send sends the request until the answer is final, all attempts are used, or ctx
+// ends.
 func (c *Client) send(ctx context.Context, r call, out any) (http.Header, error) {
 	var body []byte
 	if r.body != nil {
@@ -58,8 +58,8 @@ func inDoubt(doubt bool, err error) error {
 	return err
 }
 
-// left is how much of ctx's time there is, in whole seconds, less a little for the
-// way back.
+// left returns the remaining time of ctx in whole seconds, less a margin for the
+// transmission of the answer.
 func left(ctx context.Context) time.Duration {
 	deadline, ok := ctx.Deadline()
 	if !ok {
@@ -69,7 +69,7 @@ func left(ctx context.Context) time.Duration {
 	return max(0, (time.Until(deadline) - way).Truncate(time.Second))
 }
 
-// again tells whether the same request may have another answer.
+// again reports whether repeating the request may give another answer.
 func again(err error) bool {
 	if _, ok := errors.AsType[*transportError](err); ok {
 		return true
@@ -87,8 +87,8 @@ func again(err error) bool {
 	}
 }
 
-// pause is how long to wait after an attempt: what Retry-After says and a little
-// more, or else anything up to a bound that doubles.
+// pause returns how long to wait after an attempt: a little longer than Retry-After
+// says, or a random time below a bound that doubles with each attempt.
 func (c *Client) pause(attempt int, header http.Header) time.Duration {
 	if after, ok := retryAfter(header); ok {
 		return after + jitter(c.minBackoff)
@@ -101,10 +101,10 @@ func (c *Client) pause(attempt int, header http.Header) time.Duration {
 }
 
 func jitter(d time.Duration) time.Duration {
-	return mathrand.N(d + 1) //nolint:gosec // nobody has to be kept from guessing it
+	return mathrand.N(d + 1) //nolint:gosec // need not be unpredictable
 }
 
-// retryAfter reads the header, in seconds, as the API has it.
+// retryAfter parses the header, which the API always sends in seconds.
 func retryAfter(header http.Header) (time.Duration, bool) {
 	seconds, err := strconv.ParseUint(header.Get("Retry-After"), 10, 16)
 	return time.Duration(seconds) * time.Second, err == nil
@@ -121,7 +121,7 @@ func sleep(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// poll asks until it is told that it is enough, with pauses that grow.
+// poll calls ask until it returns true or an error, with growing pauses.
 func (c *Client) poll(ctx context.Context, first time.Duration, ask func() (done bool, err error)) error {
 	const longest = 5 * time.Second
 	for pause := first; ; pause = min(2*pause+c.minBackoff, longest) {

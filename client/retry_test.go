@@ -39,7 +39,7 @@ func TestRetry(t *testing.T) {
 		"KeyInUse":         says(http.StatusConflict, lavaError("idempotency_key_in_use", "409")),
 		"ConnectionBroken": broken,
 		"NotJSON":          says(http.StatusOK, "<html>"),
-		"HalfAnAnswer":     says(http.StatusOK, `{"status":`, "Content-Length", "100"),
+		"IncompleteAnswer": says(http.StatusOK, `{"status":`, "Content-Length", "100"),
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -58,7 +58,7 @@ func TestRetry(t *testing.T) {
 		})
 	}
 
-	t.Run("AnswersThatStayAreNotAskedForAgain", func(t *testing.T) {
+	t.Run("FinalAnswersAreNotRepeated", func(t *testing.T) {
 		t.Parallel()
 
 		for _, status := range []int{400, 401, 402, 403, 404, 405, 409, 413, 415, 422, 301} {
@@ -97,7 +97,7 @@ func TestRetry(t *testing.T) {
 		var e *client.Error
 		require.ErrorAs(t, err, &e)
 		require.Equal(t, http.StatusServiceUnavailable, e.Status)
-		require.NotErrorAs(t, err, new(*client.PendingError), "the server said that nothing was done")
+		require.NotErrorAs(t, err, new(*client.PendingError), "the server has refused every attempt")
 		_, list := requests.all()
 		require.Len(t, list, 3)
 	})
@@ -111,12 +111,12 @@ func TestRetry(t *testing.T) {
 		_, err := newClient(t, url, "aks_test_x").Wallet(ctx)
 
 		require.ErrorIs(t, err, context.DeadlineExceeded)
-		require.True(t, client.HasCode(err, client.CodeRateLimited), "and why there was a pause")
+		require.True(t, client.HasCode(err, client.CodeRateLimited), "the error includes the last answer")
 		_, list := requests.all()
 		require.Len(t, list, 1)
 	})
 
-	t.Run("NobodyThereLeavesNoDoubt", func(t *testing.T) {
+	t.Run("RefusedConnectionLeavesNoDoubt", func(t *testing.T) {
 		t.Parallel()
 
 		server := httptest.NewServer(http.NotFoundHandler())
@@ -140,7 +140,7 @@ func TestRetry(t *testing.T) {
 		require.Equal(t, "mine", pending.IdempotencyKey)
 	})
 
-	t.Run("RemovedTwiceIsRemoved", func(t *testing.T) {
+	t.Run("NotFoundAfterARepeatedDeletionIsSuccess", func(t *testing.T) {
 		t.Parallel()
 
 		gone := says(http.StatusNotFound, lavaError("webhook_not_found", "404"))

@@ -23,7 +23,7 @@ import (
 
 func TestMain(m *testing.M) { testdb.Main(m) }
 
-// bundle is a real server, on an engine that charges a simulated Stripe.
+// bundle is a real server whose engine charges cards at a simulated Stripe.
 type bundle struct {
 	*enginetest.World
 	url string
@@ -42,7 +42,7 @@ func setup(t *testing.T) *bundle {
 	return &bundle{World: w, url: server.URL}
 }
 
-// client makes a client of the server that comes back soon.
+// client returns a client of the server with short waits.
 func (b *bundle) client(t *testing.T, change ...func(*client.Config)) *client.Client {
 	t.Helper()
 	return newClient(t, b.url, b.Merchant.APIKey, change...)
@@ -60,13 +60,13 @@ func newClient(t *testing.T, url, key string, change ...func(*client.Config)) *c
 	return c
 }
 
-// card saves one of Stripe's test cards and gives its id in the API.
+// card saves one of Stripe's test cards and returns its id in the API.
 func (b *bundle) card(name string) string {
 	return wallet.Spell(wallet.PrefixPaymentMethod, wallet.ModeTest, b.Card(name).ID)
 }
 
-// lossy is a network on which the server gets every request, and the first answers
-// to some of them get lost.
+// lossy is a network that loses the first answers to some requests. The server
+// receives every request.
 type lossy struct {
 	method string
 
@@ -97,12 +97,13 @@ func (l *lossy) sent() []string {
 	return append([]string{}, l.keys...)
 }
 
-// through has a client's requests go over a network.
+// through makes a client use the network.
 func through(network http.RoundTripper) func(*client.Config) {
 	return func(cfg *client.Config) { cfg.HTTP = &http.Client{Transport: network} }
 }
 
-// scripted is a server that gives prepared answers, the last one again and again.
+// scripted returns a server that sends the given answers in order, and the last one
+// repeatedly.
 func scripted(t *testing.T, answers ...http.HandlerFunc) (string, *counter) {
 	t.Helper()
 
@@ -115,7 +116,7 @@ func scripted(t *testing.T, answers ...http.HandlerFunc) (string, *counter) {
 	return server.URL, n
 }
 
-// counter counts requests and keeps when they came.
+// counter counts requests and records their times.
 type counter struct {
 	mu       sync.Mutex
 	times    []time.Time
@@ -135,7 +136,8 @@ func (c *counter) all() ([]time.Time, []*http.Request) {
 	return append([]time.Time{}, c.times...), append([]*http.Request{}, c.requests...)
 }
 
-// says answers with a status, a body and headers given as pairs.
+// says returns a handler that answers with a status, a body and pairs of header
+// names and values.
 func says(status int, body string, headers ...string) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) {
 		for i := 0; i+1 < len(headers); i += 2 {

@@ -8,32 +8,33 @@ import (
 )
 
 // TopUpRequest asks for credits in any wallet of the organization, in Lago's
-// dialect. At least one of the three amounts of credits has to be there.
+// dialect. At least one of the three amounts of credits is required.
 type TopUpRequest struct {
-	// WalletID is a UUID.
+	// WalletID is the wallet's UUID.
 	WalletID string `json:"wallet_id"`
-	// PaidCredits are charged for, GrantedCredits given and VoidedCredits taken out,
-	// as decimals such as "20.0". A credit costs what the wallet's rate says.
+	// PaidCredits are bought, GrantedCredits are given for free, and VoidedCredits
+	// are removed. They are decimals such as "20.0". The wallet's rate is the price
+	// of one credit.
 	PaidCredits    string `json:"paid_credits,omitempty"`
 	GrantedCredits string `json:"granted_credits,omitempty"`
 	VoidedCredits  string `json:"voided_credits,omitempty"`
-	// Name is shown on the statement and the invoice. It may be empty.
+	// Name is shown on the wallet's statement and on the invoice. It may be empty.
 	Name string `json:"name,omitempty"`
-	// PaymentMethod is the card to charge, nil for the wallet's, or else the
-	// customer's default.
+	// PaymentMethod is how the purchase is paid. Nil means the wallet's payment
+	// method, or else the customer's default.
 	PaymentMethod *TopUpMethod `json:"payment_method,omitempty"`
-	// Metadata are up to 15 pairs.
+	// Metadata holds up to 15 pairs.
 	Metadata []Pair `json:"metadata,omitempty"`
-	// IdempotencyKey stands for this request for 24 hours. It is made by the client
-	// unless given.
+	// IdempotencyKey identifies this request for 24 hours. Empty means that the
+	// client generates one.
 	IdempotencyKey string `json:"-"`
 }
 
-// TopUpMethod says how a purchase is paid.
+// TopUpMethod is how a purchase is paid.
 type TopUpMethod struct {
-	// Type is provider, or manual, which charges nobody.
+	// Type is "provider", or "manual", which charges no card.
 	Type string `json:"payment_method_type"`
-	// ID is the UUID of a saved card, empty for the default.
+	// ID is the UUID of a saved card. Empty means the default card.
 	ID string `json:"payment_method_id,omitempty"`
 }
 
@@ -43,7 +44,7 @@ type Pair struct {
 	Value string `json:"value"`
 }
 
-// WalletTransaction is a line of a wallet's statement, in Lago's dialect.
+// WalletTransaction is a transaction of a wallet, in Lago's dialect.
 type WalletTransaction struct {
 	ID        string `json:"lago_id"`
 	WalletID  string `json:"lago_wallet_id"`
@@ -54,25 +55,26 @@ type WalletTransaction struct {
 	Kind string `json:"transaction_status"`
 	// Direction is inbound or outbound.
 	Direction string `json:"transaction_type"`
-	// Amount is in the wallet's currency, CreditAmount in credits, both as decimals
-	// with at least one digit behind the point.
+	// Amount is in the wallet's currency and CreditAmount in credits. Both are
+	// decimals with at least one digit after the point.
 	Amount       string     `json:"amount"`
 	CreditAmount string     `json:"credit_amount"`
 	Name         string     `json:"name"`
 	CreatedAt    time.Time  `json:"created_at"`
 	SettledAt    *time.Time `json:"settled_at"`
 	FailedAt     *time.Time `json:"failed_at"`
-	// RedirectURL is where the cardholder has to go, and PaymentID the payment that
-	// waits for them; both are empty unless there is one.
+	// RedirectURL is the page on which the cardholder has to authenticate, and
+	// PaymentID the payment that waits for it. Both are empty unless a payment
+	// waits.
 	RedirectURL string `json:"redirect_url"`
 	PaymentID   string `json:"payment_id"`
 }
 
-// TopUp makes the wallet transactions that are asked for, all or none, and returns
-// them in the order purchased, granted, voided. A purchase is waited for, as long as
-// Config.Wait says: it is settled, failed, or still pending, in which case
-// WalletTransaction tells later. If the answer got lost for good it is a
-// *PendingError.
+// TopUp creates the requested wallet transactions, all or none. It returns them in
+// the order purchased, granted, voided. It waits for the outcome of a purchase for
+// up to Config.Wait. The purchase is then settled, failed or still pending.
+// Client.WalletTransaction returns its later state. If no answer is received, the
+// error is a *PendingError.
 func (c *Client) TopUp(ctx context.Context, r TopUpRequest) ([]WalletTransaction, error) {
 	key := or(r.IdempotencyKey, NewIdempotencyKey())
 	body := struct {
@@ -87,7 +89,7 @@ func (c *Client) TopUp(ctx context.Context, r TopUpRequest) ([]WalletTransaction
 	return answer.List, pending(err, key)
 }
 
-// WalletTransaction is a wallet transaction as it stands.
+// WalletTransaction returns the current state of a wallet transaction.
 func (c *Client) WalletTransaction(ctx context.Context, id string) (WalletTransaction, error) {
 	var answer struct {
 		One WalletTransaction `json:"wallet_transaction"`
@@ -96,8 +98,8 @@ func (c *Client) WalletTransaction(ctx context.Context, id string) (WalletTransa
 	return answer.One, err
 }
 
-// PaymentURL is the address of a page on which the cardholder can pay for a
-// purchase that is pending or has failed.
+// PaymentURL returns the address of a page on which the cardholder can pay for a
+// pending or failed purchase.
 func (c *Client) PaymentURL(ctx context.Context, transactionID string) (string, error) {
 	var answer struct {
 		Details struct {

@@ -13,63 +13,66 @@ import (
 	"time"
 )
 
-// Why a delivery is refused. Answer 400 to it, and do nothing.
+// The errors of a delivery that must be refused. Answer it with status 400 and
+// ignore its content.
 var (
-	// ErrSignature means that none of the secrets made the signature.
-	ErrSignature = errors.New("fundrail: the signature does not fit")
-	// ErrTimestamp means that the delivery is too old, or from the future: somebody
-	// may be playing it again, or a clock is wrong.
-	ErrTimestamp = errors.New("fundrail: the delivery is too old, or from the future")
+	// ErrSignature means that no secret of the verifier made the signature.
+	ErrSignature = errors.New("fundrail: the signature does not match")
+	// ErrTimestamp means that the delivery's timestamp is too far from the current
+	// time. The delivery may be a replay, or a clock may be wrong.
+	ErrTimestamp = errors.New("fundrail: the delivery's timestamp is too old or in the future")
 )
 
-// DefaultTolerance is how far a delivery's time may be from now.
+// DefaultTolerance is the default of Verifier.Tolerance.
 const DefaultTolerance = 5 * time.Minute
 
-// Verifier finds out whether a delivery to an endpoint comes from Fundrail, by the
-// signature of the Standard Webhooks specification, which deliveries have in every
-// dialect. It may be used by several goroutines at once.
+// Verifier verifies that deliveries come from Fundrail, by the signature of the
+// Standard Webhooks specification. Deliveries in every dialect have that signature.
+// A Verifier is safe for concurrent use.
 type Verifier struct {
 	keys [][]byte
-	// Tolerance is how far a delivery's time may be from Now, DefaultTolerance unless
-	// given.
+	// Tolerance is the maximum difference between a delivery's timestamp and Now.
+	// Zero means DefaultTolerance.
 	Tolerance time.Duration
-	// Now is the clock, the system's unless given.
+	// Now is the clock. Nil means time.Now.
 	Now func() time.Time
 }
 
-// NewVerifier makes a verifier of an endpoint's secret, whsec_…. While a secret is
-// being replaced, give both: what either of them has signed is accepted.
+// NewVerifier returns a verifier for an endpoint's secret, whsec_…. While a secret
+// is being replaced, pass both: a signature by either is accepted.
 func NewVerifier(secrets ...string) (*Verifier, error) {
 	if len(secrets) == 0 {
-		return nil, errors.New("fundrail: there is no secret to verify with")
+		return nil, errors.New("fundrail: no secret")
 	}
 	v := &Verifier{}
 	for i, secret := range secrets {
 		key, err := base64.StdEncoding.DecodeString(strings.TrimPrefix(secret, "whsec_"))
 		if err != nil || len(key) == 0 {
-			return nil, fmt.Errorf("fundrail: secret %d is not one of an endpoint", i+1) // and is not shown
+			return nil, fmt.Errorf("fundrail: secret %d is not an endpoint's secret", i+1) // the error must not show the secret
 		}
 		v.keys = append(v.keys, key)
 	}
 	return v, nil
 }
 
-// Event is something that happened, with what it happened to as it was then.
+// Event is an event with a snapshot of its object.
 type Event struct {
-	// ID is the same however often the event is delivered: handle each once.
+	// ID identifies the event. An event can be delivered several times, so handle
+	// each ID once.
 	ID string `json:"id"`
-	// Type is what happened, such as EventPaymentSucceeded.
+	// Type is the event's type, such as EventPaymentSucceeded.
 	Type string `json:"type"`
-	// Timestamp is when it happened.
+	// Timestamp is when the event happened.
 	Timestamp time.Time `json:"timestamp"`
-	// Sequence counts the events of the object in Data, from 1. They are delivered in
-	// that order.
+	// Sequence numbers the events of the object in Data, from 1. They are delivered
+	// in that order.
 	Sequence int64 `json:"sequence"`
 	// Data is the object: a payment, a wallet transaction or a wallet.
 	Data json.RawMessage `json:"data"`
 }
 
-// What happens to payments. Wallets and their transactions have events as well.
+// The types of events about payments, and one about wallets. There are more for
+// wallets and their transactions.
 const (
 	EventPaymentCanceled        = "payment.canceled"
 	EventPaymentDisputed        = "payment.disputed"
@@ -82,18 +85,19 @@ const (
 	EventWalletBalanceUpdated   = "wallet.balance_updated"
 )
 
-// EventPayment is the payment in the events about one.
+// EventPayment is the payment in an event about a payment.
 type EventPayment struct {
 	ID                  string  `json:"payment_id"`
 	WalletID            string  `json:"wallet_id"`
 	WalletTransactionID string  `json:"wallet_transaction_id"`
-	PaymentMethodID     string  `json:"payment_method_id"` // empty if a page took the payment
+	PaymentMethodID     string  `json:"payment_method_id"` // empty if the payment was made on a checkout page
 	ReferenceID         string  `json:"reference_id"`      // the merchant's id of the customer
 	Status              Status  `json:"status"`
 	Amount              Amount  `json:"amount"`
 	Currency            string  `json:"currency"`
-	Balance             *Amount `json:"balance"` // of the wallet right after, nil before
-	// AmountBack is what went back, or came back again, with this event.
+	Balance             *Amount `json:"balance"` // the wallet's balance right after the credit, nil before
+	// AmountBack is the amount that this event sent back, or returned to the
+	// wallet.
 	AmountBack  Amount    `json:"amount_back"`
 	RedirectURL string    `json:"redirect_url"`
 	Failure     *Failure  `json:"error"`
@@ -101,7 +105,7 @@ type EventPayment struct {
 	UpdatedAt   time.Time `json:"updated_at"`
 }
 
-// Payment decodes the payment of an event about one.
+// Payment decodes the payment of an event about a payment.
 func (e Event) Payment() (EventPayment, error) {
 	var p EventPayment
 	if !strings.HasPrefix(e.Type, "payment.") {
@@ -113,10 +117,10 @@ func (e Event) Payment() (EventPayment, error) {
 	return p, nil
 }
 
-// Verify checks a delivery's signature and time, and decodes it. The body has to be
-// the request's as it came, to the byte. The event is that of endpoints whose
-// signature is SignatureStandard; of the others only ID is sure to be there, and the
-// body has the rest in their dialect.
+// Verify checks a delivery's signature and timestamp and decodes its event. The
+// body must be unchanged, byte for byte. The event is complete for endpoints with
+// SignatureStandard. For other endpoints only its ID is always set, and the rest is
+// in the body in their dialect.
 func (v *Verifier) Verify(header http.Header, body []byte) (Event, error) {
 	id, timestamp := header.Get("webhook-id"), header.Get("webhook-timestamp")
 	seconds, err := strconv.ParseInt(timestamp, 10, 64)
@@ -141,7 +145,7 @@ func (v *Verifier) Verify(header http.Header, body []byte) (Event, error) {
 	return e, nil
 }
 
-// signed tells whether one of the signatures was made with one of the keys.
+// signed reports whether one of the signatures was made with one of the keys.
 func (v *Verifier) signed(signatures, prefix string, body []byte) bool {
 	for signature := range strings.FieldsSeq(signatures) {
 		encoded, ok := strings.CutPrefix(signature, "v1,")
@@ -151,7 +155,7 @@ func (v *Verifier) signed(signatures, prefix string, body []byte) bool {
 		}
 		for _, key := range v.keys {
 			mac := hmac.New(sha256.New, key)
-			mac.Write([]byte(prefix)) // never fails
+			mac.Write([]byte(prefix)) // a hash's Write never fails
 			mac.Write(body)
 			if hmac.Equal(mac.Sum(nil), got) {
 				return true

@@ -5,15 +5,14 @@ import (
 	"time"
 )
 
-// Wallet is the wallet that the API key stands for.
+// Wallet is the wallet of the API key.
 type Wallet struct {
 	ID string `json:"wallet_id"`
-	// Balance is what can be spent now. It is below zero when more went back than
-	// was left.
+	// Balance can be spent now. It is negative if more was sent back than was left.
 	Balance Amount `json:"balance"`
 }
 
-// Wallet is the wallet as it stands.
+// Wallet returns the current state of the wallet.
 func (c *Client) Wallet(ctx context.Context) (Wallet, error) {
 	var w Wallet
 	err := c.get(ctx, "/v1/wallet", nil, &w)
@@ -28,15 +27,16 @@ type PaymentMethod struct {
 	ExpiryMonth string `json:"expiry_month"` // two digits
 	ExpiryYear  string `json:"expiry_year"`  // four
 	IsDefault   bool   `json:"is_default"`
-	// HasError tells that the last charge of the card failed; the three below say how
-	// and when.
+	// HasError reports whether the last charge of the card failed. The next three
+	// fields describe the failure.
 	HasError     bool       `json:"has_error"`
 	ErrorCode    string     `json:"error_code"`
 	ErrorMessage string     `json:"error_message"`
 	ErrorAt      *time.Time `json:"error_at"`
 }
 
-// PaymentMethods are the saved cards, the default first, then the newest first.
+// PaymentMethods returns the saved cards, the default first and then the newest
+// first.
 func (c *Client) PaymentMethods(ctx context.Context) ([]PaymentMethod, error) {
 	var list List[PaymentMethod]
 	err := c.get(ctx, "/v1/payment_methods", nil, &list)

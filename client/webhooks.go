@@ -9,54 +9,54 @@ import (
 	"time"
 )
 
-// Signature is the dialect that an endpoint is spoken to in: the names of events,
-// the shape of bodies, and headers.
+// Signature is the dialect of an endpoint's deliveries: the names of events, the
+// format of bodies, and the headers.
 type Signature string
 
-// The dialects. Verifier verifies all of them, and decodes SignatureStandard.
+// The dialects. A Verifier verifies all of them and decodes SignatureStandard.
 const (
 	SignatureLago     Signature = "lago"
 	SignatureLava     Signature = "lava"
 	SignatureStandard Signature = "standard"
 )
 
-// Webhook is an endpoint that is told what happens.
+// Webhook is an endpoint that receives events.
 type Webhook struct {
 	ID        string    `json:"webhook_id"`
 	Name      string    `json:"name"`
 	URL       string    `json:"url"`
 	Signature Signature `json:"signature"`
-	// Events are those that were asked for, nil for the usual ones.
+	// Events are the selected events. Nil means the default selection.
 	Events []string `json:"events"`
-	// Status is disabled, enabled or held. A held endpoint keeps failing: one delivery
-	// at a time tries, and the others wait.
+	// Status is disabled, enabled or held. A held endpoint has failed repeatedly.
+	// One delivery at a time is attempted while the others wait.
 	Status       string     `json:"status"`
 	FailingSince *time.Time `json:"failing_since"`
 	LastError    string     `json:"last_error"`
 	CreatedAt    time.Time  `json:"created_at"`
-	// Secret is what deliveries are signed with. Only CreateWebhook and
-	// RotateWebhookSecret return it.
+	// Secret signs the deliveries. Only CreateWebhook and RotateWebhookSecret
+	// return it.
 	Secret string `json:"webhook_secret"`
 }
 
-// NewWebhook describes an endpoint to be added.
+// NewWebhook describes an endpoint to be created.
 type NewWebhook struct {
 	Name string `json:"name"`
-	// URL is an https address, and in test mode an http one as well, that is not in a
-	// private network.
+	// URL is an https address outside private networks. In test mode it can also be
+	// an http address.
 	URL string `json:"url"`
-	// Signature is SignatureStandard unless given.
+	// Signature is the dialect. Empty means SignatureStandard.
 	Signature Signature `json:"signature"`
-	// Events are the events to be told of by their names in the dialect, nil for the
-	// usual ones.
+	// Events are the events to receive, by their names in the dialect. Nil means
+	// the default selection.
 	Events []string `json:"events"`
-	// IdempotencyKey stands for this request for 24 hours. It is made by the client
-	// unless given.
+	// IdempotencyKey identifies this request for 24 hours. Empty means that the
+	// client generates one.
 	IdempotencyKey string `json:"-"`
 }
 
-// CreateWebhook adds an endpoint. The result has its secret, which is not shown
-// again.
+// CreateWebhook creates an endpoint. The result contains the secret, which is not
+// returned again.
 func (c *Client) CreateWebhook(ctx context.Context, n NewWebhook) (Webhook, error) {
 	n.Signature = or(n.Signature, SignatureStandard)
 	key := or(n.IdempotencyKey, NewIdempotencyKey())
@@ -65,19 +65,20 @@ func (c *Client) CreateWebhook(ctx context.Context, n NewWebhook) (Webhook, erro
 	return w, pending(err, key)
 }
 
-// Webhooks is a page of the endpoints, the newest first.
+// Webhooks returns a page of the endpoints, newest first.
 func (c *Client) Webhooks(ctx context.Context, p Page) (List[Webhook], error) {
 	var list List[Webhook]
 	err := c.get(ctx, "/v1/webhooks", p.query(), &list)
 	return list, err
 }
 
-// AllWebhooks goes through the endpoints, the newest first.
+// AllWebhooks iterates over the endpoints, newest first. It ends with the first
+// error, which it yields.
 func (c *Client) AllWebhooks(ctx context.Context) iter.Seq2[Webhook, error] {
 	return all(func(p Page) (List[Webhook], error) { return c.Webhooks(ctx, p) })
 }
 
-// Webhook is an endpoint as it stands.
+// Webhook returns the current state of an endpoint.
 func (c *Client) Webhook(ctx context.Context, id string) (Webhook, error) {
 	var w Webhook
 	err := c.get(ctx, webhookPath(id), nil, &w)
@@ -86,7 +87,8 @@ func (c *Client) Webhook(ctx context.Context, id string) (Webhook, error) {
 
 func webhookPath(id string) string { return "/v1/webhooks/" + url.PathEscape(id) }
 
-// WebhookChange says what is to change. What is nil stays.
+// WebhookChange describes a change of an endpoint. Fields that are nil stay
+// unchanged.
 type WebhookChange struct {
 	Name      *string    `json:"name,omitempty"`
 	URL       *string    `json:"url,omitempty"`
@@ -103,21 +105,21 @@ func (c *Client) UpdateWebhook(ctx context.Context, id string, change WebhookCha
 	return w, err
 }
 
-// DeleteWebhook removes an endpoint. Nothing more is delivered to it.
+// DeleteWebhook deletes an endpoint. Nothing more is delivered to it.
 func (c *Client) DeleteWebhook(ctx context.Context, id string) error {
 	repeated := false
 	_, err := c.send(ctx, call{
 		method: http.MethodDelete, path: webhookPath(id), hold: -1, repeated: func() { repeated = true },
 	}, nil)
 	if e, ok := errors.AsType[*Error](err); ok && e.Status == http.StatusNotFound && repeated {
-		return nil // the first request removed it, and its answer got lost
+		return nil // the first request deleted it, and its answer was lost
 	}
 	return err
 }
 
-// RotateWebhookSecret replaces an endpoint's secret. For the time of the overlap
-// deliveries are signed with both; 0 ends the one before at once. The result has
-// the new secret.
+// RotateWebhookSecret replaces an endpoint's secret. During the overlap, deliveries
+// are signed with both secrets. An overlap of 0 ends the previous secret
+// immediately. The result contains the new secret.
 func (c *Client) RotateWebhookSecret(ctx context.Context, id string, overlap time.Duration) (Webhook, error) {
 	body := struct {
 		Overlap int64 `json:"overlap_seconds"`
@@ -137,15 +139,17 @@ type Delivery struct {
 	// Status is failed, pending or succeeded.
 	Status   string `json:"status"`
 	Attempts int    `json:"attempts"`
-	// ResponseStatus is what the last attempt was answered with, 0 for nothing.
+	// ResponseStatus is the status of the last attempt's answer, or 0 without an
+	// answer.
 	ResponseStatus int        `json:"response_status"`
 	Error          string     `json:"error"`
 	CreatedAt      time.Time  `json:"created_at"`
 	FinishedAt     *time.Time `json:"finished_at"`
 }
 
-// Deliveries is a page of what was delivered to an endpoint, the newest first. The
-// status, failed, pending or succeeded, chooses among them; the empty one does not.
+// Deliveries returns a page of an endpoint's deliveries, newest first. If status is
+// not empty, only deliveries with that status are returned: failed, pending or
+// succeeded.
 func (c *Client) Deliveries(ctx context.Context, webhookID, status string, p Page) (List[Delivery], error) {
 	q := p.query()
 	if status != "" {
@@ -156,14 +160,14 @@ func (c *Client) Deliveries(ctx context.Context, webhookID, status string, p Pag
 	return list, err
 }
 
-// Redeliver has one delivery go out again.
+// Redeliver repeats one delivery.
 func (c *Client) Redeliver(ctx context.Context, webhookID, deliveryID string) error {
 	_, err := c.redeliver(ctx, webhookID, map[string]any{"delivery_id": deliveryID})
 	return err
 }
 
-// RedeliverRange has the deliveries go out again that were made from one time to
-// before another, or only those among them that failed. It returns how many.
+// RedeliverRange repeats the deliveries that were created from one time until
+// before another, or only the failed ones among them. It returns their number.
 func (c *Client) RedeliverRange(ctx context.Context, webhookID string, from, to time.Time, failedOnly bool) (int, error) {
 	return c.redeliver(ctx, webhookID, map[string]any{
 		"from": from.Format(time.RFC3339Nano), "to": to.Format(time.RFC3339Nano), "failed_only": failedOnly,

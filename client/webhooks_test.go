@@ -20,7 +20,7 @@ const (
 	other  = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD"
 )
 
-// delivery is an event as the specification's own library signs it.
+// delivery returns the headers of an event signed by the specification's library.
 func delivery(t *testing.T, secret, body string, at time.Time) http.Header {
 	t.Helper()
 
@@ -119,7 +119,7 @@ func TestVerify(t *testing.T) {
 		require.ErrorIs(t, err, client.ErrTimestamp)
 	})
 
-	t.Run("SecretsAreLookedAtAndNotShown", func(t *testing.T) {
+	t.Run("InvalidSecretsAreNotShown", func(t *testing.T) {
 		t.Parallel()
 
 		for _, list := range [][]string{{}, {""}, {"whsec_"}, {secret, "whsec_!!!"}} {
@@ -130,13 +130,13 @@ func TestVerify(t *testing.T) {
 	})
 }
 
-// received is what a merchant's endpoint got.
+// received is a request that a merchant's endpoint got.
 type received struct {
 	header http.Header
 	body   []byte
 }
 
-// TestWebhooks adds an endpoint, has an event delivered to it and verifies it.
+// TestWebhooks creates an endpoint, receives an event and verifies it.
 func TestWebhooks(t *testing.T) {
 	t.Parallel()
 
@@ -159,7 +159,7 @@ func TestWebhooks(t *testing.T) {
 	require.Equal(t, client.SignatureStandard, made.Signature)
 	list, err := c.Webhooks(t.Context(), client.Page{})
 	require.NoError(t, err)
-	require.Len(t, list.Data, 1, "the lost answer makes no second one")
+	require.Len(t, list.Data, 1, "a repeated request creates no second endpoint")
 	require.Empty(t, list.Data[0].Secret)
 
 	rotated, err := c.RotateWebhookSecret(t.Context(), made.ID, time.Hour)

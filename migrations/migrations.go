@@ -1,7 +1,6 @@
-// Package migrations brings a database to the schema that this program knows:
-// numbered SQL files for Fundrail's own tables, and River's migrations as one of
-// the numbers. What the tables mean is said in the files; who reads and writes
-// them is package postgres's business.
+// Package migrations migrates a database to the schema of this program. Fundrail's
+// own tables are in numbered SQL files, and River's migrations have numbers among
+// them. The files describe the tables. Package postgres reads and writes them.
 package migrations
 
 import (
@@ -27,24 +26,23 @@ import (
 //go:embed *.sql
 var files embed.FS
 
-// riverVersions maps our migration number to the version of River's schema that
-// it installs. An upgrade of River that brings migrations adds a line here.
+// riverVersions maps numbers of our migrations to the version of River's schema
+// that they install. An upgrade of River with new migrations adds an entry.
 var riverVersions = map[int64]int{1: 8}
 
-// ErrUnknownSchema reports a database whose schema is not the one that this
-// program was built for.
+// ErrUnknownSchema means that this program cannot work on the database's schema.
 var ErrUnknownSchema = errors.New("database schema is not the one this program knows")
 
-// Status is one migration and whether it has been applied.
+// Status is a migration with its state.
 type Status struct {
 	Version int64  `json:"version"`
 	Name    string `json:"name"`
 	Applied bool   `json:"applied"`
 }
 
-// Up applies every migration that is missing. Any number of processes may call
-// it at once: a lock in the database lets one of them work, and the others find
-// nothing left to do.
+// Up applies all missing migrations. Several processes may call it at the same
+// time: a lock in the database makes them run one after the other, and the later
+// ones have nothing left to apply.
 func Up(ctx context.Context, pool *pgxpool.Pool, log *slog.Logger) error {
 	return withProvider(pool, func(p *goose.Provider) error {
 		results, err := p.Up(ctx)
@@ -59,8 +57,8 @@ func Up(ctx context.Context, pool *pgxpool.Pool, log *slog.Logger) error {
 	})
 }
 
-// Down takes the newest migration back. It returns the version it left, or 0
-// when there was none to take back.
+// Down reverts the newest migration. It returns the version of that migration, or 0
+// if there was none.
 func Down(ctx context.Context, pool *pgxpool.Pool) (int64, error) {
 	var version int64
 	err := withProvider(pool, func(p *goose.Provider) error {
@@ -77,7 +75,7 @@ func Down(ctx context.Context, pool *pgxpool.Pool) (int64, error) {
 	return version, err
 }
 
-// List tells of each migration whether the database has it, oldest first.
+// List returns all migrations, oldest first.
 func List(ctx context.Context, pool *pgxpool.Pool) ([]Status, error) {
 	var list []Status
 	err := withProvider(pool, func(p *goose.Provider) error {
@@ -103,9 +101,10 @@ func List(ctx context.Context, pool *pgxpool.Pool) ([]Status, error) {
 
 const undefinedTable = "42P01"
 
-// Check returns an error wrapping ErrUnknownSchema, and saying what to do, unless
-// this program can work on the database: every migration that it knows is there,
-// and none that a newer program brought has taken away what it uses.
+// Check returns an error unless this program can work on the database. Every
+// migration that the program knows must be applied. Newer migrations are allowed
+// unless they removed something that the program uses. The error wraps
+// ErrUnknownSchema and says what to do.
 func Check(ctx context.Context, pool *pgxpool.Pool) error {
 	have, err := Version(ctx, pool)
 	if err != nil {
@@ -122,7 +121,7 @@ func Check(ctx context.Context, pool *pgxpool.Pool) error {
 	return nil
 }
 
-// checkFloor asks a schema that is newer than the program whether it is too new.
+// checkFloor returns an error if a newer schema no longer supports this program.
 func checkFloor(ctx context.Context, pool *pgxpool.Pool, have, want int64) error {
 	var floor int64
 	err := pool.QueryRow(ctx, `select oldest_program from schema_floor`).Scan(&floor)
@@ -133,13 +132,13 @@ func checkFloor(ctx context.Context, pool *pgxpool.Pool, have, want int64) error
 		return fmt.Errorf("read the oldest program of the schema: %w", err)
 	}
 	if want < floor {
-		return fmt.Errorf("%w: it is at version %d, which wants a program that knows version %d, and this one knows only %d; run a newer fundrail",
+		return fmt.Errorf("%w: it is at version %d, which needs a program of version %d or newer, and this one has version %d; run a newer fundrail",
 			ErrUnknownSchema, have, floor, want)
 	}
 	return nil
 }
 
-// Version is the one that the database is at, zero for an empty database.
+// Version returns the version of the database's schema, or 0 for an empty database.
 func Version(ctx context.Context, pool *pgxpool.Pool) (int64, error) {
 	var have int64
 	err := pool.QueryRow(ctx, `select coalesce(max(version_id), 0) from goose_db_version`).Scan(&have)
@@ -152,13 +151,13 @@ func Version(ctx context.Context, pool *pgxpool.Pool) (int64, error) {
 	return have, nil
 }
 
-// Latest is the version of the newest migration in this program.
+// Latest returns the version of the newest migration in this program.
 func Latest() int64 {
 	var latest int64
 	for v := range riverVersions {
 		latest = max(latest, v)
 	}
-	names, _ := fs.Glob(files, "*.sql") // the pattern is constant and well formed
+	names, _ := fs.Glob(files, "*.sql") // the pattern is a valid constant
 	for _, name := range names {
 		v, err := goose.NumericComponent(name)
 		if err == nil {
@@ -168,13 +167,13 @@ func Latest() int64 {
 	return latest
 }
 
-// Fingerprint names the schema that Up leaves behind: two programs with the same
-// fingerprint make the same tables.
+// Fingerprint identifies the schema that Up installs. Programs with the same
+// fingerprint install the same tables.
 func Fingerprint() string {
 	h := sha256.New()
 	names, _ := fs.Glob(files, "*.sql")
 	for _, name := range names {
-		body, _ := files.ReadFile(name) // embedded: it is there
+		body, _ := files.ReadFile(name) // embedded files can always be read
 		_, _ = fmt.Fprintf(h, "%s %d\n%s", name, len(body), body)
 	}
 	for v := range Latest() + 1 {
@@ -195,7 +194,7 @@ func withProvider(pool *pgxpool.Pool, do func(*goose.Provider) error) error {
 		river = append(river, riverMigration(pool, version, target))
 	}
 	db := stdlib.OpenDBFromPool(pool)
-	defer func() { _ = db.Close() }() // closes the wrapper; the pool stays open
+	defer func() { _ = db.Close() }() // closes the wrapper only; the pool stays open
 	p, err := goose.NewProvider(goose.DialectPostgres, db, files,
 		goose.WithSessionLocker(locker),
 		goose.WithGoMigrations(river...),
@@ -208,8 +207,8 @@ func withProvider(pool *pgxpool.Pool, do func(*goose.Provider) error) error {
 	return do(p)
 }
 
-// riverMigration runs outside of goose's transaction, because River's migrator
-// opens its own.
+// riverMigration returns a migration that runs River's migrator. It runs outside of
+// goose's transaction, because the migrator starts its own.
 func riverMigration(pool *pgxpool.Pool, version int64, target int) *goose.Migration {
 	run := func(direction rivermigrate.Direction, opts *rivermigrate.MigrateOpts) *goose.GoFunc {
 		return &goose.GoFunc{RunDB: func(ctx context.Context, _ *sql.DB) error {

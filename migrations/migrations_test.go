@@ -20,10 +20,10 @@ func TestCheck(t *testing.T) {
 		problem string
 	}{
 		"AsBuilt":             {``, ""},
-		"NeverMigrated":       {`drop table goose_db_version`, "it is at version 0"},
+		"NotMigrated":         {`drop table goose_db_version`, "it is at version 0"},
 		"Newer":               {`insert into goose_db_version (version_id, is_applied) values (9999, true)`, ""},
-		"NewerAndOutOfReach":  {`insert into goose_db_version (version_id, is_applied) values (9999, true); update schema_floor set oldest_program = 9998`, "wants a program that knows version 9998"},
-		"NewerBeforeTheFloor": {`insert into goose_db_version (version_id, is_applied) values (9999, true); drop table schema_floor`, "run a newer fundrail"},
+		"NewerAndUnsupported": {`insert into goose_db_version (version_id, is_applied) values (9999, true); update schema_floor set oldest_program = 9998`, "needs a program of version 9998 or newer"},
+		"NewerWithoutFloor":   {`insert into goose_db_version (version_id, is_applied) values (9999, true); drop table schema_floor`, "run a newer fundrail"},
 		"Older":               {`delete from goose_db_version where version_id = (select max(version_id) from goose_db_version)`, "run: fundrail migrate up"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -44,7 +44,7 @@ func TestCheck(t *testing.T) {
 		})
 	}
 
-	// Every program that comes with a schema must be able to work on it.
+	// A new database must support the program that created it.
 	var floor int64
 	require.NoError(t, testdb.New(t).QueryRow(t.Context(), `select oldest_program from schema_floor`).Scan(&floor))
 	require.LessOrEqual(t, floor, latest)

@@ -14,9 +14,9 @@ import (
 	"github.com/fundrail/fundrail/internal/wallet"
 )
 
-// FuzzSignature puts anything before and behind a good signature, and around a bad
-// one. What is let in must carry a signature that is worth it, whatever else the
-// header says; a good signature alone must be let in.
+// FuzzSignature adds arbitrary text before and after a good signature, and around a
+// bad one. An accepted header must contain a valid signature, whatever else it
+// contains. The good signature alone must be accepted.
 func FuzzSignature(f *testing.F) {
 	h := &Handler{Secrets: map[wallet.Mode][]string{
 		wallet.ModeLive: {"whsec_live"}, wallet.ModeTest: {"whsec_old", "whsec_new"},
@@ -34,7 +34,7 @@ func FuzzSignature(f *testing.F) {
 		mode, ok := h.verify(body, header)
 
 		if ok {
-			require.True(t, worthIt(body, header, h.Secrets[mode]), "%s mode: %s", mode, header)
+			require.True(t, validSignature(body, header, h.Secrets[mode]), "%s mode: %s", mode, header)
 		}
 		known := secret == "whsec_live" || secret == "whsec_old" || secret == "whsec_new"
 		if before == "" && after == "" && known && age > -250 && age < 250 {
@@ -44,10 +44,11 @@ func FuzzSignature(f *testing.F) {
 	})
 }
 
-// worthIt reads the header in the plainest way: some time in it, signed together
-// with the body by one of the secrets, lies no more than five minutes back.
-func worthIt(body []byte, header string, secrets []string) bool {
-	const tolerance = 301 // the second in which this is asked may be another one
+// validSignature parses the header in the simplest way. It reports whether one of
+// the secrets signed the body with a timestamp in the header that is at most five
+// minutes old.
+func validSignature(body []byte, header string, secrets []string) bool {
+	const tolerance = 301 // one second more, because a second can pass during the test
 	var times, signatures []string
 	for part := range strings.SplitSeq(header, ",") {
 		name, value, _ := strings.Cut(part, "=")

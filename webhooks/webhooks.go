@@ -1,6 +1,6 @@
-// Package webhooks is what Stripe calls: it verifies an event's signature, has
-// it stored together with the job that acts on it, and answers. It decides
-// nothing about money; that is package jobs's part.
+// Package webhooks receives Stripe's webhooks. It verifies an event's signature,
+// stores the event together with its job, and answers. It makes no decisions about
+// money; package jobs does.
 package webhooks
 
 import (
@@ -21,33 +21,33 @@ import (
 	"github.com/fundrail/fundrail/jobs"
 )
 
-// MaxBody is the largest event that is taken in. Stripe's own stay far below.
+// MaxBody is the maximum size of an event. Stripe's events are much smaller.
 const MaxBody = 1 << 20
 
-// Path is where Stripe reaches the handler.
+// Path is the path of the handler.
 const Path = "/webhooks/stripe"
 
-// Intake takes an event in: storage and the event's job, in one transaction.
+// Intake stores an event and its job in one transaction.
 type Intake interface {
 	TakeIn(ctx context.Context, i jobs.Intake) (postgres.StoredEvent, error)
 }
 
-// Handler answers POST /webhooks/stripe.
+// Handler answers POST /webhooks/stripe. All fields are required.
 type Handler struct {
 	Intake Intake
 	Log    *slog.Logger
 	Now    func() time.Time
-	// Secrets are the endpoint's signing secrets. A mode has several while one is
-	// being replaced. The secret that fits decides the mode.
+	// Secrets are the endpoint's signing secrets of each mode, several while one is
+	// being replaced. The matching secret determines the mode of the event.
 	Secrets map[wallet.Mode][]string
 }
 
-// Register puts the handler on its path.
+// Register registers the handler.
 func (h *Handler) Register(e *echo.Echo) { e.POST(Path, h.receive) }
 
-// receive answers 200 once the event is safe, so that Stripe need not repeat it;
-// 400, with nothing stored, to what Stripe cannot have sent; and 500 when the
-// event could not be stored, so that Stripe sends it again.
+// receive answers 200 when the event is committed, so that Stripe does not repeat
+// it. It answers 400 and stores nothing if Stripe cannot have sent the request. It
+// answers 500 if the event could not be stored, so that Stripe sends it again.
 func (h *Handler) receive(c echo.Context) error {
 	ctx := c.Request().Context()
 	body, err := readAll(http.MaxBytesReader(c.Response(), c.Request().Body, MaxBody), c.Request().ContentLength)
@@ -64,7 +64,7 @@ func (h *Handler) receive(c echo.Context) error {
 	}
 	in, err := jobs.ParseEvent(body, mode)
 	if err != nil {
-		// The signature was good: somebody has to look at this.
+		// The signature is valid, so an operator has to find out why.
 		h.Log.ErrorContext(ctx, "signed event refused", slog.String("request_id", requestid.From(ctx)), slog.Any("error", err))
 		return refuse(c, http.StatusBadRequest, "The event is not one that this endpoint can read.")
 	}
@@ -81,7 +81,8 @@ func (h *Handler) receive(c echo.Context) error {
 	return c.JSONBlob(http.StatusOK, []byte(`{"received":true}`))
 }
 
-// readAll is io.ReadAll with room for what is announced, if that is credible.
+// readAll reads r to its end. It allocates the announced length in advance if that
+// is within the limit.
 func readAll(r io.Reader, announced int64) ([]byte, error) {
 	var b bytes.Buffer
 	if announced > 0 && announced <= MaxBody {
@@ -91,8 +92,8 @@ func readAll(r io.Reader, announced int64) ([]byte, error) {
 	return b.Bytes(), err
 }
 
-// verify finds the mode whose secret made the signature. Stripe's tolerance of
-// five minutes applies to the time that was signed.
+// verify returns the mode whose secret made the signature. ValidatePayload refuses
+// timestamps older than five minutes.
 func (h *Handler) verify(body []byte, signature string) (wallet.Mode, bool) {
 	for _, mode := range wallet.Modes {
 		for _, secret := range h.Secrets[mode] {

@@ -94,7 +94,7 @@ func sign(body []byte, secret string, at time.Time) string {
 	return webhook.GenerateTestSignedPayload(&webhook.UnsignedPayload{Payload: body, Secret: secret, Timestamp: at}).Header
 }
 
-// event is the body of an event about an intent, as Stripe would send it.
+// event returns the body of an event about an intent, as Stripe sends it.
 func event(id, eventType, intentID string, paymentID wallet.ID, live bool) []byte {
 	body, _ := json.MarshalIndent(map[string]any{
 		"id": id, "object": "event", "type": eventType, "api_version": "2023-10-16", "created": 1773480000, "livemode": live,
@@ -149,7 +149,7 @@ func TestReceive(t *testing.T) {
 		require.Equal(t, 1, b.jobs(t))
 	})
 
-	t.Run("DeliveryLongAfterwardsArmsAnUnhandledEventAgain", func(t *testing.T) {
+	t.Run("LateDeliveryGivesAPendingEventAJobAgain", func(t *testing.T) {
 		t.Parallel()
 
 		b := setup(t, nil)
@@ -165,7 +165,7 @@ func TestReceive(t *testing.T) {
 		require.Equal(t, 2, b.jobs(t))
 	})
 
-	t.Run("SettledPaymentCostsNoJob", func(t *testing.T) {
+	t.Run("EventOfASettledPaymentGetsNoJob", func(t *testing.T) {
 		t.Parallel()
 
 		b := setup(t, nil)
@@ -179,7 +179,7 @@ func TestReceive(t *testing.T) {
 		require.Equal(t, 3, b.count(t, `select count(*) from stripe_events where status = 'handled'`))
 	})
 
-	t.Run("EventOfAChargeUnderWayWaitsForIt", func(t *testing.T) {
+	t.Run("EventDuringAChargeGetsNoJobYet", func(t *testing.T) {
 		t.Parallel()
 
 		b := setup(t, nil)
@@ -188,11 +188,11 @@ func TestReceive(t *testing.T) {
 
 		require.Equal(t, http.StatusOK, b.post(t, body, sign(body, testSecret, time.Now())))
 
-		require.Zero(t, b.jobs(t), "the charge's own answer is about to come")
+		require.Zero(t, b.jobs(t), "the charge's own answer is expected first")
 		require.Equal(t, 1, b.count(t, `select count(*) from stripe_events where status = 'pending' and due_at < now() + interval '5 seconds'`))
 	})
 
-	t.Run("TypeThatAsksForNothingIsKept", func(t *testing.T) {
+	t.Run("EventWithoutActionIsStored", func(t *testing.T) {
 		t.Parallel()
 
 		b := setup(t, nil)
@@ -245,7 +245,7 @@ func TestReceive(t *testing.T) {
 		require.Zero(t, b.count(t, `select count(*) from stripe_events`))
 	})
 
-	t.Run("StorageThatFailsAsksForTheEventAgain", func(t *testing.T) {
+	t.Run("FailedStorageIsAnswered500", func(t *testing.T) {
 		t.Parallel()
 
 		b := setup(t, intakeFunc(func(context.Context, jobs.Intake) (postgres.StoredEvent, error) {

@@ -10,9 +10,9 @@ import (
 	"github.com/fundrail/fundrail/worker"
 )
 
-// BenchmarkFund measures the time from POST /v1/wallet/fund to its answer, for a
-// card that completes at once and with nothing else going on: accept, job, charge
-// at the simulator, settlement.
+// BenchmarkFund measures the time from POST /v1/wallet/fund to its answer, without
+// other load, for a card that succeeds at once. It includes accepting the payment,
+// the job, the charge at the simulator and the settlement.
 func BenchmarkFund(b *testing.B) {
 	s := setup(b)
 	p := s.start(b, func(o *worker.Options) {

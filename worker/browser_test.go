@@ -16,8 +16,8 @@ import (
 	"github.com/fundrail/fundrail/internal/stripesim"
 )
 
-// newBrowser starts a browser that ends with the test and speaks to nobody but
-// the pages it is sent to.
+// newBrowser starts a browser that ends with the test. It makes no requests except
+// to the pages of the test.
 func newBrowser(t *testing.T) context.Context {
 	t.Helper()
 
@@ -42,7 +42,8 @@ func newBrowser(t *testing.T) context.Context {
 	return within
 }
 
-// screenshot keeps a picture of the page in the folder that SCREENSHOTS names.
+// screenshot stores a picture of the page in the directory of the environment
+// variable SCREENSHOTS.
 func screenshot(browser context.Context, t *testing.T, name string) {
 	t.Helper()
 
@@ -57,8 +58,9 @@ func screenshot(browser context.Context, t *testing.T, name string) {
 	require.NoError(t, os.WriteFile(filepath.Join(folder, name+".png"), png, 0o600))
 }
 
-// TestChallengeInABrowser does what a cardholder does: opens the address that the
-// merchant was given, presses a button, and reads the page that it ends on.
+// TestChallengeInABrowser passes or fails a challenge as a cardholder does. It
+// opens the address that the merchant got, presses a button and checks the page on
+// which it ends.
 func TestChallengeInABrowser(t *testing.T) {
 	t.Parallel()
 
@@ -93,7 +95,7 @@ func TestChallengeInABrowser(t *testing.T) {
 			screenshot(browser, t, "challenge-"+name)
 			require.NoError(t, chromedp.Do(browser,
 				chromedp.Click(`button[value=`+tc.button+`]`),
-				chromedp.WaitVisible(`main[data-state=`+tc.state+`]`), // the page renews itself until there is news
+				chromedp.WaitVisible(`main[data-state=`+tc.state+`]`), // the page reloads itself until the status changes
 			))
 
 			screenshot(browser, t, "return-"+tc.state)

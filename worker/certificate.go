@@ -9,32 +9,32 @@ import (
 	"time"
 )
 
-// certificate is what the service proves its name with. It is read again when its
-// files have changed; while they are not what they should be, the one before is
-// served.
+// certificate is the service's TLS certificate. It is loaded again when its files
+// have changed. If they are invalid, the previous certificate stays in use.
 type certificate struct {
 	certFile, keyFile string
 	log               *slog.Logger
 	now               func() time.Time
 
-	mu      sync.Mutex
-	current *tls.Certificate
-	seen    [2]fileState
-	lookAt  time.Time
+	mu        sync.Mutex
+	current   *tls.Certificate
+	seen      [2]fileState
+	nextCheck time.Time
 }
 
-// fileState tells two contents of a file apart.
+// fileState is used to detect changes of a file.
 type fileState struct {
 	changed time.Time
 	size    int64
 }
 
-// lookForCertificate is how often the files are looked at while callers connect.
-const lookForCertificate = time.Second
+// certificateCheckInterval is the minimum interval between checks of the files. They are
+// checked when a client connects.
+const certificateCheckInterval = time.Second
 
 func loadCertificate(certFile, keyFile string, log *slog.Logger, now func() time.Time) (*certificate, error) {
 	c := &certificate{certFile: certFile, keyFile: keyFile, log: log, now: now}
-	c.seen, c.lookAt = c.look(), now().Add(lookForCertificate)
+	c.seen, c.nextCheck = c.fileStates(), now().Add(certificateCheckInterval)
 	loaded, err := tls.LoadX509KeyPair(certFile, keyFile)
 	if err != nil {
 		return nil, fmt.Errorf("certificate: %w", err)
@@ -43,7 +43,7 @@ func loadCertificate(certFile, keyFile string, log *slog.Logger, now func() time
 	return c, nil
 }
 
-// config has TLS 1.2 at least, and what Go takes for safe.
+// config returns a configuration that requires TLS 1.2 or newer.
 func (c *certificate) config() *tls.Config {
 	return &tls.Config{GetCertificate: c.get, MinVersion: tls.VersionTLS12}
 }
@@ -53,15 +53,15 @@ func (c *certificate) get(hello *tls.ClientHelloInfo) (*tls.Certificate, error) 
 	defer c.mu.Unlock()
 
 	now := c.now()
-	if now.Before(c.lookAt) {
+	if now.Before(c.nextCheck) {
 		return c.current, nil
 	}
-	c.lookAt = now.Add(lookForCertificate)
-	seen := c.look()
+	c.nextCheck = now.Add(certificateCheckInterval)
+	seen := c.fileStates()
 	if seen == c.seen {
 		return c.current, nil
 	}
-	c.seen = seen // one complaint about each change is enough
+	c.seen = seen // so that an invalid certificate is logged once only
 	loaded, err := tls.LoadX509KeyPair(c.certFile, c.keyFile)
 	if err != nil {
 		c.log.WarnContext(hello.Context(), "changed certificate not read", slog.Any("error", err))
@@ -72,7 +72,7 @@ func (c *certificate) get(hello *tls.ClientHelloInfo) (*tls.Certificate, error) 
 	return c.current, nil
 }
 
-func (c *certificate) look() (seen [2]fileState) {
+func (c *certificate) fileStates() (seen [2]fileState) {
 	for i, path := range []string{c.certFile, c.keyFile} {
 		if info, err := os.Stat(path); err == nil {
 			seen[i] = fileState{info.ModTime(), info.Size()}

@@ -21,7 +21,7 @@ import (
 	"github.com/fundrail/fundrail/worker"
 )
 
-// writeCertificate makes a certificate for 127.0.0.1 with a serial number.
+// writeCertificate writes a certificate for 127.0.0.1 with the serial number.
 func writeCertificate(t *testing.T, certFile, keyFile string, serial int64) {
 	t.Helper()
 
@@ -51,7 +51,7 @@ func TestTLS(t *testing.T) {
 		o.Settings.TLSCertFile, o.Settings.TLSKeyFile = certFile, keyFile
 	})
 	addr := strings.TrimPrefix(p.url, "http://")
-	// served is the serial number of the certificate that a new connection sees.
+	// served returns the serial number of the certificate that new connections get.
 	served := func() int64 {
 		conn, err := new(tls.Dialer).DialContext(t.Context(), "tcp", addr)
 		if err == nil {
@@ -78,13 +78,13 @@ func TestTLS(t *testing.T) {
 	require.Equal(t, "max-age=31536000", res.Header.Get("Strict-Transport-Security"))
 	require.Equal(t, 2, res.ProtoMajor)
 
-	// Not in the clear, and not as it was done long ago.
+	// Plain HTTP and old TLS versions are refused.
 	require.Equal(t, http.StatusBadRequest, getBy(t, http.DefaultClient, "http://"+addr+"/healthz"))
 	old := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{MinVersion: tls.VersionTLS10, RootCAs: pool(), MaxVersion: tls.VersionTLS11}}}
-	_, err = old.Get("https://" + addr + "/healthz") //nolint:bodyclose // there is no answer
+	_, err = old.Get("https://" + addr + "/healthz") //nolint:bodyclose // fails before an answer
 	require.ErrorContains(t, err, "protocol version")
 
-	// A new certificate is served without a restart, and rubbish is not.
+	// A new certificate is used without a restart, and an invalid one is not.
 	writeCertificate(t, certFile, keyFile, 2)
 	require.Eventually(t, func() bool { return served() == 2 }, 20*time.Second, 50*time.Millisecond)
 	require.NoError(t, os.WriteFile(keyFile, []byte("rubbish"), 0o600))

@@ -16,11 +16,11 @@ import (
 	"github.com/fundrail/fundrail/migrations"
 )
 
-// healthy is for the supervisor: the process is alive.
+// healthy reports that the process is alive, for supervisors.
 func healthy(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("ok\n")) }
 
-// ready is for the load balancer: 200 when requests can be served, and 503 with the
-// name of what is wrong otherwise.
+// ready answers 200 if requests can be served, for load balancers. Otherwise it
+// answers 503 with the names of the problems.
 func (s *service) ready(w http.ResponseWriter, r *http.Request) {
 	const limit = 2 * time.Second
 	ctx, cancel := context.WithTimeout(r.Context(), limit)
@@ -35,9 +35,10 @@ func (s *service) ready(w http.ResponseWriter, r *http.Request) {
 	_, _ = w.Write([]byte("not ready: " + strings.Join(problems, ", ") + "\n"))
 }
 
-// problems name what keeps the process from serving: a database that does not
-// answer or has another schema, workers that do not work, and red lines that money
-// has crossed.
+// problems returns the names of the problems that keep the process from serving.
+// These are a database that does not answer or has another schema, workers that are
+// not running, and events or payments that are open for longer than the settings
+// allow.
 func (s *service) problems(ctx context.Context) []string {
 	if err := migrations.Check(ctx, s.pool); err != nil {
 		if errors.Is(err, migrations.ErrUnknownSchema) {
@@ -74,7 +75,8 @@ func (s *service) problems(ctx context.Context) []string {
 	return problems
 }
 
-// serveMetrics answers operators on an address of their own.
+// serveMetrics serves metrics and health checks for operators on a separate
+// address.
 func (s *service) serveMetrics(ctx context.Context, addr string) (stop func(), err error) {
 	l, err := new(net.ListenConfig).Listen(ctx, "tcp", addr)
 	if err != nil {
@@ -85,12 +87,12 @@ func (s *service) serveMetrics(ctx context.Context, addr string) (stop func(), e
 	mux.HandleFunc("GET /healthz", healthy)
 	mux.HandleFunc("GET /readyz", s.ready)
 	server := newInnerServer(s, mux, writeGrace)
-	go func() { _ = server.Serve(l) }() // until it is closed
+	go func() { _ = server.Serve(l) }() // returns when the server is closed
 	s.Log.InfoContext(ctx, "metrics served", slog.String("address", l.Addr().String()))
 	return func() { _ = server.Close() }, nil
 }
 
-// servedModes are the modes that there is a key of Stripe's for.
+// servedModes returns the modes for which a Stripe key is configured.
 func servedModes(s config.Settings) []wallet.Mode {
 	var modes []wallet.Mode
 	for _, mode := range wallet.Modes {

@@ -18,7 +18,7 @@ import (
 	"github.com/fundrail/fundrail/worker"
 )
 
-// body is what a GET is answered with.
+// body returns the status and the body of the answer to a GET request.
 func body(t *testing.T, url string) (int, string) {
 	t.Helper()
 
@@ -32,7 +32,7 @@ func body(t *testing.T, url string) (int, string) {
 	return resp.StatusCode, string(content)
 }
 
-// syncBuffer is a log in memory.
+// syncBuffer is a log in memory that is safe for concurrent use.
 type syncBuffer struct {
 	mu sync.Mutex
 	b  bytes.Buffer
@@ -57,7 +57,7 @@ func TestMetrics(t *testing.T) {
 	p := b.start(t, nil)
 	testfactory.Payment(t, b.pool, testfactory.PaymentOpts{Merchant: b.m, Status: wallet.PaymentRequiresAction, CreatedAt: time.Now().Add(-30 * time.Second)})
 	b.fund(t, p, nil)
-	require.Equal(t, http.StatusNotFound, get(t, p.url+"/v1/made/up/by/somebody"))
+	require.Equal(t, http.StatusNotFound, get(t, p.url+"/v1/made/up/path"))
 	b.sim.DrainAll()
 
 	status, metrics := body(t, p.url+"/metrics")
@@ -120,7 +120,7 @@ func TestReady(t *testing.T) {
 	require.Equal(t, http.StatusOK, get(t, p.url+"/healthz"), "the process is alive")
 }
 
-// Whatever goes wrong, the log shows nothing that opens a door.
+// The log must not contain secrets, even if operations fail.
 func TestLogShowsNoSecrets(t *testing.T) {
 	t.Parallel()
 

@@ -19,9 +19,9 @@ import (
 	"github.com/fundrail/fundrail/jobs"
 )
 
-// How River is run. A job that a killed process was running goes on elsewhere
-// within two minutes: no job takes longer than jobTimeout, and rescueAfter its
-// start it is taken for lost. River's own default is an hour.
+// River's settings. Another process continues the jobs of a killed process within
+// two minutes: a job takes at most jobTimeout, and River considers it lost when it
+// has run for rescueAfter. River's default is an hour.
 const (
 	fetchCooldown = 5 * time.Millisecond
 	fetchPoll     = time.Second
@@ -29,10 +29,11 @@ const (
 	rescueAfter   = 60 * time.Second
 )
 
-// droppedIndexes are River's indexes that a migration of ours drops.
+// droppedIndexes are River's indexes that our migrations drop. The reindexer must
+// not look for them.
 var droppedIndexes = []string{"river_job_args_index", "river_job_kind", "river_job_metadata_index"}
 
-// newRiver makes a River client. Without workers it only inserts jobs.
+// newRiver returns a River client. Without workers the client only inserts jobs.
 func newRiver(pool *pgxpool.Pool, engine *jobs.Engine, o Options, id string, middleware ...rivertype.Middleware) (*river.Client[pgx.Tx], error) {
 	cfg := &river.Config{
 		CancelledJobRetentionPeriod: o.Settings.FailedJobRetention,
@@ -74,9 +75,9 @@ func newRiver(pool *pgxpool.Pool, engine *jobs.Engine, o Options, id string, mid
 	return client, nil
 }
 
-// clientID names this process to River. A process that listens has the address
-// for itself, so its successor on the same address is known to be one; others get
-// a name of their own.
+// clientID returns this process's name for River. Only one process can listen on an
+// address, so a process with the same address is the successor of an ended one.
+// Other processes get a unique name.
 func clientID(listenAddr string) (id string, successor bool) {
 	host, err := os.Hostname()
 	if err != nil {
@@ -88,11 +89,11 @@ func clientID(listenAddr string) (id string, successor bool) {
 	return fmt.Sprintf("%s@%d-%d", host, os.Getpid(), time.Now().UnixNano()), false
 }
 
-// errorHandler logs what River only stores.
+// errorHandler logs errors that River only stores.
 type errorHandler struct{ log *slog.Logger }
 
-// HandleError implements river.ErrorHandler. A failed attempt is something that
-// we survive: the job comes again, or the payment's checks go on.
+// HandleError implements river.ErrorHandler. The level is WARN, because River
+// repeats the job, or the payment's checks continue it.
 func (h *errorHandler) HandleError(ctx context.Context, job *rivertype.JobRow, err error) *river.ErrorHandlerResult {
 	h.log.WarnContext(ctx, "job attempt failed",
 		slog.Int64("job_id", job.ID), slog.String("kind", job.Kind), slog.Int("attempt", job.Attempt),
@@ -108,11 +109,12 @@ func (h *errorHandler) HandlePanic(ctx context.Context, job *rivertype.JobRow, v
 	return nil
 }
 
-// quiet passes on River's own records from WARN upwards, except those about job
-// attempts, which errorHandler logs with what they are about.
+// quiet drops River's records below WARN and those about job attempts, which
+// errorHandler logs with more details. It also drops records of a canceled context.
 type quiet struct{ slog.Handler }
 
-// canceled tells of a record that says no more than that the process stops.
+// canceled reports whether a record is about a canceled context, which is normal
+// while the process stops.
 func canceled(r slog.Record) bool {
 	found := false
 	r.Attrs(func(a slog.Attr) bool {

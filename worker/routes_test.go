@@ -16,8 +16,8 @@ import (
 	"github.com/fundrail/fundrail/internal/testdb"
 )
 
-// TestRoutesAreDescribed wants each route of the service in the API's description,
-// and nothing there that no route answers. Operators' pages are not part of it.
+// TestRoutesAreDescribed tests that the API's description contains every route of
+// the service, except operators' pages, and no others.
 func TestRoutesAreDescribed(t *testing.T) {
 	t.Parallel()
 

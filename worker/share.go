@@ -8,11 +8,11 @@ import (
 	"github.com/fundrail/fundrail/internal/postgres"
 )
 
-// shareEvery is how often the processes are counted that share a limit.
+// shareEvery is the interval at which the processes are counted.
 const shareEvery = 5 * time.Second
 
-// shareLimits divides the limits towards Stripe by the number of processes that
-// work jobs, until ctx ends.
+// shareLimits divides the rate limits for Stripe by the number of processes that
+// work jobs. It returns when ctx ends.
 func (s *service) shareLimits(ctx context.Context) {
 	tick := time.NewTicker(shareEvery)
 	defer tick.Stop()

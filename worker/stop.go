@@ -11,16 +11,16 @@ import (
 	"github.com/fundrail/fundrail/internal/config"
 )
 
-// stopTimes are how long each part may take to stop.
+// stopTimes limit the time of each part of stopping.
 type stopTimes struct {
-	requests time.Duration // to be answered
-	jobs     time.Duration // to come to their end by themselves
-	cutOff   time.Duration // to give back those that did not
-	rest     time.Duration // each of what is left: writes, traces, two pools
+	requests time.Duration // to answer requests
+	jobs     time.Duration // for running jobs to end
+	cutOff   time.Duration // to cancel the jobs that have not ended
+	rest     time.Duration // for each of the other parts: writes, traces, two pools
 }
 
-// stopTimesOf divides the time that a process has to stop. Stripe's answers are
-// what takes long, so jobs get most of it.
+// stopTimesOf divides the time that the process has to stop. Jobs get the largest
+// share, because they wait for Stripe's answers.
 func stopTimesOf(s config.Stopping) stopTimes {
 	within := s.StopWithin
 	if within == 0 {
@@ -31,8 +31,8 @@ func stopTimesOf(s config.Stopping) stopTimes {
 	return stopTimes{requests: 2 * part, jobs: 4 * part, cutOff: part, rest: part}
 }
 
-// leave lets load balancers know that the process is about to stop, and gives them
-// the time to send their requests elsewhere.
+// leave makes the process report not ready, so that load balancers stop sending
+// requests to it, and waits until they have noticed.
 func (s *service) leave(ctx context.Context) {
 	s.leaving.Store(true)
 	delay := s.Settings.StopDelay
@@ -45,18 +45,18 @@ func (s *service) leave(ctx context.Context) {
 	<-timer.C
 }
 
-// stop stops the HTTP server first, which answers those who wait with how things
-// stand; then River, which lets jobs in flight finish for some seconds. It hands
-// back what it cuts off, and so does a successor or the rescue if it cannot.
+// stop stops the HTTP server first, which answers waiting requests with the current
+// status. Then it stops River, which lets running jobs finish for some seconds and
+// then cancels them. Another process continues canceled jobs.
 func (s *service) stop(ctx context.Context) error {
 	var problems []error
 	times := stopTimesOf(s.Settings.Stopping)
 	s.engine.Drain()
 	if s.server != nil {
-		s.dashboard.Close() // ends its streams, for which the server would wait
+		s.dashboard.Close() // ends its streams, which Shutdown would wait for
 		within, cancel := context.WithTimeout(ctx, times.requests)
 		if err := s.server.Shutdown(within); err != nil {
-			problems = append(problems, s.server.Close()) // half-sent requests are dropped
+			problems = append(problems, s.server.Close()) // drops requests that are still incomplete
 		}
 		cancel()
 	}
@@ -75,7 +75,7 @@ func (s *service) stop(ctx context.Context) error {
 	return errors.Join(problems...)
 }
 
-// closeTraces sends what has not been sent, if whoever takes it is there.
+// closeTraces exports the remaining spans, for a limited time.
 func closeTraces(ctx context.Context, o Options) {
 	within, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimesOf(o.Settings.Stopping).rest)
 	defer cancel()
@@ -84,9 +84,9 @@ func closeTraces(ctx context.Context, o Options) {
 	}
 }
 
-// closePool closes connections. One that a job has which does not end when it is
-// told to is not waited for longer than the process has: the database notices when
-// that is gone.
+// closePool closes the pool's connections. A job that ignores its canceled context
+// can hold a connection, so closePool waits for a limited time. The database closes
+// such a connection when the process ends.
 func closePool(ctx context.Context, o Options, pool *pgxpool.Pool) {
 	closed := make(chan struct{})
 	go func() {

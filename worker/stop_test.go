@@ -27,8 +27,8 @@ func TestStopTimes(t *testing.T) {
 	}
 }
 
-// A job that does not end when it is told to must not keep the process.
-func TestClosePoolDoesNotWaitForEver(t *testing.T) {
+// A job that ignores its canceled context must not keep the process running.
+func TestClosePoolHasALimit(t *testing.T) {
 	t.Parallel()
 
 	pool := testdb.New(t)

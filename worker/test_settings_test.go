@@ -12,12 +12,12 @@ import (
 	"github.com/fundrail/fundrail/worker"
 )
 
-// TestTestSettingsNeedAMarkedDatabase starts services that are told to misbehave
-// on databases that nobody has given away for it.
+// TestTestSettingsNeedAMarkedDatabase tests that settings for tests are refused on
+// databases without the marker.
 func TestTestSettingsNeedAMarkedDatabase(t *testing.T) {
 	t.Parallel()
 
-	for name, marker := range map[string]string{"NoMarker": "", "AnotherMarker": "somebody else's"} {
+	for name, marker := range map[string]string{"NoMarker": "", "AnotherMarker": "another test's"} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 
@@ -54,6 +54,6 @@ func TestTestSettingsNeedAMarkedDatabase(t *testing.T) {
 			WithoutHTTP: true,
 		})
 
-		require.ErrorContains(t, err, `no switch called "gravity"`)
+		require.ErrorContains(t, err, `unknown switch "gravity"`)
 	})
 }

@@ -51,7 +51,7 @@ func TestOneTraceFromRequestToDelivery(t *testing.T) {
 	select {
 	case <-merchant.called:
 	case <-time.After(15 * time.Second):
-		require.Fail(t, "the merchant should be told")
+		require.Fail(t, "the merchant should receive the event")
 	}
 	p.end(t)
 
@@ -103,7 +103,7 @@ func TestNothingIsTracedWithoutACollector(t *testing.T) {
 	require.Empty(t, traces.Requests())
 }
 
-// kept keeps its spans when the service that made them has stopped.
+// kept is an exporter that keeps its spans after the service has stopped.
 type kept struct{ *tracetest.InMemoryExporter }
 
 // Shutdown implements sdktrace.SpanExporter.

@@ -1,6 +1,6 @@
-// Package worker is the running service: it opens the database pool, starts the
-// engine, River and the HTTP server, and stops them in the reverse order. What
-// they do is left to the packages that it puts together.
+// Package worker runs the service. It opens the database pools, starts the engine,
+// River and the HTTP server, and stops them in reverse order. The parts themselves
+// are in other packages.
 package worker
 
 import (
@@ -30,40 +30,42 @@ import (
 	"github.com/fundrail/fundrail/migrations"
 )
 
-// Options say which parts of the service run in this process.
+// Options configures Run. Settings and Log are required.
 type Options struct {
 	Settings config.Settings
 	Log      *slog.Logger
-	// WithoutHTTP leaves out the API, webhooks and dashboard.
+	// WithoutHTTP disables the API, the webhooks and the dashboard.
 	WithoutHTTP bool
-	// WithoutWorkers leaves the jobs to other processes.
+	// WithoutWorkers disables the working of jobs. Other processes must work them.
 	WithoutWorkers bool
-	// Listener is what the HTTP server answers on, Settings.ListenAddr unless
-	// given. Run closes it.
+	// Listener is the HTTP server's listener. Nil means to listen on
+	// Settings.ListenAddr. Run closes it.
 	Listener net.Listener
-	// Ready is called once everything answers, with the address that is answered
-	// on, nil without HTTP.
+	// Ready is called when all parts have started. The address is nil without HTTP.
+	// It may be nil.
 	Ready func(addr net.Addr)
-	// Now is the clock, the system's unless given.
+	// Now is the clock. Nil means time.Now.
 	Now func() time.Time
-	// Traces are where spans go, Settings.OTLPEndpoint unless given. Run closes them.
+	// Traces exports the spans. Nil means to export them to Settings.OTLPEndpoint.
+	// Run closes it.
 	Traces *telemetry.Traces
 }
 
-// maxConns is how many connections a process opens. No connection is held during
-// a call to Stripe, so a few serve many workers.
+// maxConns is the size of the connection pool. Jobs hold no connection during a
+// call to Stripe, so a few connections are enough for many workers.
 const maxConns = 16
 
-// viewConns is how many connections the dashboard has. It reads in other ways than
-// the money does, and must not keep the money waiting.
+// viewConns is the size of the dashboard's own pool. The dashboard's long queries
+// must not delay payments.
 const viewConns = 4
 
-// viewSilence is how long the dashboard waits for the first word of an answer: its
+// viewSilence is how long the dashboard waits for the first byte of an answer: its
 // overviews read much.
 const viewSilence = 30 * time.Second
 
-// Run runs the service until ctx ends, and then stops it in good order, within the
-// settings' limits. It refuses to start on a schema that it does not know.
+// Run runs the service until ctx ends, and then stops it within the limits of the
+// settings. It returns an error wrapping migrations.ErrUnknownSchema if the
+// database has an unknown schema.
 func Run(ctx context.Context, o Options) error {
 	if o.Now == nil {
 		o.Now = time.Now
@@ -127,9 +129,8 @@ func Run(ctx context.Context, o Options) error {
 	return s.run(ctx)
 }
 
-// allowTestSettings lets settings that are for tests alone take effect on a
-// database that was made for a test, and refuses to start with them anywhere
-// else.
+// allowTestSettings applies the settings for tests. It returns an error if the
+// database does not carry the marker of a test.
 func allowTestSettings(ctx context.Context, t config.Test, pool *pgxpool.Pool) error {
 	if !t.InUse() {
 		return nil
@@ -143,22 +144,22 @@ func allowTestSettings(ctx context.Context, t config.Test, pool *pgxpool.Pool) e
 	return breakpoint.Enable(breakpoint.Switch(t.TestBreak), breakpoint.Point(t.TestCrash))
 }
 
-// service is the parts of one process, put together and not yet started.
+// service holds the parts of one process.
 type service struct {
 	Options
 	id     string
 	pool   *pgxpool.Pool
-	views  *pgxpool.Pool // the dashboard's
+	views  *pgxpool.Pool // for the dashboard
 	engine *jobs.Engine
-	// metrics watch the process.
+	// metrics counts what the process does.
 	metrics *telemetry.Metrics
-	working atomic.Bool // the workers have been started, and not stopped
-	leaving atomic.Bool // the process was told to stop
+	working atomic.Bool // the workers are running
+	leaving atomic.Bool // the process has been asked to stop
 	river   *river.Client[pgx.Tx]
 	server  *http.Server // nil without HTTP
 	// dashboard is nil without HTTP.
 	dashboard *dashboard.Dashboard
-	// limits are those towards Stripe that are shared with other processes.
+	// limits are the rate limits for Stripe, which processes share.
 	limits []*stripeapi.FairLimiter
 }
 
@@ -210,15 +211,15 @@ func newService(ctx context.Context, o Options, pool, views *pgxpool.Pool) (*ser
 		}
 	}
 	if !o.WithoutHTTP {
-		if s.server, err = newServer(s, publicURL); err != nil { //nolint:contextcheck // requests bring their own
+		if s.server, err = newServer(s, publicURL); err != nil { //nolint:contextcheck // requests have their own contexts
 			return nil, err
 		}
 	}
 	return s, nil
 }
 
-// stripeClients makes a client for each mode that there is a key for. Each has a
-// breaker of its own, and a limit that is shared with other processes.
+// stripeClients returns a client for each mode with a key. Each client has its own
+// breaker and a rate limiter.
 func stripeClients(ctx context.Context, o Options, m *telemetry.Metrics) (clients map[wallet.Mode]jobs.Stripe, limits []*stripeapi.FairLimiter, err error) {
 	clients = make(map[wallet.Mode]jobs.Stripe)
 	for _, mode := range wallet.Modes {
@@ -251,8 +252,8 @@ func stripeClients(ctx context.Context, o Options, m *telemetry.Metrics) (client
 	return clients, limits, nil
 }
 
-// run starts the parts, waits for the end of ctx or of one of them, and stops
-// them.
+// run starts the parts, waits until ctx ends or the HTTP server fails, and stops
+// the parts.
 func (s *service) run(ctx context.Context) error {
 	// River must outlive ctx: it is stopped below, after the HTTP server.
 	if !s.WithoutWorkers {
@@ -262,14 +263,14 @@ func (s *service) run(ctx context.Context) error {
 		s.working.Store(true)
 	}
 	if !s.WithoutWorkers {
-		looking, stop := context.WithCancel(context.WithoutCancel(ctx))
-		var looks sync.WaitGroup
-		looks.Go(func() { s.engine.DispatchDeliveries(looking) })
-		looks.Go(func() { s.engine.LookForDueEvents(looking) })
+		polling, stop := context.WithCancel(context.WithoutCancel(ctx))
+		var pollers sync.WaitGroup
+		pollers.Go(func() { s.engine.DispatchDeliveries(polling) })
+		pollers.Go(func() { s.engine.LookForDueEvents(polling) })
 		if len(s.limits) > 0 {
-			looks.Go(func() { s.shareLimits(looking) })
+			pollers.Go(func() { s.shareLimits(polling) })
 		}
-		defer looks.Wait()
+		defer pollers.Wait()
 		defer stop()
 	}
 	failed := make(chan error, 1)
@@ -294,7 +295,7 @@ func (s *service) run(ctx context.Context) error {
 
 func (s *service) serve() error {
 	if s.server.TLSConfig != nil {
-		return s.server.ServeTLS(s.Listener, "", "") // the certificate is in the configuration
+		return s.server.ServeTLS(s.Listener, "", "") // the certificate is in TLSConfig
 	}
 	return s.server.Serve(s.Listener)
 }

@@ -29,8 +29,8 @@ import (
 
 const secret = "whsec_worker_test"
 
-// testBundle is a database, a simulated Stripe and a merchant, on which service
-// processes can be started and stopped.
+// testBundle is a database, a simulated Stripe and a merchant. Tests start and stop
+// service processes on it.
 type testBundle struct {
 	m    testfactory.Merchant
 	pool *pgxpool.Pool
@@ -58,8 +58,8 @@ type process struct {
 	done chan error
 }
 
-// start runs the service until stop, or the end of the test. A listener given is
-// the address of the process before.
+// start runs the service until stop or the end of the test. To start a successor,
+// pass a listener on the address of the previous process.
 func (b *testBundle) start(tb testing.TB, change func(*worker.Options)) *process {
 	tb.Helper()
 
@@ -113,7 +113,7 @@ func (p *process) end(t *testing.T) {
 	p.done <- nil
 }
 
-// fund posts a fund request of 25.00 and returns status and answer.
+// fund sends a fund request of 25.00 and returns the status and the answer.
 func (b *testBundle) fund(tb testing.TB, p *process, header http.Header) (int, map[string]any) {
 	tb.Helper()
 
@@ -143,7 +143,8 @@ func (b *testBundle) post(tb testing.TB, p *process, path string, body []byte, h
 	return resp.StatusCode, answer
 }
 
-// described is a client to whom every answer must be as the API is described.
+// described returns a client that checks every answer against the API's
+// description.
 func described(tb testing.TB) *http.Client {
 	tb.Helper()
 	return &http.Client{Transport: openapitest.Transport(tb, http.DefaultTransport)}
@@ -192,7 +193,7 @@ func TestRun(t *testing.T) {
 		p.end(t)
 	})
 
-	t.Run("JobsOfOneProcessAreAnsweredByAnother", func(t *testing.T) {
+	t.Run("ProcessAnswersForJobsOfAnother", func(t *testing.T) {
 		t.Parallel()
 
 		b := setup(t)
@@ -207,7 +208,7 @@ func TestRun(t *testing.T) {
 		back.end(t)
 	})
 
-	t.Run("RefusesASchemaThatItDoesNotKnow", func(t *testing.T) {
+	t.Run("RefusesAnUnknownSchema", func(t *testing.T) {
 		t.Parallel()
 
 		b := setup(t)
@@ -227,8 +228,9 @@ func TestRun(t *testing.T) {
 		require.ErrorContains(t, err, "9999")
 	})
 
-	// A newer version migrates before the older one has gone.
-	t.Run("GoesOnWithASchemaThatANewerVersionAddedTo", func(t *testing.T) {
+	// During an update, the newer version migrates the schema while the older one
+	// is running.
+	t.Run("ContinuesWithANewerSchema", func(t *testing.T) {
 		t.Parallel()
 
 		b := setup(t)
@@ -248,7 +250,7 @@ func TestRun(t *testing.T) {
 		require.Equal(t, http.StatusOK, status)
 	})
 
-	t.Run("StopDuringAChargeAnswersAndTheNextStartFinishesIt", func(t *testing.T) {
+	t.Run("StopDuringAChargeIsFinishedByTheNextProcess", func(t *testing.T) {
 		t.Parallel()
 
 		b := setup(t)
@@ -264,7 +266,7 @@ func TestRun(t *testing.T) {
 		}
 		answered := make(chan result, 1)
 		go func() {
-			status, answer := b.fund(t, first, nil) //nolint:testifylint // a failure there ends this goroutine, and the test waits in vain
+			status, answer := b.fund(t, first, nil) //nolint:testifylint // a failed assertion would end this goroutine, and the test would wait forever
 			answered <- result{status, answer}
 		}()
 		require.Eventually(t, func() bool { return b.sim.Applied(fault) > 0 }, 10*time.Second, time.Millisecond)
@@ -278,8 +280,9 @@ func TestRun(t *testing.T) {
 		require.Equal(t, "processing", r.answer["status"])
 		require.Zero(t, b.balance(t))
 		b.sim.ClearFaults()
-		// On another address, and so with another public URL: the request to
-		// Stripe must be the same nevertheless, or its key would not fit.
+		// The second process has another address and therefore another public URL.
+		// The request to Stripe must still be the same, or Stripe would refuse the
+		// key.
 		b.start(t, nil)
 		require.Eventually(t, func() bool { return b.balance(t) == 2500 }, 20*time.Second, 10*time.Millisecond)
 		require.Len(t, b.sim.Intents(false), 1, "charged once")

@@ -1,9 +1,9 @@
-// Package bench measures what a payment costs, in ratios to what PostgreSQL's own
-// pgbench does on the same server in the same run. It starts everything it needs:
-// a private PostgreSQL with durable settings, the simulator and the service in
-// processes of their own, and drives them through real HTTP. It proves the books
-// afterwards: a fast wrong answer is worth nothing. What the commands do that it
-// starts is left to their packages.
+// Package bench measures the cost of a payment, as a ratio to what PostgreSQL's own
+// pgbench does on the same server in the same run. It starts a private PostgreSQL
+// with durable settings, and the simulator and the service in their own processes.
+// It drives them over real HTTP. Afterwards it audits the books, because a fast
+// wrong answer is worthless. The packages of the commands that it starts are not
+// part of it.
 package bench
 
 import (
@@ -22,85 +22,87 @@ import (
 	"github.com/fundrail/fundrail/internal/devpg"
 )
 
-// Options say what is measured and for how long. All but Log are required.
+// Options configures a measurement. All fields are required except Log, PlotDir and
+// ProfileDir.
 type Options struct {
-	// Challenges is the share of payments that pass a 3-D Secure challenge.
+	// Challenges is the share of payments with a 3-D Secure challenge.
 	Challenges float64
-	// Duration is how long everything may take, set-up included.
+	// Duration limits the whole measurement, including the set-up.
 	Duration time.Duration
-	// Executable is this program. Its commands serve, stripesim and supervised are
-	// run.
+	// Executable is the path of this program. Its commands serve, stripesim and
+	// supervised are run.
 	Executable string
 	Log        *slog.Logger
 	Now        func() time.Time
-	// OnlyPlain measures the plain River program alone.
+	// OnlyPlain measures only the plain River program.
 	OnlyPlain bool
-	// PlotDir gets charts of how the cost grows. Empty means that it is not looked
-	// at, which takes a few minutes.
+	// PlotDir receives charts of how the cost grows, which take a few minutes.
+	// Empty means no charts.
 	PlotDir string
-	// Preload is how many payments are stored before it is measured how much a
-	// history costs.
+	// Preload is the number of payments stored before the cost of a history is
+	// measured.
 	Preload int64
-	// Processes is how many processes serve.
+	// Processes is the number of service processes.
 	Processes int
-	// ProfileDir gets profiles of the service and of PostgreSQL's statements. Empty
-	// means that nothing is profiled, which costs a little.
+	// ProfileDir receives profiles of the service and of PostgreSQL's statements.
+	// Profiling costs some time. Empty means no profiles.
 	ProfileDir string
-	// Progress is told what is going on, in lines for a person.
+	// Progress is called with lines about the progress, for people.
 	Progress func(line string)
-	// Quick measures nothing but settled payments against TPC-B.
+	// Quick measures only settled payments and TPC-B.
 	Quick bool
-	// Workers is the service's setting of that name.
+	// Workers is the WORKERS setting of the service.
 	Workers int
 }
 
-// bench is everything that was started, and what it was started with.
+// bench is a running measurement.
 type bench struct {
 	Options
-	admin *pgxpool.Pool // the server's own database
+	admin *pgxpool.Pool // connected to the server's main database
 	began time.Time
-	// deadline is when everything should be over.
+	// deadline is when the measurement should end.
 	deadline time.Time
-	dir      string // logs and the like
+	dir      string // for logs and other temporary files
 	pid      int
 	server   *devpg.Server
-	// statements tells that PostgreSQL keeps account of them.
+	// statements reports whether pg_stat_statements is loaded.
 	statements bool
-	mu         sync.Mutex // guards what targets that start at the same time write to
+	mu         sync.Mutex // guards the fields below, which several targets write at their start
 	stops      []func() error
 
 	durability map[string]string
-	version    string // PostgreSQL's
+	version    string // of PostgreSQL
 
 	pgbench *pgbench
 	events  *events
-	targets []*target // all of the following, once they are started
-	main    *target   // has no payments at first
-	full    *target   // has many
-	waiting *target   // only takes events in
+	targets []*target // all of the following that have been started
+	main    *target   // empty at first
+	full    *target   // has many payments
+	waiting *target   // only stores events
 	plain   *target
 
-	// merchants all have one wallet and one card, but the last, whose wallet many
-	// cards pay into.
+	// merchants have one wallet and one card each. The last one has many cards that
+	// pay into its wallet.
 	merchants []merchant
 }
 
-// usualPreload is what the share of a history in the cost is measured with.
+// usualPreload is the preload with which the cost of a history is usually measured.
 const usualPreload = 300_000
 
-// stopPostgres is how long PostgreSQL may take to stop.
+// stopPostgres limits the time that PostgreSQL takes to stop.
 const stopPostgres = 15 * time.Second
 
-// serverSettings size the server as one that is meant to carry load. Whatever
-// makes commits durable stays as it is.
+// serverSettings size the server for load. They do not change the settings that
+// make commits durable.
 var serverSettings = map[string]string{
 	"checkpoint_timeout": "15min",
-	"max_connections":    "500", // of all the services, which on their own would take a few dozen
+	"max_connections":    "500", // for all services together; each alone needs a few dozen
 	"max_wal_size":       "8GB",
 	"shared_buffers":     "1GB",
 }
 
-// Measure runs the bench. When it returns, everything that it started is gone.
+// Measure runs the bench. It has stopped everything that it started when it
+// returns.
 func Measure(ctx context.Context, o Options) (_ Report, err error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
@@ -122,7 +124,7 @@ func (b *bench) say(format string, args ...any) {
 	b.Progress(fmt.Sprintf("%5.1fs  ", b.Now().Sub(b.began).Seconds()) + fmt.Sprintf(format, args...))
 }
 
-// onStop adds a step to the way down, which is the way up in reverse.
+// onStop adds a step to stop. The steps run in reverse order.
 func (b *bench) onStop(step func() error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -149,7 +151,7 @@ func (b *bench) startServer(ctx context.Context) error {
 		return server.Stop(ctx)
 	}
 	if b.ProfileDir != "" && libraryAt(server.BinDir()) {
-		// Only a running server tells where its binaries are.
+		// The directory of the binaries is known only after the server has started.
 		settings := maps.Clone(serverSettings)
 		settings["shared_preload_libraries"] = statementsLibrary
 		settings["pg_stat_statements.track_planning"] = "on"
@@ -173,7 +175,7 @@ func (b *bench) startServer(ctx context.Context) error {
 	return b.checkDurable(ctx)
 }
 
-// checkDurable refuses to measure a server that may forget what it committed.
+// checkDurable returns an error if the server may lose committed transactions.
 func (b *bench) checkDurable(ctx context.Context) error {
 	for _, name := range []string{"fsync", "synchronous_commit", "full_page_writes"} {
 		var value string
@@ -183,7 +185,7 @@ func (b *bench) checkDurable(ctx context.Context) error {
 		b.say("%s = %s", name, value)
 		b.durability[name] = value
 		if value != "on" {
-			return errors.New(name + " is " + value + ": what a server that forgets can do is not worth measuring")
+			return errors.New(name + " is " + value + ": a server that may lose commits is not measured")
 		}
 	}
 	return nil

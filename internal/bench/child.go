@@ -14,13 +14,13 @@ import (
 )
 
 const (
-	startChild = 20 * time.Second
-	stopChild  = 15 * time.Second
-	knock      = 10 * time.Millisecond
+	startChild   = 20 * time.Second
+	stopChild    = 15 * time.Second
+	pollInterval = 10 * time.Millisecond
 )
 
-// child is a command of this program in a process of its own. It ends when its
-// input does, and so also when this process is killed.
+// child is a command of this program in its own process. It ends when its input
+// ends, and therefore also when this process is killed.
 type child struct {
 	addr  string
 	cmd   *exec.Cmd
@@ -30,8 +30,8 @@ type child struct {
 	name  string
 }
 
-// startChild runs the program with args and nothing but env in its environment,
-// and returns when it listens on addr.
+// startChild runs the program with args. Its environment is env only. startChild
+// returns when the program listens on addr.
 func (b *bench) startChild(ctx context.Context, name, addr string, env []string, args ...string) (*child, error) {
 	c := &child{addr: addr, ended: make(chan struct{}), log: filepath.Join(b.dir, name+".log"), name: name}
 	log, err := os.Create(c.log)
@@ -39,8 +39,9 @@ func (b *bench) startChild(ctx context.Context, name, addr string, env []string,
 		return nil, err
 	}
 	defer log.Close()
-	// It outlives the context: it is stopped before what it stands on.
-	c.cmd = exec.CommandContext(context.WithoutCancel(ctx), b.Executable, append([]string{"supervised", "--"}, args...)...) //nolint:gosec // this very program
+	// The process outlives the context, because it must be stopped before the
+	// servers that it uses.
+	c.cmd = exec.CommandContext(context.WithoutCancel(ctx), b.Executable, append([]string{"supervised", "--"}, args...)...) //nolint:gosec // this program
 	c.cmd.Env, c.cmd.Stdout, c.cmd.Stderr = env, log, log
 	if c.input, err = c.cmd.StdinPipe(); err != nil {
 		return nil, err
@@ -49,7 +50,7 @@ func (b *bench) startChild(ctx context.Context, name, addr string, env []string,
 		return nil, fmt.Errorf("start %s: %w", name, err)
 	}
 	go func() {
-		_ = c.cmd.Wait() // how it ended is in its log
+		_ = c.cmd.Wait() // the log says how it ended
 		close(c.ended)
 	}()
 	if err := c.waitListening(ctx); err != nil {
@@ -63,7 +64,7 @@ func (c *child) pid() int { return c.cmd.Process.Pid }
 func (c *child) waitListening(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, startChild)
 	defer cancel()
-	ticker := time.NewTicker(knock)
+	ticker := time.NewTicker(pollInterval)
 	defer ticker.Stop()
 	for {
 		if probe, err := new(net.Dialer).DialContext(ctx, "tcp", c.addr); err == nil {
@@ -79,9 +80,9 @@ func (c *child) waitListening(ctx context.Context) error {
 	}
 }
 
-// stop asks the process to end, and stops asking after a while.
+// stop asks the process to end, and kills it if it takes too long.
 func (c *child) stop() error {
-	_ = c.input.Close() // the question
+	_ = c.input.Close() // asks the process to end
 	timer := time.NewTimer(stopChild)
 	defer timer.Stop()
 	select {
@@ -94,7 +95,7 @@ func (c *child) stop() error {
 	}
 }
 
-// alive reports why the process is not there any more.
+// alive returns an error if the process has ended.
 func (c *child) alive() error {
 	select {
 	case <-c.ended:
@@ -114,7 +115,7 @@ func (c *child) logTail() string {
 	return strings.Join(lines[max(0, len(lines)-last):], "\n")
 }
 
-// freeAddr finds a loopback address that nobody listens on.
+// freeAddr returns a loopback address whose port is free.
 func freeAddr(ctx context.Context) (string, error) {
 	l, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {

@@ -11,18 +11,18 @@ import (
 	"strconv"
 )
 
-// maxAnswer bounds an answer's body. None that the bench asks for comes near it.
+// maxAnswer limits an answer's body. All expected answers are much smaller.
 const maxAnswer = 1 << 20
 
 var (
-	errAnswerForm = errors.New("an answer that this client cannot read")
+	errAnswerForm = errors.New("the answer has a form that this client does not read")
 	contentLength = []byte("Content-Length:")
 )
 
-// conn is one kept-alive HTTP/1.1 connection. It writes requests that were
-// encoded before and reads answers that state their length, with a fifth of the
-// processor time of net/http's client: the driver shares the cores with what it
-// measures.
+// conn is one kept-alive HTTP/1.1 connection. It sends encoded requests and reads
+// answers that have a Content-Length. It needs a fifth of the processor time of
+// net/http's client, which matters because the driver shares the processors with
+// what it measures.
 type conn struct {
 	body   []byte
 	c      net.Conn
@@ -35,7 +35,7 @@ func dial(ctx context.Context, addr string) (*conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	// Whoever waits for an answer is let go when ctx ends.
+	// Closing the connection ends a blocked read when ctx ends.
 	unbind := context.AfterFunc(ctx, func() { _ = c.Close() })
 	return &conn{c: c, r: bufio.NewReaderSize(c, 4<<10), unbind: unbind}, nil
 }
@@ -45,8 +45,8 @@ func (c *conn) close() {
 	_ = c.c.Close()
 }
 
-// do sends a request and returns the answer's status and body, which is valid
-// until the next call. After an error the connection is of no use any more.
+// do sends a request and returns the answer's status and body. The body is valid
+// until the next call. After an error the connection must not be used again.
 func (c *conn) do(request []byte) (int, []byte, error) {
 	if _, err := c.c.Write(request); err != nil {
 		return 0, nil, err
@@ -75,7 +75,7 @@ func (c *conn) do(request []byte) (int, []byte, error) {
 	return status, c.body, err
 }
 
-// readHeader skips the header and returns the length of the body behind it.
+// readHeader skips the header and returns the length of the body.
 func (c *conn) readHeader() (int, error) {
 	length := -1
 	for {

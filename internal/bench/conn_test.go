@@ -22,13 +22,13 @@ func TestConn(t *testing.T) {
 		return server.Listener.Addr().String()
 	}
 
-	t.Run("AsksTimeAndAgain", func(t *testing.T) {
+	t.Run("ReusesTheConnection", func(t *testing.T) {
 		t.Parallel()
 
 		addr := serve(t, func(w http.ResponseWriter, r *http.Request) {
 			body, _ := io.ReadAll(r.Body)
 			w.WriteHeader(http.StatusAccepted)
-			_, _ = io.WriteString(w, r.URL.Path+" "+string(body)) //nolint:gosec // no browser reads it
+			_, _ = io.WriteString(w, r.URL.Path+" "+string(body)) //nolint:gosec // not shown in a browser
 		})
 		c, err := dial(t.Context(), addr)
 		require.NoError(t, err)
@@ -43,12 +43,12 @@ func TestConn(t *testing.T) {
 		}
 	})
 
-	t.Run("RefusesWhatHasNoLength", func(t *testing.T) {
+	t.Run("RefusesAnswersWithoutLength", func(t *testing.T) {
 		t.Parallel()
 
 		addr := serve(t, func(w http.ResponseWriter, _ *http.Request) {
 			_, _ = w.Write([]byte("part"))
-			w.(http.Flusher).Flush() // and so in chunks
+			w.(http.Flusher).Flush() // flushing makes net/http send chunks
 		})
 		c, err := dial(t.Context(), addr)
 		require.NoError(t, err)
@@ -59,7 +59,7 @@ func TestConn(t *testing.T) {
 		require.ErrorIs(t, err, errAnswerForm)
 	})
 
-	t.Run("IsLetGoWhenTheContextEnds", func(t *testing.T) {
+	t.Run("EndsWithTheContext", func(t *testing.T) {
 		t.Parallel()
 
 		asked, done := make(chan struct{}), make(chan struct{})

@@ -8,23 +8,23 @@ import (
 	"github.com/fundrail/fundrail/internal/wallet"
 )
 
-// fundBody is a fund request of 25 dollars to a card.
+// fundBody is a fund request for 25 dollars.
 const fundBody = `{"payment_method_id":"%s","amount":"25.00"}`
 
-// deck hands out fund requests, each to the next card, so that no card is used
-// again before all others were.
+// deck creates fund requests. It uses the cards in turn, so that a card is not used
+// again before all others.
 type deck struct {
-	cards []dealt
+	cards []cardRequest
 	next  atomic.Int64
-	// run tells the idempotency keys of one deck from those of another.
+	// run distinguishes the idempotency keys of different decks.
 	run string
 }
 
-// dealt is a card with all of its request that never changes.
-type dealt struct {
+// cardRequest is a card with the parts of its request that do not change.
+type cardRequest struct {
 	challenge bool
-	// head is the request up to the value of Idempotency-Key, body what follows
-	// the header.
+	// head is the request up to the value of Idempotency-Key. body is the request's
+	// body.
 	head, body string
 }
 
@@ -33,7 +33,7 @@ func newDeck(run, host string, merchants []merchant) *deck {
 	for _, m := range merchants {
 		for _, c := range m.cards {
 			body := fmt.Sprintf(fundBody, wallet.Spell(wallet.PrefixPaymentMethod, wallet.ModeTest, c.id))
-			d.cards = append(d.cards, dealt{
+			d.cards = append(d.cards, cardRequest{
 				challenge: c.challenge,
 				head: fmt.Sprintf("POST /v1/wallet/fund HTTP/1.1\r\nHost: %s\r\nAuthorization: Bearer %s\r\n"+
 					"Content-Type: application/json\r\nContent-Length: %d\r\nIdempotency-Key: ", host, m.apiKey, len(body)),
@@ -44,8 +44,8 @@ func newDeck(run, host string, merchants []merchant) *deck {
 	return d
 }
 
-// deal encodes the next request. One whose card asks for a challenge always waits
-// for its answer, which says where the challenge is.
+// deal appends the next request to buf. A card with a challenge always gets a
+// synchronous request, because the answer contains the address of the challenge.
 func (d *deck) deal(buf []byte, async bool) (request []byte, challenge bool) {
 	n := d.next.Add(1)
 	c := &d.cards[n%int64(len(d.cards))]

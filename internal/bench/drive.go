@@ -12,26 +12,28 @@ import (
 	"time"
 )
 
-// load is how requests come.
+// load describes how requests are sent.
 type load struct {
-	// clients each send one request after the other.
+	// clients is the number of clients. Each sends its next request after the
+	// answer to the last.
 	clients int
-	// rate is requests per second that come whatever became of those before, at
-	// random moments (a Poisson process), instead of clients.
+	// rate is used instead of clients if it is not zero. It is the number of
+	// requests per second, sent at random times (a Poisson process), whether
+	// earlier ones have been answered or not.
 	rate float64
-	// async asks for an answer as soon as the payment is accepted; otherwise the
-	// answer tells how the payment ended.
+	// async requests an answer when the payment is accepted. Otherwise the answer
+	// is sent when the payment has ended.
 	async    bool
 	duration time.Duration
 }
 
-// driven is what clients saw.
+// driven holds the latencies that clients measured.
 type driven struct {
-	accepted   []time.Duration // request to 202
-	settled    []time.Duration // request to completed
-	challenged []time.Duration // request to the challenge
+	accepted   []time.Duration // from the request to status 202
+	settled    []time.Duration // from the request to the status completed
+	challenged []time.Duration // from the request to the challenge
 	first      time.Time
-	last       time.Time // the last answer
+	last       time.Time // when the last answer arrived
 }
 
 func (d *driven) add(o driven) {
@@ -42,15 +44,15 @@ func (d *driven) add(o driven) {
 
 func (d *driven) requests() int { return len(d.accepted) + len(d.settled) + len(d.challenged) }
 
-// driver sends fund requests to a service, and passes the challenges.
+// driver sends fund requests to a service and passes the challenges.
 type driver struct {
-	addrs []string // of the service's processes, taken in turn
+	addrs []string // of the service's processes, used in turn
 	deck  *deck
 	now   func() time.Time
 	sim   string // the simulator's address
 }
 
-// drive puts a load on the service until its duration is over.
+// drive loads the service until the load's duration is over.
 func (d *driver) drive(ctx context.Context, l load) (driven, error) {
 	total := driven{first: d.now()}
 	work := d.closedLoop
@@ -65,7 +67,7 @@ func (d *driver) drive(ctx context.Context, l load) (driven, error) {
 	return total, err
 }
 
-// closedLoop has each client send one request after the other.
+// closedLoop runs clients that each send one request after the other.
 func (d *driver) closedLoop(ctx context.Context, l load, until time.Time) ([]driven, error) {
 	parts, errs := make([]driven, l.clients), make([]error, l.clients)
 	var wg sync.WaitGroup
@@ -89,9 +91,8 @@ func (d *driver) closedLoop(ctx context.Context, l load, until time.Time) ([]dri
 	return parts, errors.Join(append(errs, ctx.Err())...)
 }
 
-// openLoop sends requests at random moments. What it measures counts from the
-// moment at which a request was to be sent, so that a service which falls behind
-// cannot hide it.
+// openLoop sends requests at random times. Latencies count from the time at which a
+// request was due, so that they include the delay of a service that falls behind.
 func (d *driver) openLoop(ctx context.Context, l load, until time.Time) ([]driven, error) {
 	var (
 		errs []error
@@ -114,7 +115,7 @@ func (d *driver) openLoop(ctx context.Context, l load, until time.Time) ([]drive
 		}
 		return c, err
 	}
-	for due := d.now(); due.Before(until) && ctx.Err() == nil; due = due.Add(time.Duration(rand.ExpFloat64() / l.rate * float64(time.Second))) { //nolint:gosec // moments, not secrets
+	for due := d.now(); due.Before(until) && ctx.Err() == nil; due = due.Add(time.Duration(rand.ExpFloat64() / l.rate * float64(time.Second))) { //nolint:gosec // random times, not secrets
 		if err := waitUntil(ctx, d.now, due); err != nil {
 			break
 		}
@@ -156,10 +157,10 @@ func waitUntil(ctx context.Context, now func() time.Time, due time.Time) error {
 	}
 }
 
-// client is one who pays, with a connection to the service and, once a challenge
-// was to be passed, one to the simulator.
+// client is a paying client. It has a connection to the service and, after the
+// first challenge, one to the simulator.
 type client struct {
-	ctx     context.Context //nolint:containedctx // it lives as long as one load
+	ctx     context.Context //nolint:containedctx // lives as long as one load
 	driver  *driver
 	request []byte
 	seen    driven
@@ -182,7 +183,7 @@ func (c *client) close() {
 	}
 }
 
-// fund sends the next request and passes the challenge if there is one.
+// fund sends the next request and passes its challenge, if it has one.
 func (c *client) fund(since time.Time, async bool) error {
 	request, challenge := c.driver.deck.deal(c.request[:0], async)
 	c.request = request
@@ -206,7 +207,8 @@ func (c *client) fund(since time.Time, async bool) error {
 	}
 }
 
-// passChallenge does at the simulator's page what the cardholder would.
+// passChallenge answers the challenge on the simulator's page, as the cardholder
+// would.
 func (c *client) passChallenge(body []byte) error {
 	var answer struct {
 		RedirectURL string `json:"redirect_url"`

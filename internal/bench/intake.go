@@ -17,15 +17,15 @@ import (
 	"time"
 )
 
-// waitingPayments are those that events of the intake's load are about. Each
-// waits for its challenge, so that an event about it is news and gets a job.
+// waitingPayments is the number of payments that the events are about. They wait
+// for their challenges, so each event changes its payment and gets a job.
 const waitingPayments = 50_000
 
-// events makes signed events that payments have succeeded, each new, by writing
-// other ids into one that the simulator delivered.
+// events creates signed events about succeeded payments. Each is a delivered event
+// of the simulator with new ids.
 type events struct {
 	body                    []byte
-	eventAt, intentAt, idAt []int // where the ids stand
+	eventAt, intentAt, idAt []int // the offsets of the ids
 	history                 *history
 	host                    string
 	next                    atomic.Int64
@@ -48,7 +48,7 @@ func newEvents(sample []byte, h *history, t *target) (*events, error) {
 	}
 	payment := e.Data.Object.Metadata["payment_id"]
 	if payment == "" || len(e.Data.Object.ID) != len(h.intentID(0)) || len(e.ID) < 24 {
-		return nil, fmt.Errorf("an event that ids cannot be written into: %s", sample)
+		return nil, fmt.Errorf("ids cannot be written into the event: %s", sample)
 	}
 	return &events{
 		body:     sample,
@@ -74,7 +74,7 @@ func occurrences(in []byte, what string) []int {
 	}
 }
 
-// writer makes requests for one client.
+// eventWriter creates requests for one client.
 type eventWriter struct {
 	*events
 	buf  []byte
@@ -86,7 +86,7 @@ func (e *events) writer() *eventWriter {
 	return &eventWriter{events: e, body: bytes.Clone(e.body), mac: hmac.New(sha256.New, []byte(e.secret))}
 }
 
-// request encodes the delivery of the next event.
+// request returns the request that delivers the next event.
 func (w *eventWriter) request(now time.Time) []byte {
 	n := w.next.Add(1)
 	about := n % w.history.count
@@ -103,7 +103,7 @@ func (w *eventWriter) request(now time.Time) []byte {
 	}
 	stamp := strconv.AppendInt(nil, now.Unix(), 10)
 	w.mac.Reset()
-	_, _ = w.mac.Write(append(stamp, '.')) // a hash never fails to write
+	_, _ = w.mac.Write(append(stamp, '.')) // a hash's Write never fails
 	_, _ = w.mac.Write(w.body)
 	w.buf = fmt.Appendf(w.buf[:0], "POST /webhooks/stripe HTTP/1.1\r\nHost: %s\r\nContent-Type: application/json; charset=utf-8\r\n"+
 		"Stripe-Signature: t=%s,v1=%s\r\nContent-Length: %d\r\n\r\n",
@@ -112,7 +112,8 @@ func (w *eventWriter) request(now time.Time) []byte {
 	return w.buf
 }
 
-// Intake is what taking events in came to. Times are microseconds per event.
+// Intake is the result of measuring how events are stored. Times are microseconds
+// per event.
 type Intake struct {
 	Events      int64   `json:"events"`
 	PerSecond   float64 `json:"events_per_second"`
@@ -125,7 +126,7 @@ type Intake struct {
 	Jobs        float64 `json:"jobs"`
 }
 
-// intake delivers events with so many clients at once for a while.
+// intake delivers events with the given number of clients for d.
 func (b *bench) intake(ctx context.Context, t *target, e *events, clients int, d time.Duration) (Intake, error) {
 	before, err := b.count(ctx, t)
 	if err != nil {

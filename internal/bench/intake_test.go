@@ -43,7 +43,7 @@ func TestEvents(t *testing.T) {
 		require.Equal(t, h.id(n%3, ofPayment), in.Event.PaymentID)
 		ids[in.Event.ID] = true
 	}
-	require.Len(t, ids, 7, "each event is another one")
+	require.Len(t, ids, 7, "all events are different")
 
 	_, err = newEvents([]byte(`{"id":"evt_1","data":{"object":{"id":"pi_1"}}}`), h, tg)
 	require.ErrorContains(t, err, "cannot be written into")

@@ -8,12 +8,13 @@ import (
 	"github.com/fundrail/fundrail/internal/wallet"
 )
 
-// Run is what one load on a service came to. Processor times are microseconds per
+// Run is the result of one load on a service. Processor times are microseconds per
 // settled payment.
 type Run struct {
 	Settled   int64   `json:"settled"`
 	PerSecond float64 `json:"settled_per_second"`
-	// Drained is the same rate with the time until the last webhook was answered.
+	// Drained is the rate that includes the time until the last webhook was
+	// answered.
 	Drained float64 `json:"drained_per_second"`
 
 	Accept    Latency `json:"accept"`
@@ -25,19 +26,20 @@ type Run struct {
 	SimulatorCPU float64 `json:"simulator_cpu_us"`
 	DriverCPU    float64 `json:"driver_cpu_us"`
 
-	// Commits are transactions that wrote something, Transactions all of them.
+	// Commits counts transactions that wrote something, and Transactions all of
+	// them.
 	Commits      float64 `json:"commits"`
 	Transactions float64 `json:"transactions"`
 	WALBytes     float64 `json:"wal_bytes"`
-	// Jobs are those that River has been given.
+	// Jobs counts the jobs inserted for River.
 	Jobs float64 `json:"jobs"`
-	// LateEvents are events that wait for a later look, in all.
+	// LateEvents is the total number of events that are still pending.
 	LateEvents int64 `json:"late_events"`
-	// PeakRSS is that of the largest process of the service, in bytes.
+	// PeakRSS is the peak memory of the largest service process, in bytes.
 	PeakRSS int64 `json:"app_peak_rss_bytes"`
 }
 
-// counters are what is read before and after a load.
+// counters are read before and after a load.
 type counters struct {
 	app, postgres, simulator, driver time.Duration
 	commits, transactions, wal, jobs int64
@@ -45,8 +47,8 @@ type counters struct {
 
 func (b *bench) count(ctx context.Context, t *target) (counters, error) {
 	var c counters
-	// What a backend did is not in the statistics before it has been idle for a
-	// second, or says so.
+	// The statistics do not include a backend's recent work until it has been idle
+	// for a second or has flushed them.
 	err := t.pool.QueryRow(ctx, `
 		select pg_snapshot_xmax(pg_current_snapshot())::text::bigint,
 			(select xact_commit from pg_stat_database where datname = current_database()),
@@ -63,8 +65,8 @@ func (b *bench) count(ctx context.Context, t *target) (counters, error) {
 	return c, nil
 }
 
-// load puts a load on a target and measures what it costs until everything is
-// settled and every webhook answered.
+// load loads a target and measures the cost until all payments are settled and all
+// webhooks are answered.
 func (b *bench) load(ctx context.Context, t *target, d *deck, l load) (Run, error) {
 	r, err := b.measure(ctx, t, d, l)
 	if err != nil {
@@ -126,7 +128,7 @@ func (b *bench) measure(ctx context.Context, t *target, d *deck, l load) (Run, e
 	return r, nil
 }
 
-// costs divides what was used by the payments that were settled.
+// costs sets the costs per settled payment.
 func (r *Run) costs(before, after counters) {
 	n := float64(r.Settled)
 	cpu := func(a, b time.Duration) float64 { return over(float64((b - a).Microseconds()), n) }

@@ -16,10 +16,10 @@ import (
 	"time"
 )
 
-// tpcbScale is the size of pgbench's tables: 20 branches, 2,000,000 accounts.
+// tpcbScale is the scale of pgbench's tables: 20 branches and 2,000,000 accounts.
 const tpcbScale = 20
 
-// insertScript is the smallest transaction that writes: one row.
+// insertScript is the smallest transaction that writes: it inserts one row.
 const insertScript = `\set account random(1, 2000000)
 \set amount random(1, 100000)
 begin;
@@ -27,7 +27,7 @@ insert into bench_rows (account, amount) values (:account, :amount);
 commit;
 `
 
-// pgbench is PostgreSQL's own load generator, on a database of its own.
+// pgbench is PostgreSQL's load generator. It uses its own database.
 type pgbench struct {
 	binary string
 	env    []string
@@ -35,7 +35,7 @@ type pgbench struct {
 	dir    string
 }
 
-// newPgbench fills its tables.
+// newPgbench creates the database and fills pgbench's tables.
 func (b *bench) newPgbench(ctx context.Context) (*pgbench, error) {
 	p := &pgbench{binary: filepath.Join(b.server.BinDir(), "pgbench"), dir: b.dir, script: filepath.Join(b.dir, "insert.sql")}
 	if _, err := os.Stat(p.binary); err != nil {
@@ -67,7 +67,7 @@ func (b *bench) newPgbench(ctx context.Context) (*pgbench, error) {
 }
 
 func (p *pgbench) run(ctx context.Context, args ...string) (string, error) {
-	cmd := exec.CommandContext(ctx, p.binary, args...) //nolint:gosec // the program that was looked for
+	cmd := exec.CommandContext(ctx, p.binary, args...) //nolint:gosec // pgbench's path, found above
 	cmd.Dir, cmd.Env = p.dir, p.env
 	out, err := cmd.CombinedOutput()
 	if err != nil {
@@ -78,7 +78,7 @@ func (p *pgbench) run(ctx context.Context, args ...string) (string, error) {
 
 var tpsLine = regexp.MustCompile(`(?m)^tps = ([0-9.]+)`)
 
-// rate runs transactions for a while and returns how many there were per second.
+// rate runs transactions for d and returns their number per second.
 func (p *pgbench) rate(ctx context.Context, clients int, d time.Duration, args ...string) (float64, error) {
 	args = append([]string{
 		"-n", "-M", "prepared", "-c", strconv.Itoa(clients), "-j", strconv.Itoa(min(clients, runtime.NumCPU())),
@@ -90,22 +90,22 @@ func (p *pgbench) rate(ctx context.Context, clients int, d time.Duration, args .
 	}
 	match := tpsLine.FindStringSubmatch(out)
 	if match == nil {
-		return 0, fmt.Errorf("pgbench does not say its rate:\n%s", out)
+		return 0, fmt.Errorf("pgbench prints no rate:\n%s", out)
 	}
 	return strconv.ParseFloat(match[1], 64) //nolint:forbidigo // a rate, not money
 }
 
-// tpcb is the rate of TPC-B-like transactions.
+// tpcb returns the rate of TPC-B-like transactions.
 func (p *pgbench) tpcb(ctx context.Context, clients int, d time.Duration) (float64, error) {
 	return p.rate(ctx, clients, d)
 }
 
-// inserts is the rate of one-row transactions.
+// inserts returns the rate of one-row transactions.
 func (p *pgbench) inserts(ctx context.Context, clients int, d time.Duration) (float64, error) {
 	return p.rate(ctx, clients, d, "-f", p.script)
 }
 
-// commit is how long one client's one-row transactions take.
+// commit returns the latency of one client's one-row transactions.
 func (p *pgbench) commit(ctx context.Context, d time.Duration) (Latency, error) {
 	prefix := filepath.Join(p.dir, "commits")
 	if _, err := p.rate(ctx, 1, d, "-f", p.script, "-l", "--log-prefix="+prefix); err != nil {
@@ -114,7 +114,7 @@ func (p *pgbench) commit(ctx context.Context, d time.Duration) (Latency, error) 
 	logs, _ := filepath.Glob(prefix + ".*")
 	var all []time.Duration
 	for _, log := range logs {
-		content, err := os.ReadFile(log) //nolint:gosec // a file of its own
+		content, err := os.ReadFile(log) //nolint:gosec // a file of pgbench in our directory
 		if err != nil {
 			return Latency{}, err
 		}
@@ -137,5 +137,5 @@ func (p *pgbench) commit(ctx context.Context, d time.Duration) (Latency, error) 
 	return newLatency(slices.Clip(all)), nil
 }
 
-// wholeSeconds is what pgbench can be told.
+// wholeSeconds converts d to pgbench's unit, rounded and at least 1.
 func wholeSeconds(d time.Duration) int { return max(1, int((d+time.Second/2)/time.Second)) }

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// What is measured once per round, by the key of Report.Settled.
+// The keys of Report.Settled, measured once per round.
 const (
 	loadMany64    = "clients_64"
 	loadMany16    = "clients_16"
@@ -16,7 +16,7 @@ const (
 	loadPlain     = "plain_river"
 )
 
-// What is measured once, by the key of Report.Latency.
+// The keys of Report.Latency, measured once.
 const (
 	latencyHalfAccept = "half_load_accept"
 	latencyHalfSettle = "half_load_settle"
@@ -27,8 +27,8 @@ const (
 	latencySlowFull   = "stripe_200ms_full_load"
 )
 
-// Loads and Latencies are the keys of the report's Settled and Latency, in the
-// order in which a person wants to see them.
+// Loads and Latencies are the keys of Report.Settled and Report.Latency, in the
+// order of a printed report.
 var (
 	Loads     = []string{loadMany64, loadMany16, loadMany1, loadOneWallet, loadFull, loadPlain}
 	Latencies = []string{
@@ -41,21 +41,21 @@ const (
 	// pgbenchClients and crowd are the numbers of clients that are compared.
 	pgbenchClients = 16
 	crowd          = 64
-	// slowStripe is what a call to Stripe takes in earnest, and slowCrowd how many
-	// clients it takes to keep the service busy then.
+	// slowStripe is the duration of a real call to Stripe. slowCrowd is the number
+	// of clients that keeps the service busy with it.
 	slowStripe = 200 * time.Millisecond
 	slowCrowd  = 512
-	// windUp is kept for the proofs at the end.
-	windUp = 4 * time.Second
+	// auditTime is reserved for the audits at the end.
+	auditTime = 4 * time.Second
 )
 
-// step is one thing that is measured, for a time in proportion to its weight.
+// step is one measurement. Its share of the time is proportional to its weight.
 type step struct {
 	weight float64
 	do     func(ctx context.Context, d time.Duration) error
 }
 
-// measureAll goes through the rounds and then through what is measured once.
+// measureAll runs the steps of each round, and then those that are run once.
 func (b *bench) measureAll(ctx context.Context, round, once []step) error {
 	var all []step
 	for range rounds {
@@ -67,10 +67,10 @@ func (b *bench) measureAll(ctx context.Context, round, once []step) error {
 		for _, later := range all[i:] {
 			left += later.weight
 		}
-		// What took longer than it was to, such as a queue that had to drain, is
-		// taken from what is left.
-		remaining := b.deadline.Add(-windUp).Sub(b.Now())
-		d := max(time.Duration(s.weight/left*float64(remaining)*load2time), shortest)
+		// A step can take longer than planned, for example to drain a queue. The
+		// steps that are left share what remains.
+		remaining := b.deadline.Add(-auditTime).Sub(b.Now())
+		d := max(time.Duration(s.weight/left*float64(remaining)*loadShare), shortest)
 		if err := s.do(ctx, d); err != nil {
 			return err
 		}
@@ -79,13 +79,14 @@ func (b *bench) measureAll(ctx context.Context, round, once []step) error {
 }
 
 const (
-	// load2time is how much of a step's time is load: the rest goes by while
-	// queues drain.
-	load2time = 0.85
+	// loadShare is the share of a step's time that is load. The rest is for
+	// draining queues.
+	loadShare = 0.85
 	shortest  = 500 * time.Millisecond
 )
 
-// roundSteps are interleaved, so that the machine's mood hits all alike.
+// roundSteps returns the steps of a round. They are interleaved, so that changes in
+// the machine's speed affect all of them.
 func (b *bench) roundSteps(r *Report) []step {
 	base := func() *Baseline { return &r.Baseline[len(r.Baseline)-1] }
 	steps := []step{{3, func(ctx context.Context, d time.Duration) (err error) {
@@ -130,8 +131,8 @@ func (b *bench) roundSteps(r *Report) []step {
 	return steps
 }
 
-// settledStep measures how many payments are settled when so many clients send
-// requests.
+// settledStep returns a step that measures how many payments are settled with the
+// given number of clients.
 func (b *bench) settledStep(r *Report, name string, weight float64, t *target, d *deck, clients int) step {
 	return step{weight, func(ctx context.Context, took time.Duration) error {
 		l := load{clients: clients, async: true, duration: took}
@@ -143,19 +144,20 @@ func (b *bench) settledStep(r *Report, name string, weight float64, t *target, d
 		if err != nil {
 			return err
 		}
-		b.sayRun(name, run)
+		b.printRun(name, run)
 		r.Settled[name] = append(r.Settled[name], run)
 		return nil
 	}}
 }
 
-func (b *bench) sayRun(name string, r Run) {
+func (b *bench) printRun(name string, r Run) {
 	b.say("%s: %.0f settled/s; processor us: service %.0f, PostgreSQL %.0f, simulator %.0f, driver %.0f; "+
 		"commits %.2f, WAL %.1f kB, jobs %.2f, service %d MiB", name, r.PerSecond,
 		r.AppCPU, r.PostgresCPU, r.SimulatorCPU, r.DriverCPU, r.Commits, r.WALBytes/1e3, r.Jobs, r.PeakRSS>>20)
 }
 
-// onceSteps are about how long a payment takes, and about rest.
+// onceSteps returns the steps that measure latencies and the cost of an idle
+// service.
 func (b *bench) onceSteps(r *Report) []step {
 	if b.OnlyPlain || b.Quick {
 		return nil
@@ -186,7 +188,7 @@ func (b *bench) onceSteps(r *Report) []step {
 		latency(latencySlowFull, 8, func() load { return load{clients: slowCrowd, async: true} }),
 		{0, func(ctx context.Context, _ time.Duration) error { return b.main.sim.setLatency(ctx, 0) }},
 		{4, func(ctx context.Context, d time.Duration) (err error) {
-			if b.PlotDir == "" { // otherwise they are needed again
+			if b.PlotDir == "" { // otherwise the sweeps need the other targets
 				if err := b.stopOthers(b.main); err != nil {
 					return err
 				}
@@ -198,7 +200,7 @@ func (b *bench) onceSteps(r *Report) []step {
 	}
 }
 
-// stopOthers leaves one service alone with PostgreSQL.
+// stopOthers stops all services except one.
 func (b *bench) stopOthers(t *target) error {
 	var problems []error
 	for _, o := range b.targets {
@@ -209,13 +211,13 @@ func (b *bench) stopOthers(t *target) error {
 	return errors.Join(problems...)
 }
 
-// idle measures what is used while nobody asks for anything, and nothing is tidied up
-// that was loaded before.
+// idle measures the cost of a service without requests. It tries to exclude the
+// vacuuming of what was loaded before.
 func (b *bench) idle(ctx context.Context, t *target, d time.Duration) (Idle, error) {
 	const tries = 3
 	var r Idle
-	for _, tidy := range []string{"vacuum", "checkpoint"} {
-		if _, err := t.pool.Exec(ctx, tidy); err != nil {
+	for _, statement := range []string{"vacuum", "checkpoint"} {
+		if _, err := t.pool.Exec(ctx, statement); err != nil {
 			return r, err
 		}
 	}
@@ -235,8 +237,8 @@ func (b *bench) idle(ctx context.Context, t *target, d time.Duration) (Idle, err
 	return r, nil
 }
 
-// awaitVacuum waits a second, and on until no table is being vacuumed, though not for
-// ever. It returns how often that was done so far.
+// awaitVacuum waits at least a second, and then until no table is being vacuumed,
+// up to a limit. It returns the number of vacuums and analyzes so far.
 func (b *bench) awaitVacuum(ctx context.Context, t *target) (done int64, err error) {
 	const patience = 10
 	for range patience {

@@ -9,20 +9,20 @@ import (
 	"strings"
 )
 
-// chart is lines over a few named points, with an axis that begins at zero.
+// chart is a line chart over a few named points. Its axis begins at zero.
 type chart struct {
 	title, xLabel, yLabel string
 	points                []string
 	lines                 []line
 }
 
-// line is a value for each point of its chart.
+// line has one value for each point of its chart.
 type line struct {
 	name   string
 	values []float64
 }
 
-// The size of a chart and the room around its plane, in pixels.
+// The size of a chart and its margins, in pixels.
 const (
 	chartWidth, chartHeight   = 640, 360
 	marginLeft, marginRight   = 70, 130
@@ -34,10 +34,10 @@ const (
 	textColor, textFontFamily = "#222222", "system-ui, sans-serif"
 )
 
-// lineColors are told apart by most eyes, also those that see few colours.
+// lineColors can be distinguished by most people with a color vision deficiency.
 var lineColors = []string{"#0072b2", "#d55e00", "#009e73", "#cc79a7"}
 
-// svg draws the chart.
+// svg returns the chart as SVG.
 func (c chart) svg() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" font-family="%s" font-size="12" fill="%s">`+"\n",
@@ -83,7 +83,7 @@ func (c chart) drawLine(b *strings.Builder, l line, color string, top float64) {
 	}
 }
 
-// drawLegend names a line beside the plane.
+// drawLegend writes a line's name next to the plane.
 func drawLegend(b *strings.Builder, i int, name, color string) {
 	const lead, between, swatch = 12, 18, 10
 	y := marginTop + lead + i*between
@@ -95,14 +95,15 @@ func text(b *strings.Builder, x, y int, anchor string, size int, s string) {
 	fmt.Fprintf(b, `<text x="%d" y="%d" text-anchor="%s" font-size="%d">%s</text>`+"\n", x, y, anchor, size, html.EscapeString(s))
 }
 
-// xOf spreads the points evenly, with half a step at either end.
+// xOf returns a point's position. The points are spread evenly, with half a step at
+// both ends.
 func (c chart) xOf(i int) float64 {
 	return marginLeft + planeWidth*(float64(i)+0.5)/float64(len(c.points))
 }
 
 func yOf(value, top float64) float64 { return planeBottom - planeHeight*value/top }
 
-// top is the end of the axis: the next round number above all values.
+// top returns the end of the axis: the next round number above all values.
 func (c chart) top() float64 {
 	highest := 0.0
 	for _, l := range c.lines {
@@ -129,16 +130,16 @@ func number(v float64) string {
 	return fmt.Sprintf("%.0f", v)
 }
 
-// Sweep is what one load came to as one thing about it changes.
+// Sweep is a series of runs in which one parameter changes.
 type Sweep struct {
-	// Name is what changes, Points what it changes to.
+	// Name is the parameter, and Points its values.
 	Name   string   `json:"name"`
 	Points []string `json:"points"`
 	Runs   []Run    `json:"runs"`
 }
 
-// draw writes the charts of a sweep: what a payment costs, and how many there
-// are.
+// draw writes the charts of a sweep: the cost of a payment and the rate of
+// payments.
 func (s Sweep) draw(dir, what string) error {
 	cost := chart{
 		title: "Processor time per payment, by " + what, xLabel: what, yLabel: "microseconds", points: s.Points,
@@ -155,7 +156,7 @@ func (s Sweep) draw(dir, what string) error {
 	}
 	for name, c := range map[string]chart{"cost": cost, "rate": rate} {
 		path := filepath.Join(dir, s.Name+"-"+name+".svg")
-		if err := os.WriteFile(path, []byte(c.svg()), 0o644); err != nil { //nolint:gosec // it is for everybody to see
+		if err := os.WriteFile(path, []byte(c.svg()), 0o644); err != nil { //nolint:gosec // not a secret
 			return err
 		}
 	}

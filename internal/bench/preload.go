@@ -17,38 +17,38 @@ import (
 )
 
 const (
-	// span is the time that preloaded payments are spread over. It ends before the
-	// bench began.
+	// span is the period of the preloaded payments. It ends before the bench began.
 	span = 365 * 24 * time.Hour
-	// recent is how many of them are so new that their idempotency keys and jobs
-	// are still kept.
+	// recent is the number of payments whose idempotency keys and jobs are still
+	// stored.
 	recent = 50_000
-	// preloadAmount is what each brought, in cents.
+	// preloadAmount is the amount of each payment, in cents.
 	preloadAmount = 25_00
-	// preloadBody is about what is left of an event's body once it is compressed.
+	// preloadBody is the approximate size of an event's compressed body, in bytes.
 	preloadBody = 700
 )
 
-// history is payments that are stored before anything is measured.
+// history is the set of payments that are stored before a measurement.
 type history struct {
-	began     time.Time // of the bench
+	began     time.Time // when the bench began
 	count     int64
 	merchants []merchant
-	// open leaves them waiting for their challenge instead of settled.
+	// open leaves the payments waiting for their challenges instead of settled.
 	open bool
 }
 
-// The tables that a payment has rows in, as the last digits of their ids.
+// The tables with rows of a payment. The numbers are part of the ids.
 const (
 	ofPayment = iota
 	ofTransaction
 )
 
-// id is that of a row of payment n. It has the form and the order of real ones.
+// id returns the id of a row of payment n. It is a valid UUIDv7 with the payment's
+// time.
 func (h *history) id(n int64, table byte) wallet.ID {
 	var id wallet.ID
 	binary.BigEndian.PutUint64(id[:8], uint64(h.at(n).UnixMilli())<<16)
-	binary.BigEndian.PutUint64(id[8:], uint64(n)) //nolint:gosec // counts from zero
+	binary.BigEndian.PutUint64(id[8:], uint64(n)) //nolint:gosec // n is not negative
 	id[6] = 0x70 | id[6]&0x0f
 	id[8] = 0x80 | table
 	return id
@@ -58,12 +58,12 @@ func (h *history) at(n int64) time.Time {
 	return h.began.Add(-span - time.Hour).Add(time.Duration(n) * (span / time.Duration(h.count)))
 }
 
-// intentID is as long as those of the simulator, and of Stripe.
+// intentID returns the id of payment n's intent. It has the length of Stripe's ids.
 func (h *history) intentID(n int64) string { return fmt.Sprintf("pi_3Preload%016d", n) }
 
 func (h *history) merchant(n int64) *merchant { return &h.merchants[n%int64(len(h.merchants))] }
 
-// sheet is a table that is filled row by row.
+// sheet describes how a table is filled row by row.
 type sheet struct {
 	table   string
 	columns string
@@ -71,7 +71,7 @@ type sheet struct {
 	row     func(n int64) []any
 }
 
-// load fills the tables by COPY, without the triggers that check references.
+// load fills the tables with COPY, without the triggers that check foreign keys.
 func (h *history) load(ctx context.Context, pool *pgxpool.Pool, progress func(table string, rows int64)) error {
 	const atOnce = 2
 	group, filling := errgroup.WithContext(ctx)
@@ -102,8 +102,8 @@ func (h *history) load(ctx context.Context, pool *pgxpool.Pool, progress func(ta
 	return h.credit(ctx, pool)
 }
 
-// dropIndexes removes those that no constraint stands on, and returns the
-// statements that make them again: that is quicker at once than row by row.
+// dropIndexes drops the indexes that no constraint uses. It returns the statements
+// that create them again, which is faster than updating them row by row.
 func dropIndexes(ctx context.Context, pool *pgxpool.Pool, table string) ([]string, error) {
 	rows, _ := pool.Query(ctx, `
 		select i.indexrelid::regclass::text, pg_get_indexdef(i.indexrelid)
@@ -128,7 +128,7 @@ func dropIndexes(ctx context.Context, pool *pgxpool.Pool, table string) ([]strin
 	return makes, nil
 }
 
-// fill copies in parts, so that somebody can be told of the progress.
+// fill copies in several parts, so that the progress can be reported.
 func (s sheet) fill(ctx context.Context, pool *pgxpool.Pool, progress func(table string, rows int64)) error {
 	const part = 500_000
 	columns := strings.Fields(s.columns)
@@ -194,7 +194,7 @@ func (h *history) payments() sheet {
 	}
 }
 
-// balance is that of the wallet after payment n.
+// balance returns the wallet's balance after payment n.
 func (h *history) balance(n int64) int64 { return (n/int64(len(h.merchants)) + 1) * preloadAmount }
 
 func (h *history) transactions() sheet {
@@ -244,7 +244,7 @@ func (h *history) events() sheet {
 	body := []byte(strings.Repeat(`{"preloaded":true},`, preloadBody/19))
 	count := h.count
 	if h.open {
-		count = 0 // they are what is measured
+		count = 0 // events about open payments are what is measured
 	}
 	return sheet{
 		"stripe_events", "id mode type api_version object_id stripe_payment_intent_id payment_id status source body " +
@@ -286,7 +286,7 @@ func (h *history) jobs() sheet {
 	}
 }
 
-// credit brings the wallets' balances to where the payments lead.
+// credit sets the wallets' balances to the sum of their payments.
 func (h *history) credit(ctx context.Context, pool *pgxpool.Pool) error {
 	var ids []wallet.ID
 	var balances []int64

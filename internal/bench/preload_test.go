@@ -14,8 +14,8 @@ import (
 	"github.com/fundrail/fundrail/internal/wallet"
 )
 
-// planted is a database with a few merchants.
-func planted(t *testing.T) (*pgxpool.Pool, []merchant) {
+// newMerchantsDB returns a database with a few merchants.
+func newMerchantsDB(t *testing.T) (*pgxpool.Pool, []merchant) {
 	t.Helper()
 
 	pool := testdb.New(t)
@@ -39,10 +39,10 @@ func TestHistory(t *testing.T) {
 
 	indexes := `select count(*) from pg_indexes where schemaname = 'public'`
 
-	t.Run("SettledAddsUp", func(t *testing.T) {
+	t.Run("SettledPassesTheAudit", func(t *testing.T) {
 		t.Parallel()
 
-		pool, merchants := planted(t)
+		pool, merchants := newMerchantsDB(t)
 		before := count(t, pool, indexes)
 		h := history{began: testfactory.Now, count: 100, merchants: merchants}
 
@@ -58,14 +58,14 @@ func TestHistory(t *testing.T) {
 		require.Equal(t, 100, count(t, pool, `select count(*) from payments where status = 'succeeded'`))
 		require.Equal(t, 100, count(t, pool, `select count(*) from stripe_events where status = 'handled'`))
 		require.Equal(t, 100, count(t, pool, `select count(*) from river_job where state = 'completed'`))
-		require.Equal(t, before, count(t, pool, indexes), "each index is made again")
+		require.Equal(t, before, count(t, pool, indexes), "each index is created again")
 		requireForeignKeysHold(t, pool)
 	})
 
 	t.Run("OpenWaitsForChallenges", func(t *testing.T) {
 		t.Parallel()
 
-		pool, merchants := planted(t)
+		pool, merchants := newMerchantsDB(t)
 		h := history{began: testfactory.Now, count: 50, merchants: merchants, open: true}
 
 		require.NoError(t, h.load(t.Context(), pool, func(string, int64) {}))
@@ -78,7 +78,8 @@ func TestHistory(t *testing.T) {
 	})
 }
 
-// requireForeignKeysHold has each of them checked, which COPY was kept from.
+// requireForeignKeysHold checks all foreign keys by creating them again. COPY has
+// skipped the checks.
 func requireForeignKeysHold(t *testing.T, pool *pgxpool.Pool) {
 	t.Helper()
 
@@ -127,5 +128,5 @@ func TestHistoryIDs(t *testing.T) {
 			require.EqualValues(t, 7, id.Version())
 		}
 	}
-	require.Less(t, h.id(h.count-1, ofPayment).String(), wallet.NewID().String(), "they are older than new ones")
+	require.Less(t, h.id(h.count-1, ofPayment).String(), wallet.NewID().String(), "preloaded ids are older than new ones")
 }

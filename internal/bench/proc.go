@@ -10,18 +10,18 @@ import (
 	"time"
 )
 
-// tick is the unit of processor times in /proc, which Linux fixes for programs.
+// tick is the unit of processor times in /proc, which is constant on Linux.
 const tick = time.Second / 100
 
-// errNoProc says that this system does not tell what processes use. Everything
-// else is measured all the same.
+// errNoProc means that this system does not report the usage of processes.
+// Everything else is measured.
 var errNoProc = errors.New("no /proc")
 
-// usage is the processor time that a process has used.
+// usage is the processor time of a process.
 type usage struct {
 	parent   int
 	own      time.Duration
-	children time.Duration // of those that ended and were waited for
+	children time.Duration // of children that have ended and were waited for
 }
 
 // readUsage reads /proc/<pid>/stat.
@@ -30,7 +30,8 @@ func readUsage(pid int) (usage, error) {
 	if err != nil {
 		return usage{}, errNoProc
 	}
-	// The name in parentheses may hold anything, so the fields begin behind it.
+	// The name in parentheses can contain any character, so the fields start after
+	// it.
 	fields := bytes.Fields(content[bytes.LastIndexByte(content, ')')+1:])
 	const parent, user, system, childUser, childSystem = 1, 11, 12, 13, 14
 	if len(fields) <= childSystem {
@@ -47,14 +48,14 @@ func readUsage(pid int) (usage, error) {
 	}, nil
 }
 
-// processTime is the processor time of one process.
+// processTime returns the processor time of one process.
 func processTime(pid int) time.Duration {
-	u, _ := readUsage(pid) // 0 where the system does not tell
+	u, _ := readUsage(pid) // 0 if the system does not report it
 	return u.own
 }
 
-// familyTime is the processor time of a process and all its children, those that
-// have ended as well.
+// familyTime returns the processor time of a process and all its children,
+// including those that have ended.
 func familyTime(pid int) time.Duration {
 	const tries = 10
 	var total time.Duration
@@ -64,7 +65,8 @@ func familyTime(pid int) time.Duration {
 			return 0
 		}
 		total = before.own + before.children + childrenTime(pid)
-		// A child that ended meanwhile may have been counted twice, or not at all.
+		// A child that ended during the reading may be counted twice, or not at
+		// all.
 		if after, err := readUsage(pid); err == nil && after.children == before.children {
 			break
 		}
@@ -72,7 +74,7 @@ func familyTime(pid int) time.Duration {
 	return total
 }
 
-// childrenTime is the processor time of a process's living children.
+// childrenTime returns the processor time of a process's running children.
 func childrenTime(pid int) time.Duration {
 	var total time.Duration
 	all, _ := filepath.Glob("/proc/[0-9]*")
@@ -88,7 +90,7 @@ func childrenTime(pid int) time.Duration {
 	return total
 }
 
-// peakMemory is the most memory that a process has had resident since the last
+// peakMemory returns the peak resident memory of a process since the last
 // resetPeak, in bytes.
 func peakMemory(pid int) int64 {
 	content, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
@@ -106,8 +108,8 @@ func peakMemory(pid int) int64 {
 	return 0
 }
 
-// resetPeak makes peakMemory begin anew.
+// resetPeak resets the peak of peakMemory.
 func resetPeak(pid int) {
 	const peak = "5"
-	_ = os.WriteFile(fmt.Sprintf("/proc/%d/clear_refs", pid), []byte(peak), 0) // without it the peak is that of the whole life
+	_ = os.WriteFile(fmt.Sprintf("/proc/%d/clear_refs", pid), []byte(peak), 0) // if it fails, the peak is that of the process's whole life
 }

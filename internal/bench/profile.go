@@ -11,10 +11,10 @@ import (
 	"time"
 )
 
-// statementsLibrary is the extension that tells what statements cost.
+// statementsLibrary is the extension that measures statements.
 const statementsLibrary = "pg_stat_statements"
 
-// libraryAt finds the extension that belongs to the server's binaries.
+// libraryAt reports whether the extension is installed with the server's binaries.
 func libraryAt(binDir string) bool {
 	for _, place := range []string{"../lib", "../lib/postgresql"} {
 		for _, suffix := range []string{".so", ".dylib"} {
@@ -26,8 +26,8 @@ func libraryAt(binDir string) bool {
 	return false
 }
 
-// profiled puts the load on the target while its processes are profiled, and
-// leaves the profiles and PostgreSQL's statements in the directory.
+// profiled is load with profiling. It writes the profiles and the statistics of
+// PostgreSQL's statements to ProfileDir.
 func (b *bench) profiled(ctx context.Context, t *target, d *deck, l load) (Run, error) {
 	if b.ProfileDir == "" {
 		return b.load(ctx, t, d, l)
@@ -88,7 +88,7 @@ func fetch(ctx context.Context, address, to string) error {
 	return os.WriteFile(to, content, 0o600)
 }
 
-// writeStatements lists what PostgreSQL did, per settled payment.
+// writeStatements writes the cost of PostgreSQL's statements per settled payment.
 func (b *bench) writeStatements(ctx context.Context, t *target, r Run) error {
 	rows, err := t.pool.Query(ctx, `
 		select calls, rows, plans, total_plan_time * 1000, total_exec_time * 1000, wal_bytes::bigint, regexp_replace(query, '\s+', ' ', 'g')

@@ -5,13 +5,13 @@ import (
 	"slices"
 )
 
-// Report is everything that was measured. Its JSON is one line.
+// Report is the result of a measurement. Its JSON is one line.
 type Report struct {
 	Ratios   Ratios     `json:"ratios"`
 	Goals    []Goal     `json:"goals"`
 	Setting  Setting    `json:"setting"`
 	Baseline []Baseline `json:"baseline"`
-	// Settled is by what was loaded and how; each holds a run per round.
+	// Settled has one run per round for each kind of load.
 	Settled map[string]Series `json:"settled"`
 	Intake  []Intake          `json:"webhook_intake"`
 	Latency map[string]Run    `json:"latency"`
@@ -20,8 +20,8 @@ type Report struct {
 	Audits  []Audit           `json:"audits"`
 }
 
-// Ratios are the figures that another machine, or another hour, leaves as they
-// are. Each is the median of the rounds' ratios.
+// Ratios are figures that should be the same on another machine. Each is the median
+// of the rounds' ratios.
 type Ratios struct {
 	SettledVsTPCB                float64 `json:"settled_vs_tpcb"`
 	SettledVsPlainRiver          float64 `json:"settled_vs_plain_river"`
@@ -31,17 +31,17 @@ type Ratios struct {
 	AcceptP99VsCommit            float64 `json:"accept_p99_vs_commit"`
 }
 
-// Goal is what a figure should be, and whether it is.
+// Goal compares a figure with its goal.
 type Goal struct {
 	Name string `json:"name"`
-	// AtLeast tells that more is better.
+	// AtLeast reports whether the goal is a minimum. Otherwise it is a maximum.
 	AtLeast bool    `json:"at_least"`
 	Goal    float64 `json:"goal"`
 	Value   float64 `json:"value"`
 	Met     bool    `json:"met"`
 }
 
-// Setting is what was measured on.
+// Setting describes the environment of the measurement.
 type Setting struct {
 	Postgres   string            `json:"postgres"`
 	Durability map[string]string `json:"durability"`
@@ -53,23 +53,23 @@ type Setting struct {
 	Workers    int               `json:"workers"`
 }
 
-// Baseline is what pgbench does on the same server in one round.
+// Baseline is the result of pgbench on the same server in one round.
 type Baseline struct {
 	TPCB    float64 `json:"tpcb_per_second_16_clients"`
 	Inserts float64 `json:"insert_per_second_16_clients"`
 	Commit  Latency `json:"insert_1_client"`
 }
 
-// Series are the runs of one load, a run per round.
+// Series holds the runs of one load, one per round.
 type Series []Run
 
-// Idle is what happens while nobody asks for anything, in percent of one core.
+// Idle is the processor time of idle processes, in percent of one core.
 type Idle struct {
 	App      float64 `json:"app_percent"`
 	Postgres float64 `json:"postgres_percent"`
 }
 
-// Audit is what became of the proof of one database's books.
+// Audit is the result of the audit of one database.
 type Audit struct {
 	Database  string `json:"database"`
 	Wallets   int64  `json:"wallets"`
@@ -78,7 +78,7 @@ type Audit struct {
 	Findings  int    `json:"findings"`
 }
 
-// Middle is the run whose rate is the median.
+// Middle returns the run with the median rate.
 func (s Series) Middle() Run {
 	if len(s) == 0 {
 		return Run{}
@@ -87,7 +87,7 @@ func (s Series) Middle() Run {
 	return sorted[(len(sorted)-1)/2]
 }
 
-// versus is the median of the ratios of rates, round by round.
+// versus returns the median of the ratios of the rates, round by round.
 func (s Series) versus(o Series) float64 {
 	var ratios []float64
 	for i := range min(len(s), len(o)) {
@@ -96,7 +96,7 @@ func (s Series) versus(o Series) float64 {
 	return median(ratios)
 }
 
-// conclude works out ratios and goals.
+// conclude computes the ratios and the goals.
 func (r *Report) conclude() {
 	many := r.Settled[loadMany64]
 	var tpcb, intake, commit []float64
@@ -139,7 +139,7 @@ func atLeast(name string, goal, value float64) Goal {
 	return Goal{Name: name, AtLeast: true, Goal: goal, Value: value, Met: value >= goal}
 }
 
-// atMost is a goal that 0, which means not measured, does not meet.
+// atMost is not met by 0, which means that the figure was not measured.
 func atMost(name string, goal, value float64) Goal {
 	return Goal{Name: name, Goal: goal, Value: value, Met: value > 0 && value <= goal}
 }

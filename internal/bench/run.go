@@ -11,7 +11,7 @@ import (
 	"github.com/fundrail/fundrail/internal/bench/plain"
 )
 
-// run starts everything, measures, and proves the books.
+// run starts everything, measures, and audits the books.
 func (b *bench) run(ctx context.Context) (Report, error) {
 	r := Report{Settled: map[string]Series{}, Latency: map[string]Run{}}
 	if err := b.prepare(ctx); err != nil {
@@ -43,7 +43,7 @@ func (b *bench) run(ctx context.Context) (Report, error) {
 	return r, nil
 }
 
-// prepare starts what is to be measured, as much of it at once as can be.
+// prepare starts everything that is measured, in parallel as far as possible.
 func (b *bench) prepare(ctx context.Context) error {
 	b.say("filling pgbench's tables, and ours with %d merchants", wallets)
 	first, within := errgroup.WithContext(ctx)
@@ -51,7 +51,7 @@ func (b *bench) prepare(ctx context.Context) error {
 		b.pgbench, err = b.newPgbench(within)
 		return err
 	})
-	first.Go(func() error { return b.plant(within) })
+	first.Go(func() error { return b.createTemplate(within) })
 	if err := first.Wait(); err != nil {
 		return err
 	}
@@ -87,7 +87,8 @@ func (b *bench) prepare(ctx context.Context) error {
 	return err
 }
 
-// targetOptions say what is measured, and where it is kept.
+// targetOptions returns the options of each target, by the field of b that will
+// hold it.
 func (b *bench) targetOptions() map[**target]targetOptions {
 	serve := []string{"serve"}
 	main := targetOptions{name: "bench_main", command: serve, processes: b.Processes}
@@ -107,7 +108,7 @@ func (b *bench) targetOptions() map[**target]targetOptions {
 			began := b.Now()
 			err := b.preload(ctx, pool, history{count: b.Preload})
 			if b.Preload > usualPreload {
-				b.deadline = b.deadline.Add(b.Now().Sub(began)) // who asks for more gets the time for it
+				b.deadline = b.deadline.Add(b.Now().Sub(began)) // a large preload does not reduce the time for measurements
 			}
 			return err
 		},
@@ -121,17 +122,17 @@ func (b *bench) targetOptions() map[**target]targetOptions {
 	return all
 }
 
-// preload stores payments, and brings the planner's statistics up to date.
+// preload stores payments and updates the planner's statistics.
 func (b *bench) preload(ctx context.Context, pool *pgxpool.Pool, h history) error {
 	const (
-		worthTelling = 1_000_000
-		every        = 10 * time.Second
+		minReported = 1_000_000
+		every       = 10 * time.Second
 	)
 	h.began, h.merchants = b.began, b.merchants[:wallets]
-	told := b.Now()
+	lastSaid := b.Now()
 	err := h.load(ctx, pool, func(table string, rows int64) {
-		if h.count >= worthTelling && b.Now().Sub(told) > every {
-			told = b.Now()
+		if h.count >= minReported && b.Now().Sub(lastSaid) > every {
+			lastSaid = b.Now()
 			b.say("%d rows in %s", rows, table)
 		}
 	})
@@ -142,9 +143,9 @@ func (b *bench) preload(ctx context.Context, pool *pgxpool.Pool, h history) erro
 	return err
 }
 
-// prepareEvents learns from the simulator what an event looks like.
+// prepareEvents reads an event from the simulator as a sample.
 func (b *bench) prepareEvents(ctx context.Context) error {
-	sample, err := b.main.sim.anEvent(ctx, "payment_intent.succeeded")
+	sample, err := b.main.sim.sampleEvent(ctx, "payment_intent.succeeded")
 	if err != nil {
 		return err
 	}
@@ -153,8 +154,7 @@ func (b *bench) prepareEvents(ctx context.Context) error {
 	return err
 }
 
-// warmUp fills caches and connection pools, and gives the planner something to
-// count.
+// warmUp fills caches and connection pools, and updates the planner's statistics.
 func (b *bench) warmUp(ctx context.Context, t *target) error {
 	if _, err := b.load(ctx, t, t.many, load{clients: pgbenchClients, async: true, duration: time.Second}); err != nil {
 		return err

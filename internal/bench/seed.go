@@ -14,17 +14,17 @@ import (
 )
 
 const (
-	// wallets is how many merchants there are, each with one wallet and one card.
+	// wallets is the number of merchants with one wallet and one card.
 	wallets = 10_000
-	// crowdCards is how many cards the merchant has whose wallet takes everything.
+	// crowdCards is the number of cards of the last merchant.
 	crowdCards = 10_000
 )
 
-// merchant is an organization with an API key, a customer with cards, and the
-// primary wallet.
+// merchant is an organization with an API key, a customer with cards, and a primary
+// wallet.
 type merchant struct {
 	organization, key, customer, wallet wallet.ID
-	clearing                            wallet.ID // the account that settlements come from
+	clearing                            wallet.ID // the account that settlements debit
 	apiKey                              string
 	cards                               []card
 	stripeCustomer                      string
@@ -34,12 +34,13 @@ type merchant struct {
 type card struct {
 	id           wallet.ID
 	stripeMethod string
-	// challenge tells that its bank asks for 3-D Secure each time.
+	// challenge reports whether the bank requires 3-D Secure each time.
 	challenge bool
 }
 
-// newMerchant thinks up a merchant. Its first card is the number first among all
-// cards, a share of which ask for a challenge, evenly spread.
+// newMerchant returns a new merchant. The argument first is the index of its first
+// card among all cards. The share challenges of the cards, evenly spread, have a
+// challenge.
 func newMerchant(n, first, cards int, challenges float64) merchant {
 	m := merchant{
 		organization: wallet.NewID(), key: wallet.NewID(), customer: wallet.NewID(), wallet: wallet.NewID(),
@@ -57,7 +58,7 @@ func newMerchant(n, first, cards int, challenges float64) merchant {
 	return m
 }
 
-// newMerchants thinks up many merchants of one card each, and a last one of many.
+// newMerchants returns merchants with one card each and a last one with many cards.
 func newMerchants(challenges float64) []merchant {
 	all := make([]merchant, wallets, wallets+1)
 	for i := range all {
@@ -66,10 +67,10 @@ func newMerchants(challenges float64) []merchant {
 	return append(all, newMerchant(wallets, wallets, crowdCards, challenges))
 }
 
-// idleAccounts are an organization's accounts beside stripe_clearing.
+// idleAccounts are the kinds of an organization's accounts without stripe_clearing.
 var idleAccounts = []string{"disputes", "promotions", "refunds", "voids"}
 
-// insertMerchants stores merchants by COPY.
+// insertMerchants stores merchants with COPY.
 func insertMerchants(ctx context.Context, tx pgx.Tx, all []merchant, now time.Time) error {
 	const (
 		mode     = string(wallet.ModeTest)

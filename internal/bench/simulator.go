@@ -14,11 +14,11 @@ import (
 	"time"
 )
 
-// stripeKey is what the simulator is called with, which takes any key of test mode.
+// stripeKey is the key for the simulator, which accepts any key of test mode.
 const stripeKey = "sk_test_fundrail_bench"
 
-// subscribed are the events that the endpoints get: those that the service acts
-// on, as an endpoint at Stripe would be set up.
+// subscribed are the events that the endpoints receive. They are those that the
+// service handles, as a real endpoint would be configured.
 var subscribed = []string{
 	"charge.dispute.closed", "charge.dispute.created", "charge.dispute.funds_reinstated", "charge.dispute.funds_withdrawn",
 	"charge.refund.updated", "charge.refunded",
@@ -26,22 +26,22 @@ var subscribed = []string{
 	"payment_intent.requires_action", "payment_intent.succeeded",
 }
 
-// simulator is Stripe for the bench, in a process of its own.
+// simulator is a simulated Stripe in its own process.
 type simulator struct {
 	*child
 	http *http.Client
 	url  string
 }
 
-// startSimulator starts one for a target. Each has its own, because the service
-// looks through all events of its account now and then.
+// startSimulator starts a simulator for a target. Targets do not share one, because
+// the service regularly lists all events of its account.
 func (b *bench) startSimulator(ctx context.Context, target string) (*simulator, error) {
 	addr, err := freeAddr(ctx)
 	if err != nil {
 		return nil, err
 	}
-	// It keeps everything that ever happened in memory, and is no part of what is
-	// measured; the less often it looks through that, the better.
+	// The simulator keeps its whole history in memory and is not measured. Garbage
+	// collection should take little of the processor time.
 	env := []string{"GOGC=400"}
 	c, err := b.startChild(ctx, target+"-stripesim", addr, env, "stripesim", "--listen", addr, "--log-level", "error")
 	if err != nil {
@@ -51,7 +51,7 @@ func (b *bench) startSimulator(ctx context.Context, target string) (*simulator, 
 	return &simulator{child: c, http: &http.Client{Timeout: time.Minute}, url: "http://" + addr}, nil
 }
 
-// createEndpoint makes a webhook endpoint and returns its secret.
+// createEndpoint creates a webhook endpoint and returns its secret.
 func (s *simulator) createEndpoint(ctx context.Context, address string) (secret string, err error) {
 	var endpoint struct {
 		Secret string `json:"secret"`
@@ -61,12 +61,12 @@ func (s *simulator) createEndpoint(ctx context.Context, address string) (secret 
 	return endpoint.Secret, err
 }
 
-// setLatency is how long each request takes from now on.
+// setLatency sets the duration of each following request.
 func (s *simulator) setLatency(ctx context.Context, d time.Duration) error {
 	return s.control(ctx, "/_sim/settings", map[string]string{"request_latency": d.String()}, nil)
 }
 
-// waitIdle returns when every event has been delivered.
+// waitIdle returns when all events have been delivered.
 func (s *simulator) waitIdle(ctx context.Context) error {
 	var counts struct {
 		GivenUp int `json:"given_up"`
@@ -74,8 +74,8 @@ func (s *simulator) waitIdle(ctx context.Context) error {
 	return s.control(ctx, "/_sim/wait_idle", map[string]string{"timeout": "50s"}, &counts)
 }
 
-// anEvent is an event of the type as it is delivered.
-func (s *simulator) anEvent(ctx context.Context, eventType string) ([]byte, error) {
+// sampleEvent returns an event of the type, as the API lists it.
+func (s *simulator) sampleEvent(ctx context.Context, eventType string) ([]byte, error) {
 	var page struct {
 		Data []json.RawMessage `json:"data"`
 	}
@@ -92,8 +92,7 @@ func (s *simulator) anEvent(ctx context.Context, eventType string) ([]byte, erro
 	return page.Data[0], nil
 }
 
-// saveCards makes the merchants' customers and cards, over several connections
-// at once.
+// saveCards creates the merchants' customers and cards over several connections.
 func (s *simulator) saveCards(ctx context.Context, all []merchant) error {
 	const connections = 8
 	var wg sync.WaitGroup
@@ -141,15 +140,15 @@ func (s *simulator) saveObject(c *conn, path string, object map[string]any) erro
 	}
 	status, answer, err := c.do(appendPost(nil, s.addr, path, "application/json", body))
 	if err != nil {
-		return fmt.Errorf("ask the simulator: %w", err)
+		return fmt.Errorf("call the simulator: %w", err)
 	}
 	if status != http.StatusOK {
-		return fmt.Errorf("ask the simulator for %s: %d %s", path, status, answer)
+		return fmt.Errorf("call the simulator for %s: %d %s", path, status, answer)
 	}
 	return nil
 }
 
-// appendPost encodes a POST request.
+// appendPost appends an encoded POST request to buf.
 func appendPost(buf []byte, host, path, contentType string, body []byte) []byte {
 	return fmt.Appendf(buf, "POST %s HTTP/1.1\r\nHost: %s\r\nContent-Type: %s\r\nContent-Length: %d\r\n\r\n%s",
 		path, host, contentType, len(body), body)
@@ -180,7 +179,7 @@ func (s *simulator) send(req *http.Request, answer any) error {
 	req.Header.Set("Authorization", "Bearer "+stripeKey)
 	res, err := s.http.Do(req)
 	if err != nil {
-		return fmt.Errorf("ask the simulator: %w", err)
+		return fmt.Errorf("call the simulator: %w", err)
 	}
 	defer res.Body.Close()
 	content, err := io.ReadAll(res.Body)
@@ -188,7 +187,7 @@ func (s *simulator) send(req *http.Request, answer any) error {
 		return fmt.Errorf("read the simulator's answer: %w", err)
 	}
 	if res.StatusCode != http.StatusOK {
-		return fmt.Errorf("ask the simulator for %s: %s %s", req.URL.Path, res.Status, content)
+		return fmt.Errorf("call the simulator for %s: %s %s", req.URL.Path, res.Status, content)
 	}
 	if answer == nil {
 		return nil

@@ -8,12 +8,12 @@ import (
 	"sync"
 )
 
-// spreader takes connections and passes each on to the next of several processes,
-// as a load balancer in front of them would. The kernel copies the bytes.
+// spreader is a load balancer: it forwards each connection to the next of several
+// processes. The kernel copies the bytes.
 type spreader struct {
 	addr     string
 	backends []string
-	ctx      context.Context //nolint:containedctx // the life of the spreader, not of one call
+	ctx      context.Context //nolint:containedctx // lives as long as the spreader
 	cancel   context.CancelFunc
 	listener net.Listener
 	open     sync.WaitGroup
@@ -44,14 +44,14 @@ func (s *spreader) pass(from net.Conn, backend string) {
 	defer from.Close()
 	to, err := new(net.Dialer).DialContext(s.ctx, "tcp", backend)
 	if err != nil {
-		return // the caller sees the connection close, and tries again
+		return // the caller sees the connection close and retries
 	}
 	defer to.Close()
 	stop := context.AfterFunc(s.ctx, func() { _, _ = from.Close(), to.Close() })
 	defer stop()
 	var back sync.WaitGroup
 	back.Go(func() {
-		_, _ = io.Copy(from, to) // either end may go
+		_, _ = io.Copy(from, to) // either end may close first
 		_ = from.Close()
 	})
 	_, _ = io.Copy(to, from)

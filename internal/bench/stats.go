@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// Latency is how a set of durations is spread, in milliseconds.
+// Latency is the distribution of a set of durations, in milliseconds.
 type Latency struct {
 	Count int     `json:"count"`
 	P50   float64 `json:"p50_ms"`
@@ -27,8 +27,8 @@ func newLatency(all []time.Duration) Latency {
 	}
 }
 
-// quantile is the smallest of the sorted durations that percent of them do not
-// exceed.
+// quantile returns the smallest of the sorted durations that is not exceeded by the
+// given percentage of them.
 func quantile(sorted []time.Duration, percent int) time.Duration {
 	i := (len(sorted)*percent + 99) / 100
 	return sorted[max(i, 1)-1]
@@ -38,8 +38,8 @@ func milliseconds(d time.Duration) float64 {
 	return float64(d.Round(time.Microsecond)) / float64(time.Millisecond)
 }
 
-// median is the middle of the values, or the mean of the two in the middle, and
-// 0 of none.
+// median returns the middle value, or the mean of the two middle values. It returns
+// 0 if there are no values.
 func median(values []float64) float64 {
 	n := len(values)
 	if n == 0 {
@@ -49,7 +49,7 @@ func median(values []float64) float64 {
 	return (sorted[(n-1)/2] + sorted[n/2]) / 2
 }
 
-// over is a ratio, and 0 where there is nothing to compare with.
+// over returns a / b, or 0 if b is 0.
 func over(a, b float64) float64 {
 	if b == 0 {
 		return 0

@@ -10,13 +10,13 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
-// sweepTime is how long each point of a sweep is loaded.
+// sweepTime is the duration of the load at each point of a sweep.
 const sweepTime = 4 * time.Second
 
-// sweeps measure how the cost grows with clients, wallets, history and processes,
-// and draw it. They take the time that they take.
+// sweeps measures and draws how the cost grows with clients, wallets, history and
+// processes. It takes a few minutes and ignores the deadline.
 func (b *bench) sweeps(ctx context.Context) ([]Sweep, error) {
-	if err := os.MkdirAll(b.PlotDir, 0o755); err != nil { //nolint:gosec // what is in it is for everybody to see
+	if err := os.MkdirAll(b.PlotDir, 0o755); err != nil { //nolint:gosec // not a secret
 		return nil, err
 	}
 	var all []Sweep
@@ -49,7 +49,7 @@ func (b *bench) sweepPoint(ctx context.Context, s *Sweep, point string, t *targe
 	if err != nil {
 		return err
 	}
-	b.sayRun(s.Name+" "+point, r)
+	b.printRun(s.Name+" "+point, r)
 	s.Points, s.Runs = append(s.Points, point), append(s.Runs, r)
 	return nil
 }
@@ -76,8 +76,8 @@ func (b *bench) sweepWallets(ctx context.Context, s *Sweep) error {
 	return nil
 }
 
-// sweepHistory goes from the database that began empty over a tenth to all of the
-// preloaded payments.
+// sweepHistory compares a database without preloaded payments, one with a tenth of
+// them, and one with all.
 func (b *bench) sweepHistory(ctx context.Context, s *Sweep) error {
 	tenth, err := b.startTarget(ctx, targetOptions{
 		name: "bench_tenth", command: []string{"serve"}, processes: b.Processes,
@@ -102,8 +102,8 @@ func (b *bench) sweepHistory(ctx context.Context, s *Sweep) error {
 	return nil
 }
 
-// sweepProcesses has more and more processes share the work. On one machine they
-// also share its processors.
+// sweepProcesses compares different numbers of processes. They share the processors
+// of one machine.
 func (b *bench) sweepProcesses(ctx context.Context, s *Sweep) error {
 	for _, n := range []int{1, 2, 4} {
 		t, err := b.startTarget(ctx, targetOptions{name: fmt.Sprintf("bench_processes_%d", n), command: []string{"serve"}, processes: n})

@@ -15,37 +15,37 @@ import (
 	"github.com/fundrail/fundrail/migrations"
 )
 
-// template is the database that those of all targets are copied from: migrated,
-// with merchants, and no payment.
+// template is the database that the targets' databases are copies of. It is
+// migrated and has merchants but no payments.
 const template = "bench_template"
 
-// target is a service that is measured: a database of its own and the processes
-// on it.
+// target is a service that is measured. It has its own database and processes.
 type target struct {
 	name      string
 	processes []*child
 	sim       *simulator
-	many, one *deck // of cards that pay into many wallets, and into one
+	many, one *deck // decks of cards that pay into many wallets, and into one
 	pool      *pgxpool.Pool
-	profiles  []string  // where the processes' profilers answer
-	secret    string    // that signs its events
-	front     *spreader // spreads Stripe's deliveries over several processes
+	profiles  []string  // the addresses of the processes' profilers
+	secret    string    // signs the events
+	front     *spreader // distributes Stripe's deliveries among several processes
 }
 
-// targetOptions say how a target differs from a plain `fundrail serve`.
+// targetOptions describe a target.
 type targetOptions struct {
 	name string
-	// command runs the service.
+	// command is the service's command.
 	command []string
-	// prepare changes the database before anything runs on it.
+	// prepare changes the database before the service starts.
 	prepare   func(ctx context.Context, pool *pgxpool.Pool) error
 	processes int
-	// withoutCards leaves the simulator empty, for a target that charges nobody.
+	// withoutCards leaves the simulator without cards, for a target that makes no
+	// charges.
 	withoutCards bool
 }
 
-// plant makes the template database.
-func (b *bench) plant(ctx context.Context) error {
+// createTemplate creates the template database.
+func (b *bench) createTemplate(ctx context.Context) error {
 	if _, err := b.admin.Exec(ctx, "create database "+template); err != nil {
 		return err
 	}
@@ -73,7 +73,7 @@ func (b *bench) plant(ctx context.Context) error {
 	return err
 }
 
-// startTarget makes a database and starts a service on it.
+// startTarget creates a database and starts a service on it.
 func (b *bench) startTarget(ctx context.Context, o targetOptions) (*target, error) {
 	if _, err := b.admin.Exec(ctx, fmt.Sprintf("create database %s template %s", o.name, template)); err != nil {
 		return nil, err
@@ -118,7 +118,7 @@ func (b *bench) startTarget(ctx context.Context, o targetOptions) (*target, erro
 		env := []string{
 			"DATABASE_URL=" + b.server.URL(o.name), "LISTEN_ADDR=" + addr, "STRIPE_API_URL=" + t.sim.url,
 			"STRIPE_TEST_SECRET_KEY=" + stripeKey, "STRIPE_TEST_WEBHOOK_SECRETS=" + t.secret,
-			// Many requests of one merchant are what is measured, not refused.
+			// The limit must not refuse the many requests of one merchant.
 			"RATE_LIMIT_PER_MINUTE=1000000000",
 			"WORKERS=" + strconv.Itoa(b.Workers),
 		}
@@ -155,7 +155,7 @@ func (t *target) addrs() []string {
 	return list
 }
 
-// stop ends the service, and leaves its database.
+// stop stops the service and keeps its database.
 func (t *target) stop() error {
 	var problems []error
 	for _, c := range t.processes {
@@ -164,7 +164,7 @@ func (t *target) stop() error {
 	return errors.Join(problems...)
 }
 
-// drained waits until no payment is open, and returns when that was.
+// drained waits until no payment is open, and returns the time of that.
 func (b *bench) drained(ctx context.Context, t *target) (time.Time, error) {
 	const (
 		limit = 2 * time.Minute
@@ -193,7 +193,7 @@ func (b *bench) drained(ctx context.Context, t *target) (time.Time, error) {
 	}
 }
 
-// audit proves the books of a target.
+// audit audits the books of a target.
 func (t *target) audit(ctx context.Context) (Audit, error) {
 	report, err := postgres.Audit(ctx, t.pool)
 	if err != nil {
@@ -211,8 +211,8 @@ func (t *target) audit(ctx context.Context) (Audit, error) {
 	return a, nil
 }
 
-// settledSince counts the payments that succeeded among those made since an id
-// was.
+// settledSince counts the payments created since the given id, and returns an error
+// if any has not succeeded.
 func (t *target) settledSince(ctx context.Context, since wallet.ID) (settled, others int64, err error) {
 	err = t.pool.QueryRow(ctx, `
 		select count(*) filter (where status = 'succeeded'), count(*) filter (where status <> 'succeeded')

@@ -1,11 +1,11 @@
-// Package breakpoint lets tests break Fundrail on purpose: a switch takes one
-// safeguard away, and a crash point kills the process at one step. A proof that
-// cannot fail proves nothing, so `fundrail torture` is run against each switch.
+// Package breakpoint lets tests break Fundrail on purpose. A switch disables one
+// safeguard, and a crash point kills the process at one step. `fundrail torture`
+// runs against each switch, because a test that cannot fail proves nothing.
 //
-// In a service that runs for real everything here is inert and costs one load of
-// a nil pointer. Enable is called by package worker alone, and only for settings
-// that package config accepts (everything on the loopback interface, no live
-// key) on a database that carries the marker which those settings name.
+// In a production service the package has no effect: every hook costs one atomic
+// load of a nil pointer. Only package worker calls Enable. Package config accepts the
+// settings for it only if all addresses are on the loopback interface and no live key
+// is set. The database must also carry the marker that those settings name.
 package breakpoint
 
 import (
@@ -16,40 +16,42 @@ import (
 	"syscall"
 )
 
-// Switch names a safeguard that can be taken away.
+// Switch names a safeguard that can be disabled.
 type Switch string
 
 // The safeguards.
 const (
-	// BlindDeadline gives a challenge up at its deadline without asking Stripe.
+	// BlindDeadline abandons a challenge at its deadline without asking Stripe.
 	BlindDeadline Switch = "blind-deadline"
-	// CancelOnAbsence takes an intent that Stripe does not list for one that
-	// does not exist.
+	// CancelOnAbsence assumes that an intent which Stripe does not list does not
+	// exist.
 	CancelOnAbsence Switch = "cancel-on-absence"
-	// DeliveryOrder lets events pass those of the same object that have failed to
-	// reach their merchant.
+	// DeliveryOrder delivers events although earlier events of the same object
+	// could not be delivered.
 	DeliveryOrder Switch = "delivery-order"
-	// DeliveryRetry tries once to tell a merchant, and never again.
+	// DeliveryRetry attempts each delivery only once.
 	DeliveryRetry Switch = "delivery-retry"
-	// EventAsMoney settles what an event says instead of what Stripe says.
+	// EventAsMoney settles by the content of an event instead of Stripe's current
+	// state.
 	EventAsMoney Switch = "event-as-money"
-	// IdempotencyKey forgets the keys of clients.
+	// IdempotencyKey ignores the idempotency keys of clients.
 	IdempotencyKey Switch = "idempotency-key"
 	// JobOutsideTx inserts a payment's job after the payment's commit.
 	JobOutsideTx Switch = "job-outside-tx"
-	// LostAnswer takes a lost answer of Stripe's for a refusal.
+	// LostAnswer treats a lost answer of Stripe as a refusal.
 	LostAnswer Switch = "lost-answer"
 	// NewKeyOnRetry repeats a charge under a new key.
 	NewKeyOnRetry Switch = "new-key-on-retry"
 	// OpenIntent leaves the intents of failed payments open.
 	OpenIntent Switch = "open-intent"
-	// SettleGuard settles payments whatever their state.
+	// SettleGuard settles payments in any state.
 	SettleGuard Switch = "settle-guard"
-	// StaleKey repeats a charge under its key when Stripe may have forgotten it.
+	// StaleKey repeats a charge under its key although Stripe may have forgotten
+	// the key.
 	StaleKey Switch = "stale-key"
-	// WalletLock settles into wallets without locking them first.
+	// WalletLock settles payments without locking the wallets first.
 	WalletLock Switch = "wallet-lock"
-	// WebhookDedupe acts on every delivery of an event.
+	// WebhookDedupe handles every delivery of an event, even repeated ones.
 	WebhookDedupe Switch = "webhook-dedupe"
 )
 
@@ -59,31 +61,32 @@ var Switches = []Switch{
 	OpenIntent, SettleGuard, StaleKey, WalletLock, WebhookDedupe,
 }
 
-// Point names a step after which the process can be made to die.
+// Point names a step after which the process can be killed.
 type Point string
 
-// The steps at which a process can die, in the order in which a payment meets
-// them.
+// The steps after which a process can be killed, in the order of a payment's life.
 const (
-	// AcceptCommitted: they are committed, and nobody has been told.
+	// AcceptCommitted: payments are committed, and their clients have no answer
+	// yet.
 	AcceptCommitted Point = "accept-committed"
 	// ChargeRead: the charge job has read its payment.
 	ChargeRead Point = "charge-read"
-	// ChargeAnswered: Stripe has answered, and nothing of it is stored.
+	// ChargeAnswered: Stripe has answered, and the answer is not stored.
 	ChargeAnswered Point = "charge-answered"
-	// OutcomeStored: an outcome is stored, and the job is not completed.
+	// OutcomeStored: an outcome is stored, and its job is not completed.
 	OutcomeStored Point = "outcome-stored"
 	// IntentClosed: a failed payment's intent is canceled at Stripe.
 	IntentClosed Point = "intent-closed"
-	// IntakeCommitted: they are committed, and Stripe has not been told.
+	// IntakeCommitted: events are committed, and Stripe has no answer yet.
 	IntakeCommitted Point = "intake-committed"
-	// EventRead: the event's job has read its event.
+	// EventRead: an event's job has read its event.
 	EventRead Point = "event-read"
-	// EventAnswered: Stripe has said how things stand.
+	// EventAnswered: Stripe has returned the current state of the event's object.
 	EventAnswered Point = "event-answered"
-	// EventFinished: the event is marked, and its job is not completed.
+	// EventFinished: an event is marked as handled, and its job is not completed.
 	EventFinished Point = "event-finished"
-	// ChecksWritten: checks are claimed and their jobs written, not committed.
+	// ChecksWritten: checks are claimed and their jobs are written, but not
+	// committed.
 	ChecksWritten Point = "checks-written"
 	// CheckRead: a check has read its payment.
 	CheckRead Point = "check-read"
@@ -95,7 +98,7 @@ var Points = []Point{
 	IntakeCommitted, EventRead, EventAnswered, EventFinished, ChecksWritten, CheckRead,
 }
 
-// plan is what is broken in this process. It is nil unless Enable was called.
+// plan is what Enable has set. Without Enable there is none.
 type plan struct {
 	broken Switch
 	crash  Point
@@ -103,32 +106,32 @@ type plan struct {
 
 var current atomic.Pointer[plan]
 
-// Enable breaks this process for the rest of its life. Either argument may be
-// empty. It refuses names that there are none of.
+// Enable breaks this process until it ends. Either argument may be empty. Unknown
+// names are an error.
 func Enable(broken Switch, crash Point) error {
 	if broken != "" && !slices.Contains(Switches, broken) {
-		return fmt.Errorf("there is no switch called %q", broken)
+		return fmt.Errorf("unknown switch %q", broken)
 	}
 	if crash != "" && !slices.Contains(Points, crash) {
-		return fmt.Errorf("there is no crash point called %q", crash)
+		return fmt.Errorf("unknown crash point %q", crash)
 	}
 	current.Store(&plan{broken: broken, crash: crash})
 	return nil
 }
 
-// Broken tells whether a safeguard was taken away.
+// Broken reports whether a safeguard is disabled.
 func Broken(s Switch) bool {
 	p := current.Load()
 	return p != nil && p.broken == s
 }
 
-// Reach kills the process if it is to die here, in the way of kill -9: nothing is
-// flushed, closed or said.
+// Reach kills the process if this is its crash point. It uses SIGKILL, so that
+// nothing is flushed, closed or logged.
 func Reach(point Point) {
 	p := current.Load()
 	if p == nil || p.crash != point {
 		return
 	}
-	_ = syscall.Kill(os.Getpid(), syscall.SIGKILL) // there is nobody left to tell
+	_ = syscall.Kill(os.Getpid(), syscall.SIGKILL) // an error would leave the process blocked in the select below
 	select {}
 }

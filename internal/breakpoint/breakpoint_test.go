@@ -11,7 +11,7 @@ import (
 	"github.com/fundrail/fundrail/internal/breakpoint"
 )
 
-// childEnv makes the test binary die at the point that it names.
+// childEnv makes the test binary enable the crash point in it and reach it.
 const childEnv = "FUNDRAIL_BREAKPOINT_TEST_CHILD"
 
 func TestMain(m *testing.M) {
@@ -34,15 +34,15 @@ func TestInertUnlessEnabled(t *testing.T) {
 		require.False(t, breakpoint.Broken(s))
 	}
 	for _, p := range breakpoint.Points {
-		breakpoint.Reach(p) // and this process lives on
+		breakpoint.Reach(p) // must not kill this process
 	}
 }
 
 func TestEnable(t *testing.T) {
 	t.Parallel()
 
-	require.EqualError(t, breakpoint.Enable("gravity", ""), `there is no switch called "gravity"`)
-	require.EqualError(t, breakpoint.Enable("", "lunch"), `there is no crash point called "lunch"`)
+	require.EqualError(t, breakpoint.Enable("gravity", ""), `unknown switch "gravity"`)
+	require.EqualError(t, breakpoint.Enable("", "lunch"), `unknown crash point "lunch"`)
 	require.False(t, breakpoint.Broken("gravity"))
 }
 
@@ -60,7 +60,7 @@ func TestReachKills(t *testing.T) {
 	require.Equal(t, syscall.SIGKILL, status.Signal())
 }
 
-// BenchmarkBroken measures what a hook costs in a service that runs for real.
+// BenchmarkBroken measures the cost of a hook in a production service.
 func BenchmarkBroken(b *testing.B) {
 	for b.Loop() {
 		if breakpoint.Broken(breakpoint.SettleGuard) {

@@ -6,31 +6,30 @@ import (
 	"syscall"
 )
 
-// refusedAddressError reports an endpoint whose name leads to where merchants have
-// no business.
+// refusedAddressError means that an endpoint's address is not public.
 type refusedAddressError struct{}
 
 // Error implements error.
 func (*refusedAddressError) Error() string {
-	return "the address is in a private network, where nothing is delivered to"
+	return "the address is in a private network, which is not allowed"
 }
 
-// refusePrivate is asked with the address that a name was resolved to, right before
-// the connection is opened: a name that resolves to something else each time it is
-// asked gains nothing.
+// refusePrivate is a net.Dialer's Control function. It checks the resolved address
+// right before the connection is opened. A name that resolves to another address
+// each time therefore cannot get around the check.
 func refusePrivate(_, address string, _ syscall.RawConn) error {
 	host, _, err := net.SplitHostPort(address)
 	if err != nil {
 		return &refusedAddressError{}
 	}
-	if ip := net.ParseIP(host); ip == nil || !public(ip) { // a zone makes it link-local, and no IP
+	if ip := net.ParseIP(host); ip == nil || !public(ip) { // an address with a zone is link-local, and ParseIP returns nil for it
 		return &refusedAddressError{}
 	}
 	return nil
 }
 
-// special are ranges that are not private by name and lead to no public host
-// either, or hold addresses of IPv4 that would go unchecked.
+// special are further ranges without public hosts. Some of them embed IPv4
+// addresses, which would not be checked.
 var special = prefixes(
 	"0.0.0.0/8", "100.64.0.0/10", "192.0.0.0/24", "192.0.2.0/24", "192.88.99.0/24", "198.18.0.0/15",
 	"198.51.100.0/24", "203.0.113.0/24", "240.0.0.0/4",
@@ -46,7 +45,7 @@ func prefixes(list ...string) []netip.Prefix {
 	return all
 }
 
-// public tells whether an address can be that of a host on the internet.
+// public reports whether an address can belong to a host on the internet.
 func public(ip net.IP) bool {
 	a, ok := netip.AddrFromSlice(ip)
 	if !ok {

@@ -9,8 +9,8 @@ import (
 	"github.com/fundrail/fundrail/internal/wallet"
 )
 
-// Body writes an event in a dialect. The same event makes the same bytes however
-// often it is sent.
+// Body encodes an event in a dialect. The same event always has the same bytes,
+// even if it is sent several times.
 func Body(k wallet.SignatureKind, e wallet.MerchantEvent) ([]byte, error) {
 	name := k.EventName(e.Type)
 	var content any
@@ -25,12 +25,13 @@ func Body(k wallet.SignatureKind, e wallet.MerchantEvent) ([]byte, error) {
 			ID: wallet.Spell(wallet.PrefixEvent, e.Mode, e.ID), Sequence: e.Sequence, Data: objectOf(e),
 		}
 	default:
-		return nil, fmt.Errorf("there is no dialect called %q", k)
+		return nil, fmt.Errorf("unknown dialect %q", k)
 	}
 	return encode(content)
 }
 
-// encode writes addresses as they are: encoding/json would write & as \u0026.
+// encode encodes v as JSON. Unlike json.Marshal it does not write & as \u0026, so
+// that addresses stay readable.
 func encode(v any) ([]byte, error) {
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
@@ -41,8 +42,8 @@ func encode(v any) ([]byte, error) {
 	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), nil
 }
 
-// standardBody is the payload that the Standard Webhooks specification recommends.
-// ID and Sequence are additions: the sequence counts the events of the object.
+// standardBody is the payload that the Standard Webhooks specification recommends,
+// with two additions: ID, and Sequence, which counts the events of the object.
 type standardBody struct {
 	Type      string `json:"type"`
 	Timestamp string `json:"timestamp"`
@@ -51,13 +52,13 @@ type standardBody struct {
 	Data      any    `json:"data"`
 }
 
-// lavaBody is Lava's. The key is event, and not type.
+// lavaBody is Lava's payload. Its key for the event's name is event, not type.
 type lavaBody struct {
 	Event string `json:"event"`
 	Data  any    `json:"data"`
 }
 
-// objectOf is what the event is about, spelled as in the API under /v1.
+// objectOf returns the event's object in the format of the API under /v1.
 func objectOf(e wallet.MerchantEvent) any {
 	switch {
 	case e.Payment != nil:
@@ -71,8 +72,8 @@ func objectOf(e wallet.MerchantEvent) any {
 	}
 }
 
-// lavaData is the customer, flat, for the events that Lava has. The wallet is an
-// addition.
+// lavaData returns the customer for the events that Lava has, with the wallet as an
+// addition. For other events it returns the object.
 func lavaData(e wallet.MerchantEvent) any {
 	if e.Type != wallet.EventWalletBalanceUpdated || e.Wallet == nil {
 		return objectOf(e)
@@ -89,8 +90,8 @@ func lavaData(e wallet.MerchantEvent) any {
 	}
 }
 
-// lavaCustomer is a customer as Lava shows it. There are no subscriptions and no
-// metadata here.
+// lavaCustomer is a customer in Lava's format. Subscription and metadata are always
+// null.
 type lavaCustomer struct {
 	CustomerID   string       `json:"customer_id"`
 	ReferenceID  string       `json:"reference_id"`
@@ -108,7 +109,7 @@ type lavaContact struct {
 	LastName  *string `json:"last_name"`
 }
 
-// paymentObject is a payment. Amounts are decimal strings of the currency's own
+// paymentObject is a payment. Amounts are decimal strings with the currency's
 // number of decimals.
 type paymentObject struct {
 	PaymentID       string  `json:"payment_id"`
@@ -119,9 +120,10 @@ type paymentObject struct {
 	Status          string  `json:"status"`
 	Amount          string  `json:"amount"`
 	Currency        string  `json:"currency"`
-	// Balance is the wallet's right after the payment was credited.
+	// Balance is the wallet's balance right after the payment was credited.
 	Balance *string `json:"balance"`
-	// AmountBack is what went back with this event, or came back again.
+	// AmountBack is the amount that this event sent back, or returned to the
+	// wallet.
 	AmountBack  *string       `json:"amount_back,omitempty"`
 	RedirectURL *string       `json:"redirect_url"`
 	Error       *paymentError `json:"error"`
@@ -149,7 +151,7 @@ func newPaymentObject(e wallet.MerchantEvent) paymentObject {
 		UpdatedAt:     seconds(p.UpdatedAt),
 	}
 	if p.Status == wallet.PaymentSucceeded {
-		o.Status = "completed" // as the API says
+		o.Status = "completed" // the API's name of the status
 	}
 	if p.PaymentMethodID != nil {
 		id := wallet.Spell(wallet.PrefixPaymentMethod, p.Mode, *p.PaymentMethodID)

@@ -11,8 +11,8 @@ import (
 	"github.com/fundrail/fundrail/internal/wallet"
 )
 
-// TestBodyIsAsDescribed holds the standard payload of every event to the API's
-// description, with everything there can be in it and with as little.
+// TestBodyIsAsDescribed checks the standard payload of every event against the
+// API's description, once with all fields set and once with as few as possible.
 func TestBodyIsAsDescribed(t *testing.T) {
 	t.Parallel()
 
@@ -51,7 +51,7 @@ func TestBodyIsAsDescribed(t *testing.T) {
 		default:
 			for _, status := range wallet.PaymentStatuses {
 				if status == wallet.PaymentCreated {
-					continue // nothing is told of it
+					continue // this type is not sent to merchants
 				}
 				full.Status, bare.Status = status, status
 				check(wallet.MerchantEvent{Type: event, Payment: &full, Wallet: &purse, MoneyBack: 100})

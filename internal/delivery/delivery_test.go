@@ -23,7 +23,7 @@ func TestSignLava(t *testing.T) {
 func TestSignStandard(t *testing.T) {
 	t.Parallel()
 
-	// The example of the specification's own libraries.
+	// The example is from the specification's libraries.
 	require.Equal(t, "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=",
 		signStandard("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "msg_p5jXN8AQM9LWM0D4loKWxJek", "1614265330", []byte(`{"test": 2432232314}`)))
 }
@@ -88,12 +88,12 @@ func TestSend(t *testing.T) {
 			t.Error("the server was called")
 		}))
 		t.Cleanup(server.Close)
-		// By its address, and by a name that resolves to it.
+		// One address is an IP address, the other a name that resolves to it.
 		for _, url := range []string{server.URL, strings.Replace(server.URL, "127.0.0.1", "localhost", 1)} {
 			status, err := NewSender(Config{}).Send(t.Context(), message(url))
 
 			require.Zero(t, status)
-			require.EqualError(t, err, "the address is in a private network, where nothing is delivered to")
+			require.EqualError(t, err, "the address is in a private network, which is not allowed")
 		}
 	})
 
@@ -114,7 +114,7 @@ func TestSend(t *testing.T) {
 		require.EqualError(t, err, "answered 307 Temporary Redirect")
 	})
 
-	t.Run("SlowAnswerIsNone", func(t *testing.T) {
+	t.Run("SlowAnswerIsAnError", func(t *testing.T) {
 		t.Parallel()
 
 		done := make(chan struct{})

@@ -8,8 +8,8 @@ import (
 	"github.com/fundrail/fundrail/internal/wallet"
 )
 
-// lagoBody is Lago's envelope: the object stands under the name of its own type.
-// What Lago has no event for keeps our shape.
+// lagoBody returns Lago's envelope, in which the key of the object is its type.
+// Events that Lago does not have contain the object of our API.
 func lagoBody(name string, e wallet.MerchantEvent) any {
 	objectType, object := "payment", objectOf(e)
 	switch {
@@ -37,7 +37,7 @@ func lagoBody(name string, e wallet.MerchantEvent) any {
 	}
 }
 
-// ordered is a JSON object whose members keep their order.
+// ordered is a JSON object with members in a fixed order.
 type ordered []struct {
 	name  string
 	value any
@@ -67,7 +67,7 @@ func (o ordered) MarshalJSON() ([]byte, error) {
 	return b.Bytes(), nil
 }
 
-// lagoPaymentError is what Lago says of a top-up whose payment failed.
+// lagoPaymentError is Lago's object for a top-up whose payment failed.
 type lagoPaymentError struct {
 	TransactionID       wallet.ID         `json:"lago_wallet_transaction_id"`
 	CustomerID          wallet.ID         `json:"lago_customer_id"`
@@ -107,8 +107,8 @@ type lagoTransaction struct {
 	PaymentMethod lagojson.Method `json:"payment_method"`
 }
 
-// lagoWallet is a wallet as Lago's webhooks have it: without what it applies to and
-// without sections, and with the rules only where it is the event's own object.
+// lagoWallet is a wallet in Lago's webhooks. It has no limitations and no sections.
+// It has the rules only if it is the event's own object.
 type lagoWallet struct {
 	lagojson.Wallet
 
@@ -121,7 +121,7 @@ func newLagoWallet(w wallet.Wallet) *lagoWallet {
 	return &lagoWallet{Wallet: lagojson.NewWallet(w), PaymentMethod: lagojson.NewMethod(w.PaymentMethod), Metadata: w.Metadata}
 }
 
-// orEmpty is an empty list for none.
+// orEmpty returns an empty list for a nil one.
 func orEmpty(list json.RawMessage) json.RawMessage {
 	if list == nil {
 		return json.RawMessage("[]")

@@ -1,7 +1,7 @@
-// Package delivery speaks to merchants' endpoints: it writes an event in the
-// endpoint's dialect, signs it and sends it, once. It opens no connection to a
-// private network. What is sent when, and what becomes of a failure, is left to
-// package jobs.
+// Package delivery sends events to merchants' endpoints. It encodes an event in the
+// endpoint's dialect, signs it and makes one attempt to send it. It does not
+// connect to private networks. Package jobs decides when to send and what to do
+// after a failure.
 package delivery
 
 import (
@@ -20,22 +20,21 @@ import (
 	"github.com/fundrail/fundrail/internal/wallet"
 )
 
-// DefaultTimeout is how long an endpoint has to answer, from dialing to the last
-// byte that is read.
+// DefaultTimeout limits one attempt, from dialing to the last byte that is read.
 const DefaultTimeout = 10 * time.Second
 
-// Config says how endpoints are reached. All of it has defaults.
+// Config configures a Sender. The zero value uses the defaults.
 type Config struct {
-	// AllowPrivate lets endpoints be on this machine or in private networks.
+	// AllowPrivate allows endpoints on this machine and in private networks.
 	AllowPrivate bool
-	// Timeout is how long one attempt may take, DefaultTimeout unless given.
+	// Timeout limits one attempt. Zero means DefaultTimeout.
 	Timeout time.Duration
 }
 
 // Sender sends deliveries. It is safe for concurrent use.
 type Sender struct{ client *http.Client }
 
-// NewSender makes a Sender.
+// NewSender returns a Sender.
 func NewSender(c Config) *Sender {
 	if c.Timeout == 0 {
 		c.Timeout = DefaultTimeout
@@ -45,11 +44,13 @@ func NewSender(c Config) *Sender {
 		dialer.Control = refusePrivate
 	}
 	return &Sender{client: &http.Client{
-		// Where an endpoint sends us on to is not what the merchant has registered.
+		// The merchant has registered the endpoint, but not the target of its
+		// redirects.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		Timeout:       c.Timeout,
 		Transport: &http.Transport{
-			// No proxy: it would dial for us, and the address would go unchecked.
+			// No proxy: a proxy would dial for us, so that the address could not be
+			// checked.
 			DialContext:            dialer.DialContext,
 			DisableCompression:     true,
 			ForceAttemptHTTP2:      true,
@@ -67,20 +68,20 @@ func NewSender(c Config) *Sender {
 type Message struct {
 	DeliveryID wallet.ID
 	Endpoint   wallet.Endpoint
-	// Secrets sign it; the first is the current one.
+	// Secrets sign the message. The first is the current one.
 	Secrets []string
 	Event   wallet.MerchantEvent
-	// Now is signed with it where the dialect asks for that.
+	// Now is the timestamp, which some dialects sign.
 	Now time.Time
 }
 
-// maxAnswer is how much of an answer is read, so that the connection can be used
-// again. Nothing in it counts but the status.
+// maxAnswer is how much of an answer is read, so that the connection can be reused.
+// Only the status matters.
 const maxAnswer = 16 << 10
 
-// Send makes one attempt. The status is that of the answer, 0 when there was none.
-// An error says why the delivery did not succeed, in words that may be shown to
-// the merchant; every status of the two hundreds is a success.
+// Send makes one attempt. It returns the status of the answer, or 0 without an
+// answer. Every 2xx status is a success. The text of an error may be shown to the
+// merchant.
 func (s *Sender) Send(ctx context.Context, m Message) (int, error) {
 	body, err := Body(m.Endpoint.Signature, m.Event)
 	if err != nil {
@@ -88,7 +89,7 @@ func (s *Sender) Send(ctx context.Context, m Message) (int, error) {
 	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, m.Endpoint.URL, bytes.NewReader(body))
 	if err != nil {
-		return 0, errors.New("the address is not one that can be called")
+		return 0, errors.New("the address is not a valid URL")
 	}
 	req.Header = header(m, body)
 	res, err := s.client.Do(req)
@@ -96,14 +97,15 @@ func (s *Sender) Send(ctx context.Context, m Message) (int, error) {
 		return 0, describe(err)
 	}
 	defer res.Body.Close()
-	_, _ = io.CopyN(io.Discard, res.Body, maxAnswer) // an answer cut short is an answer
+	_, _ = io.CopyN(io.Discard, res.Body, maxAnswer) // an incomplete body does not matter
 	if res.StatusCode < 200 || res.StatusCode > 299 {
 		return res.StatusCode, fmt.Errorf("answered %d %s", res.StatusCode, http.StatusText(res.StatusCode))
 	}
 	return res.StatusCode, nil
 }
 
-// describe says why there was no answer, without the URL, which may hold a token.
+// describe returns the reason for a missing answer. It omits the URL, which may
+// contain a token.
 func describe(err error) error {
 	if refused, ok := errors.AsType[*refusedAddressError](err); ok {
 		return refused
@@ -117,9 +119,9 @@ func describe(err error) error {
 	return fmt.Errorf("no answer: %w", err)
 }
 
-// CheckURL finds out whether a merchant may register an address: an absolute URL
-// of http or https, in live mode only of https, without a password in it. Where
-// it leads is checked when it is dialed.
+// CheckURL returns an error unless a merchant may register the address. It must be
+// an absolute URL of http or https, only https in live mode, without user
+// information. The address that its name resolves to is checked when it is dialed.
 func CheckURL(address string, mode wallet.Mode, allowPrivate bool) error {
 	const maxLen = 2048
 	u, err := url.Parse(address)

@@ -12,10 +12,10 @@ import (
 	"github.com/fundrail/fundrail/internal/wallet"
 )
 
-// header is what goes with a body. The headers of the Standard Webhooks
-// specification are there in every dialect, and go with any body; Lava's and Lago's
-// own are there besides. A dialect whose signature stands for one secret alone
-// shows the current one's, and that of the one before in a header behind it.
+// header returns the headers of a body. The headers of the Standard Webhooks
+// specification are sent in every dialect. Lava's and Lago's headers are sent in
+// addition. Their signature headers hold one signature, so the previous secret's
+// signature is in a second header with the suffix -Previous.
 func header(m Message, body []byte) http.Header {
 	id := wallet.Spell(wallet.PrefixEvent, m.Event.Mode, m.Event.ID)
 	timestamp := strconv.FormatInt(m.Now.Unix(), 10)
@@ -43,7 +43,8 @@ func header(m Message, body []byte) http.Header {
 	return h
 }
 
-// set keeps the name as the specification writes it, in lower case.
+// set stores a name in lower case, as the specification writes it. Header.Set would
+// change it.
 func set(h http.Header, name, value string) { h[name] = []string{value} }
 
 func setEach(h http.Header, name string, secrets []string, sign func(secret string) string) {
@@ -55,24 +56,24 @@ func setEach(h http.Header, name string, secrets []string, sign func(secret stri
 	}
 }
 
-// signStandard is the signature of the Standard Webhooks specification: the key is
-// what the secret holds in base64.
+// signStandard returns the signature of the Standard Webhooks specification. The
+// key is the decoded base64 text of the secret.
 func signStandard(secret, id, timestamp string, body []byte) string {
 	key, err := base64.StdEncoding.DecodeString(strings.TrimPrefix(secret, "whsec_"))
 	if err != nil {
-		key = []byte(secret) // not one of ours; the other dialects take it as it is too
+		key = []byte(secret) // not created by us; the other dialects use it as text too
 	}
 	signed := append([]byte(id+"."+timestamp+"."), body...)
 	return "v1," + base64.StdEncoding.EncodeToString(mac(key, signed))
 }
 
-// signLava is Lava's: the key is the secret as text, and nothing but the body is
-// signed.
+// signLava returns Lava's signature. The key is the secret as text. Only the body
+// is signed.
 func signLava(secret string, body []byte) string {
 	return hex.EncodeToString(mac([]byte(secret), body))
 }
 
-// signLago is Lago's.
+// signLago returns Lago's signature.
 func signLago(secret string, body []byte) string {
 	return base64.StdEncoding.EncodeToString(mac([]byte(secret), body))
 }

@@ -11,16 +11,16 @@ import (
 	"syscall"
 )
 
-// account is the operating system user that the server runs as. PostgreSQL
-// refuses to run as root, so root lends it the identity of another.
+// account is the operating system user that the server runs as. PostgreSQL refuses
+// to run as root, so root runs it as another user.
 type account struct {
 	gid  uint32
-	lent bool // false: the server runs as the user we are
+	lent bool // whether it is another user than this process's
 	uid  uint32
 }
 
-// serverAccount picks the user for a new cluster. It needs an entry in the user
-// database, because initdb looks its own name up.
+// serverAccount returns the user for a new cluster. The user must be in the user
+// database, because initdb looks up its own name.
 func serverAccount() (account, error) {
 	if os.Geteuid() != 0 {
 		return ownAccount(), nil
@@ -36,17 +36,18 @@ func serverAccount() (account, error) {
 			return account{gid: uint32(gid), lent: true, uid: uint32(uid)}, nil
 		}
 	}
-	return account{}, errors.New("postgres doesn't run as root, and there is no user nobody, postgres or daemon to run it as: " +
-		waysOut)
+	return account{}, errors.New("postgres doesn't run as root, and no user nobody, postgres or daemon exists to run it as: " +
+		remedies)
 }
 
 func ownAccount() account {
 	return account{gid: uint32(os.Getegid()), uid: uint32(os.Geteuid())} //nolint:gosec // ids have 32 bits
 }
 
-// command prepares a program to run as the account. It inherits nothing that it
-// doesn't need: our environment has secrets, our working directory may be out of
-// the account's reach, and our terminal's Ctrl-C is for us to handle.
+// command returns a command that runs as the account. It gets a minimal
+// environment, because ours can hold secrets. It starts in the root directory,
+// because the account may not be able to enter ours. It gets its own session, so
+// that Ctrl-C reaches this process only.
 func (a account) command(ctx context.Context, name string, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, name, args...) //nolint:gosec // the programs of PostgreSQL that were found
 	cmd.Dir = "/"
@@ -63,8 +64,8 @@ func (a account) command(ctx context.Context, name string, args ...string) *exec
 	return cmd
 }
 
-// reaches reports whether the account can enter the directory. It asks the
-// kernel by trying, since mode bits aren't the whole story.
+// reaches reports whether the account can enter the directory. It tries, because
+// mode bits do not decide alone.
 func (a account) reaches(ctx context.Context, dir string) bool {
 	if !a.lent {
 		return true
@@ -72,7 +73,7 @@ func (a account) reaches(ctx context.Context, dir string) bool {
 	return a.command(ctx, "/bin/sh", "-c", `cd -- "$1"`, "sh", dir).Run() == nil
 }
 
-// own makes the account the owner of a file or directory of ours.
+// own makes the account the owner of a file or directory.
 func (a account) own(path string) error {
 	if !a.lent {
 		return nil
@@ -80,8 +81,9 @@ func (a account) own(path string) error {
 	return os.Lchown(path, int(a.uid), int(a.gid))
 }
 
-// checkOurs refuses a directory that isn't ours alone to change, as one that
-// somebody else put in our way in a shared place such as /tmp.
+// checkOurs returns an error unless the directory belongs to this user and no other
+// user can change it. In a shared directory such as /tmp another user can create
+// one under our name.
 func checkOurs(dir string) error {
 	info, err := os.Lstat(dir)
 	if err != nil {
@@ -91,7 +93,7 @@ func checkOurs(dir string) error {
 		return fmt.Errorf("%s is not a directory", dir)
 	}
 	if uid := ownerOf(info); uid != uint32(os.Geteuid()) { //nolint:gosec // ids have 32 bits
-		return fmt.Errorf("%s belongs to user %d and not to us", dir, uid)
+		return fmt.Errorf("%s belongs to another user (%d)", dir, uid)
 	}
 	if info.Mode().Perm()&0o022 != 0 {
 		return fmt.Errorf("%s can be changed by others (mode %v)", dir, info.Mode().Perm())

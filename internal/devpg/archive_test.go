@@ -11,8 +11,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// postgresJar is an archive such as the published ones, with programs in it that
-// can say their version and nothing else.
+// postgresJar returns an archive like the published ones. Its programs only print a
+// version.
 func postgresJar(t *testing.T) []byte {
 	t.Helper()
 	var archive bytes.Buffer
@@ -35,8 +35,8 @@ func postgresJar(t *testing.T) []byte {
 	return jar.Bytes()
 }
 
-// storedXZ wraps up to 64 KiB in the xz format without compressing it, which
-// spares the tests a compressor.
+// storedXZ encodes up to 64 KiB in the xz format without compression, so that the
+// tests need no compressor.
 func storedXZ(content []byte) []byte {
 	var out bytes.Buffer
 	sealed := func(part []byte) {

@@ -13,31 +13,32 @@ import (
 )
 
 const (
-	// oldest is the first PostgreSQL version that Fundrail supports.
+	// oldest is the oldest PostgreSQL version that Fundrail supports.
 	oldest = 14
 
-	waysOut = "install PostgreSQL 14 or newer (Debian and Ubuntu: the package postgresql; macOS: brew install postgresql), " +
+	remedies = "install PostgreSQL 14 or newer (Debian and Ubuntu: the package postgresql; macOS: brew install postgresql), " +
 		"or set DATABASE_URL to a server that you have, or run `docker compose up -d` and set DATABASE_URL to that one"
 )
 
-// binaries is an installation of PostgreSQL that the server's account can run.
+// binaries is a PostgreSQL installation that the server's account can run.
 type binaries struct {
 	dir     string
 	major   int
-	version string // what postgres says about itself
+	version string // the output of postgres --version
 }
 
 func (b binaries) path(name string) string { return filepath.Join(b.dir, name) }
 
-// finder knows where installations may be.
+// finder searches for installations.
 type finder struct {
-	// fetch unpacks an installation for an account, and returns its directory
-	// of binaries. It is the last resort.
+	// fetch downloads an installation for an account and returns its directory of
+	// binaries. It is called if no other is found.
 	fetch func(ctx context.Context, a account) (string, error)
-	// globs are patterns of directories of binaries, tried from the highest
-	// number in a path to the lowest.
+	// globs are patterns of directories of binaries. For each pattern, the path
+	// with the highest number is tried first.
 	globs []string
-	// path is a list of directories, as in the environment variable.
+	// path is a list of directories, in the format of the environment variable
+	// PATH.
 	path string
 }
 
@@ -57,10 +58,10 @@ func defaultFinder() *finder {
 	}
 }
 
-// find returns the first installation that works for the account: one of the
-// wanted major version, or any that we support if that is 0.
+// find returns the first installation that the account can run and that has the
+// major version. A major of 0 means any supported version.
 func (f *finder) find(ctx context.Context, a account, major int) (binaries, error) {
-	var misfits []error
+	var unusable []error
 	for _, dir := range f.candidates() {
 		b, err := inspect(ctx, a, dir)
 		if err == nil && b.suits(major) {
@@ -69,16 +70,16 @@ func (f *finder) find(ctx context.Context, a account, major int) (binaries, erro
 		if err == nil {
 			err = fmt.Errorf("%s has PostgreSQL %d", dir, b.major)
 		}
-		misfits = append(misfits, err)
+		unusable = append(unusable, err)
 	}
 	if major == 0 {
 		b, err := f.fetched(ctx, a)
 		if err == nil {
 			return b, nil
 		}
-		misfits = append(misfits, err)
+		unusable = append(unusable, err)
 	}
-	return binaries{}, notFound(major, misfits)
+	return binaries{}, notFound(major, unusable)
 }
 
 func (f *finder) fetched(ctx context.Context, a account) (binaries, error) {
@@ -96,18 +97,18 @@ func (b binaries) suits(major int) bool {
 	return b.major == major
 }
 
-func notFound(major int, misfits []error) error {
+func notFound(major int, unusable []error) error {
 	what := "no usable PostgreSQL on this machine"
 	if major != 0 {
-		what = fmt.Sprintf("the data directory is one of PostgreSQL %d, which isn't on this machine", major)
+		what = fmt.Sprintf("the data directory is of PostgreSQL %d, which is not installed", major)
 	}
-	if len(misfits) == 0 {
-		return fmt.Errorf("%s: %s", what, waysOut)
+	if len(unusable) == 0 {
+		return fmt.Errorf("%s: %s", what, remedies)
 	}
-	return fmt.Errorf("%s: %s (looked at: %w)", what, waysOut, errors.Join(misfits...))
+	return fmt.Errorf("%s: %s (tried: %w)", what, remedies, errors.Join(unusable...))
 }
 
-// candidates lists the directories that have a server and initdb in them.
+// candidates returns the directories that contain postgres and initdb.
 func (f *finder) candidates() []string {
 	dirs := filepath.SplitList(f.path)
 	for _, pattern := range f.globs {
@@ -117,7 +118,7 @@ func (f *finder) candidates() []string {
 	}
 	var out []string
 	for _, dir := range dirs {
-		// What is in PATH may be links into the installation proper.
+		// The programs in PATH may be links into the installation's directory.
 		server, err := filepath.EvalSymlinks(filepath.Join(dir, "postgres"))
 		if err != nil || !filepath.IsAbs(server) {
 			continue
@@ -132,7 +133,7 @@ func (f *finder) candidates() []string {
 
 var digits = regexp.MustCompile(`\d+`)
 
-// pathNumber is the last number in a path.
+// pathNumber returns the last number in a path, or 0 if it has none.
 func pathNumber(path string) int {
 	all := digits.FindAllString(path, -1)
 	if len(all) == 0 {
@@ -142,15 +143,15 @@ func pathNumber(path string) int {
 	return n
 }
 
-// inspect runs the server's binary, which shows both its version and that the
-// account can run it.
+// inspect runs postgres --version. This shows the version and that the account can
+// run the binaries.
 func inspect(ctx context.Context, a account, dir string) (binaries, error) {
 	out, err := a.command(ctx, filepath.Join(dir, "postgres"), "--version").CombinedOutput()
 	version := strings.TrimSpace(string(out))
 	if err != nil {
 		return binaries{}, fmt.Errorf("run %s/postgres as user %d: %w %s", dir, a.uid, err, version)
 	}
-	// As in "postgres (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)".
+	// The output is like "postgres (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)".
 	major, err := strconv.Atoi(digits.FindString(version))
 	if err != nil {
 		return binaries{}, fmt.Errorf("%s/postgres says its version is %q", dir, version)

@@ -17,8 +17,8 @@ import (
 func TestFind(t *testing.T) {
 	t.Parallel()
 
-	// install puts a PostgreSQL of the version into dir that can say its version
-	// and nothing else.
+	// install puts a PostgreSQL of the version into dir. Its programs only print
+	// the version.
 	install := func(t *testing.T, dir, version string) string {
 		t.Helper()
 		require.NoError(t, os.MkdirAll(dir, 0o755))
@@ -58,7 +58,7 @@ func TestFind(t *testing.T) {
 		require.Equal(t, fifteen, found.dir)
 	})
 
-	t.Run("NamesTheWaysOut", func(t *testing.T) {
+	t.Run("SaysHowToProvidePostgreSQL", func(t *testing.T) {
 		t.Parallel()
 
 		root := dataDir(t)
@@ -72,7 +72,7 @@ func TestFind(t *testing.T) {
 		}
 	})
 
-	t.Run("WantsTheVersionOfTheData", func(t *testing.T) {
+	t.Run("FindsTheVersionOfTheData", func(t *testing.T) {
 		t.Parallel()
 
 		dir := dataDir(t)
@@ -82,10 +82,10 @@ func TestFind(t *testing.T) {
 
 		_, err := Start(t.Context(), Options{DataDir: dir})
 
-		require.ErrorContains(t, err, "the data directory is one of PostgreSQL 99")
+		require.ErrorContains(t, err, "the data directory is of PostgreSQL 99")
 	})
 
-	t.Run("PassesOverWhatDoesNotRun", func(t *testing.T) {
+	t.Run("SkipsBinariesThatDoNotRun", func(t *testing.T) {
 		t.Parallel()
 
 		dir := t.TempDir()

@@ -11,12 +11,12 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 )
 
-// undefinedDatabase is SQLSTATE 3D000.
+// undefinedDatabase is an SQLSTATE.
 const undefinedDatabase = "3D000"
 
-// initCluster makes an empty cluster in the home. It takes its place only when
-// it is complete, so a run that is killed halfway leaves nothing that looks like
-// a cluster.
+// initCluster creates an empty cluster in the home. It renames the directory only
+// when it is complete, so that a killed run leaves nothing that looks like a
+// cluster.
 func initCluster(ctx context.Context, bins binaries, h *home, password string, sync bool) error {
 	raw := h.path(dataName + ".new")
 	if err := os.RemoveAll(raw); err != nil {
@@ -54,8 +54,8 @@ func (s *Server) exec(ctx context.Context, name, sql string) error {
 	return errors.Join(err, conn.Close(ctx))
 }
 
-// nameDatabase gives initdb's own database our name, unless it has it already.
-// Creating another one would add a third to the files of every copy.
+// nameDatabase renames initdb's database to our name, unless that was done before.
+// A new database would make every copy of the cluster a third larger.
 func (s *Server) nameDatabase(ctx context.Context) error {
 	conn, err := pgx.Connect(ctx, s.DatabaseURL())
 	if err == nil {

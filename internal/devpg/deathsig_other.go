@@ -4,5 +4,6 @@ package devpg
 
 import "syscall"
 
-// setDeathSignal does nothing here; the watchdog has to do.
+// setDeathSignal does nothing. Only Linux has the signal; elsewhere the watchdog
+// ends the server.
 func setDeathSignal(*syscall.SysProcAttr) {}

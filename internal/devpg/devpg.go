@@ -1,12 +1,13 @@
-// Package devpg runs a private PostgreSQL for development, the demo, the bench
-// and the tests: it finds the server's binaries, makes a cluster, starts it on
-// the loopback interface and takes it down again, whatever becomes of the
-// process that asked. Schemas, and a database per test, are left to others.
+// Package devpg runs a private PostgreSQL for development, the demo, the bench and
+// the tests. It finds the server's binaries, creates a cluster, starts it on the
+// loopback interface, and stops it even if the process that started it is killed.
+// It creates no schemas and no databases for tests; other packages do.
 //
-// A server never outlives its owner. On Linux the kernel tells it when the owner
-// dies; everywhere a small watchdog at the end of a pipe does the same and
-// removes a temporary cluster's files. What even that leaves behind is found by
-// the next Start, through locks that the kernel gives back when their holder ends.
+// A server never outlives its owner, the process that called Start. On Linux the
+// kernel signals the server when the owner dies. On all systems a watchdog process,
+// connected to the owner by a pipe, stops the server and removes a temporary
+// cluster's files. The next Start removes what is left even so. It recognizes
+// leftovers by file locks, which the kernel releases when their holder ends.
 package devpg
 
 import (
@@ -24,32 +25,33 @@ import (
 )
 
 const (
-	// role is the cluster's superuser, and database what DatabaseURL names.
+	// role is the cluster's superuser, and database the database of DatabaseURL.
 	role     = "fundrail"
 	database = "fundrail"
 
-	// startTimeout leaves room for crash recovery on a slow disk.
+	// startTimeout is long enough for crash recovery on a slow disk.
 	startTimeout = 90 * time.Second
-	// portAttempts bounds how often a port that was taken between our look and
-	// the server's is replaced by another one.
+	// portAttempts is how often Start tries another port if another process has
+	// taken the port after it was found free.
 	portAttempts = 10
 )
 
-// Options says what kind of server Start starts. The zero value is a temporary
-// cluster, tuned for speed and not for safety.
+// Options configures Start. The zero value is a temporary cluster that is tuned for
+// speed, not for safety.
 type Options struct {
-	// DataDir holds the cluster from one run to the next, and nothing else may
-	// live in it. It is created when missing. Empty means a temporary cluster,
-	// which is removed by Stop or, failing that, when the process ends.
+	// DataDir keeps the cluster between runs. It must not contain anything else,
+	// and is created if it is missing. Empty means a temporary cluster, which Stop
+	// removes. If this process ends without Stop, the watchdog removes it.
 	DataDir string
-	// Durable makes commits survive a crash of the machine, as they do on a
-	// server in production. Without it they survive that of a process only.
+	// Durable makes commits survive a crash of the machine, as on a production
+	// server. Otherwise they survive only a crash of a process.
 	Durable bool
-	// Log hears what the server goes through. Nil keeps quiet.
+	// Log receives debug messages. Nil means no log.
 	Log *slog.Logger
-	// Seed is content for a temporary cluster, made once and copied afterwards.
+	// Seed fills a temporary cluster. Its result is created once and copied
+	// afterwards.
 	Seed *Seed
-	// Settings are configuration parameters that override the ones Start picks.
+	// Settings are configuration parameters that override those of this package.
 	Settings map[string]string
 
 	// cache, finder and watchdogOnly are for this package's own tests.
@@ -58,17 +60,16 @@ type Options struct {
 	watchdogOnly bool
 }
 
-// Seed fills a new cluster. The result is kept in the user's cache directory and
-// copied into every later temporary cluster that asks for the same key.
+// Seed fills a new cluster. The result is stored in the user's cache directory and
+// copied into every later temporary cluster with the same key.
 type Seed struct {
-	// Fill is given the running cluster to put things into. It must leave no
-	// connection open.
+	// Fill fills the running cluster. It must close all connections that it opens.
 	Fill func(ctx context.Context, s *Server) error
-	// Key names the content: whatever changes the content changes the key.
+	// Key identifies the content. It must change whenever the content changes.
 	Key string
 }
 
-// Server is a running PostgreSQL. Its methods may be called concurrently.
+// Server is a running PostgreSQL. Its methods are safe for concurrent use.
 type Server struct {
 	bins     binaries
 	home     *home
@@ -78,16 +79,17 @@ type Server struct {
 	port     int
 	watchdog *watchdog
 
-	mu      sync.Mutex // guards the life of the process below
+	mu      sync.Mutex // guards the fields below
 	process *process
 	stopped bool
 }
 
-// Start starts a server and returns when it takes connections. The context ends
-// the wait and not the server, which runs until Stop or the end of this process.
+// Start starts a server and returns when the server accepts connections. The
+// context limits the wait only: the server runs until Stop or until this process
+// ends.
 //
-// The error names the ways out when there are no PostgreSQL binaries to be had,
-// and the process in the way when another one has DataDir in use.
+// If no PostgreSQL binaries are found, the error says how to provide them. If
+// another process uses DataDir, the error names it.
 func Start(ctx context.Context, opts Options) (*Server, error) {
 	if opts.Log == nil {
 		opts.Log = slog.New(slog.DiscardHandler)
@@ -127,7 +129,8 @@ func startPersistent(ctx context.Context, opts Options) (*Server, error) {
 	return s, nil
 }
 
-// startOwn starts the cluster in s.home, which it makes when it isn't there yet.
+// startOwn starts the cluster in s.home. It creates the cluster if there is none
+// yet.
 func (s *Server) startOwn(ctx context.Context) (err error) {
 	s.bins, err = s.opts.finder.find(ctx, s.home.account, s.home.major())
 	if err != nil {
@@ -172,8 +175,8 @@ func startTemporary(ctx context.Context, opts Options) (*Server, error) {
 	return s, nil
 }
 
-// startCopy starts the cluster in s.home from the cached template, and gives it
-// a password of its own.
+// startCopy starts the cluster in s.home as a copy of the cached template, with its
+// own password.
 func (s *Server) startCopy(ctx context.Context) error {
 	password, err := s.home.readPassword()
 	if err != nil {
@@ -192,19 +195,19 @@ func (s *Server) startCopy(ctx context.Context) error {
 	return nil
 }
 
-// BinDir is the directory of the server's binaries. Client programs such as
-// pgbench are there too, unless the machine's packages put them elsewhere.
+// BinDir returns the directory of the server's binaries. Client programs such as
+// pgbench usually are in it too, but some packages install them elsewhere.
 func (s *Server) BinDir() string { return s.bins.dir }
 
-// DatabaseURL is the URL of the cluster's own database, which is empty at first
-// and where other databases are created and dropped from.
+// DatabaseURL returns the URL of the cluster's main database. It is empty at first.
+// Other databases are created and dropped from it.
 func (s *Server) DatabaseURL() string { return s.URL(database) }
 
-// LogPath is the file that the server logs to. It goes away with a temporary
-// cluster.
+// LogPath returns the path of the server's log file. The file of a temporary
+// cluster is removed with it.
 func (s *Server) LogPath() string { return s.home.path(logFile) }
 
-// PID is the process id of the server, or 0 while it doesn't run.
+// PID returns the server's process id, or 0 if it is not running.
 func (s *Server) PID() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -214,8 +217,8 @@ func (s *Server) PID() int {
 	return s.process.pid()
 }
 
-// URL is the connection URL of the named database, password included. It stays
-// the same over Restart.
+// URL returns the connection URL of the named database, with the password. It does
+// not change over Restart.
 func (s *Server) URL(name string) string {
 	u := url.URL{
 		Host:     net.JoinHostPort("127.0.0.1", strconv.Itoa(s.port)),
@@ -227,8 +230,8 @@ func (s *Server) URL(name string) string {
 	return u.String()
 }
 
-// Kill ends the server the hard way, with SIGKILL, and returns when it and its
-// children are gone. Restart brings it back.
+// Kill kills the server with SIGKILL and returns when its child processes have
+// ended too. Restart starts it again.
 func (s *Server) Kill(ctx context.Context) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -239,7 +242,8 @@ func (s *Server) Kill(ctx context.Context) error {
 		return fmt.Errorf("kill postgres: %w", err)
 	}
 	s.process = nil
-	// The children keep the server's lock for as long as they live.
+	// The server's child processes share its lock, so the lock is free when the
+	// last of them has ended.
 	l, err := s.home.lockServer(ctx, s.bins)
 	if err != nil {
 		return fmt.Errorf("kill postgres: %w", err)
@@ -248,8 +252,8 @@ func (s *Server) Kill(ctx context.Context) error {
 	return nil
 }
 
-// Restart stops the server, unless it is down already, and starts it again with
-// the same data on the same port.
+// Restart stops the server, if it is running, and starts it again with the same
+// data on the same port.
 func (s *Server) Restart(ctx context.Context) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -268,8 +272,8 @@ func (s *Server) Restart(ctx context.Context) error {
 }
 
 // Stop disconnects all clients, shuts the server down and removes a temporary
-// cluster. When the context ends, or after ten seconds, it stops being polite;
-// the server is down in any case when Stop returns. A second call does nothing.
+// cluster. When the context ends, or after ten seconds, it shuts the server down
+// immediately. The server has ended when Stop returns. Further calls do nothing.
 func (s *Server) Stop(ctx context.Context) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -287,7 +291,7 @@ func (s *Server) Stop(ctx context.Context) error {
 	return nil
 }
 
-// abandon takes down a server that Start can't hand out.
+// abandon stops a server that Start does not return.
 func (s *Server) abandon() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -295,7 +299,7 @@ func (s *Server) abandon() error {
 	return errors.Join(err, s.watchdog.dismiss())
 }
 
-// launch starts the process for the first time, on whatever port is free.
+// launch starts the process for the first time, on any free port.
 func (s *Server) launch(ctx context.Context) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -323,8 +327,9 @@ func (s *Server) launch(ctx context.Context) error {
 	return nil
 }
 
-// relaunch starts the process once more. Its port may be in use by a passing
-// connection of somebody else's, so it insists for as long as the context lets it.
+// relaunch starts the process again on the same port. A connection of another
+// program may use the port for a short time, so relaunch retries until the context
+// ends.
 func (s *Server) relaunch(ctx context.Context) error {
 	for {
 		err := s.startProcess(ctx)
@@ -343,8 +348,9 @@ func (s *Server) startProcess(ctx context.Context) error {
 		return err
 	}
 	defer serverLock.handOver()
-	// With the lock in hand no process of this cluster is left, so the file of
-	// one that was killed means nothing, even if its number is in use again.
+	// No process of this cluster holds the lock any more, so a remaining
+	// postmaster.pid is from a server that was killed. It would prevent the start
+	// if another process now has that process id.
 	if err := os.Remove(filepath.Join(s.home.data, "postmaster.pid")); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return err
 	}

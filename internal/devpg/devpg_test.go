@@ -90,7 +90,7 @@ func TestStartTemporary(t *testing.T) {
 		require.ErrorIs(t, err, context.Canceled)
 	})
 
-	t.Run("LetsNobodyElseIn", func(t *testing.T) {
+	t.Run("RequiresThePassword", func(t *testing.T) {
 		t.Parallel()
 
 		s := mustStart(t, Options{})
@@ -146,8 +146,8 @@ func TestStartPersistent(t *testing.T) {
 		pidFile := filepath.Join(first.home.data, "postmaster.pid")
 		require.FileExists(t, pidFile)
 		require.NoError(t, first.Stop(t.Context()))
-		// The killed server's number now belongs to a process that lives on, of
-		// the same user, as it happens in containers.
+		// Another process of the same user now has the killed server's process id,
+		// as happens in containers.
 		other := first.home.account.command(t.Context(), "/bin/sh", "-c", "read -r line")
 		stdin, err := other.StdinPipe()
 		require.NoError(t, err)
@@ -227,7 +227,7 @@ func TestRestart(t *testing.T) {
 
 		require.NoError(t, s.Kill(t.Context()))
 
-		// A process gives its locks back a moment before it is gone.
+		// A process releases its locks shortly before it ends.
 		for _, pid := range []int{postmaster, backend} {
 			require.Eventually(t, func() bool { return !alive(pid) }, 10*time.Second, time.Millisecond)
 		}
@@ -309,7 +309,7 @@ func TestStop(t *testing.T) {
 		require.NotRegexp(t, `(?m)^\S+\s+`+segment+`\s`, segments())
 	})
 
-	t.Run("TakesTheShortWayWithoutTime", func(t *testing.T) {
+	t.Run("SkipsTheFastShutdownWithoutTime", func(t *testing.T) {
 		t.Parallel()
 
 		s := mustStart(t, Options{})
@@ -337,7 +337,7 @@ func TestStop(t *testing.T) {
 	})
 }
 
-// mustStart starts a server that ends with the test at the latest.
+// mustStart starts a server that is stopped at the end of the test.
 func mustStart(t *testing.T, opts Options) *Server {
 	t.Helper()
 	s, err := Start(t.Context(), opts)
@@ -346,8 +346,8 @@ func mustStart(t *testing.T, opts Options) *Server {
 	return s
 }
 
-// dataDir returns a directory that a lent account can reach, so that the cluster
-// is in it for root too.
+// dataDir returns a directory that the server's account can enter, so that the
+// cluster is in it even if the test runs as root.
 func dataDir(t *testing.T) string {
 	t.Helper()
 	a, err := serverAccount()
@@ -375,8 +375,7 @@ func query(t *testing.T, url, sql string) string {
 	return string(results[0].Rows[0][0])
 }
 
-// alive reports whether the process runs. One that waits to be buried by a
-// parent doesn't.
+// alive reports whether the process runs. A zombie process does not.
 func alive(pid int) bool {
 	if err := syscall.Kill(pid, 0); err != nil {
 		return false

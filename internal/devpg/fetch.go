@@ -20,7 +20,7 @@ const (
 	fetchTimeout   = 80 * time.Second
 )
 
-// fetchBinaries has embedded-postgres download and unpack PostgreSQL, once per
+// fetchBinaries downloads and unpacks PostgreSQL with embedded-postgres, once per
 // user and version.
 func fetchBinaries(ctx context.Context, a account) (string, error) {
 	return fetchInto(ctx, a, "", embedded.DefaultConfig())
@@ -55,8 +55,8 @@ func fetchInto(ctx context.Context, a account, cache string, config embedded.Con
 	return dir, nil
 }
 
-// fetchDir is where fetched binaries are kept: the user's cache directory, or a
-// shared place where a lent account can run them.
+// fetchDir returns the directory for downloaded binaries: the user's cache
+// directory, or a shared one if another account must run them.
 func fetchDir(ctx context.Context, a account, cache string) (string, error) {
 	if base, err := cacheDir(cache); err == nil && !a.lent {
 		base = filepath.Join(base, "binaries")
@@ -73,15 +73,15 @@ func fetchDir(ctx context.Context, a account, cache string) (string, error) {
 	if err := checkOurs(base); err != nil {
 		return "", err
 	}
-	return base, os.Chmod(base, 0o711) //nolint:gosec // the server's account has to pass
+	return base, os.Chmod(base, 0o711) //nolint:gosec // the server's account must be able to enter it
 }
 
-// unpack leaves the installation in dir/postgres. The library has no way to
-// fetch without starting a server, so it is given a data directory that no
-// server starts on, and judged by what it unpacked.
+// unpack unpacks the installation into dir/postgres. The library cannot download
+// without starting a server. Therefore it gets a data directory on which no server
+// starts, and its error is ignored if it has unpacked the binaries.
 func unpack(ctx context.Context, config embedded.Config, base, dir string) error {
 	data := filepath.Join(dir, "data")
-	if err := os.MkdirAll(data, 0o755); err != nil { //nolint:gosec // the server's account has to pass
+	if err := os.MkdirAll(data, 0o755); err != nil { //nolint:gosec // the server's account must be able to enter it
 		return err
 	}
 	major, _, _ := strings.Cut(string(fetchedVersion), ".")

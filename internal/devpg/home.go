@@ -19,33 +19,33 @@ import (
 
 // The files of a home.
 const (
-	dataDirFile  = "data_dir" // the data directory that this home stands in for
-	dataName     = "data"     // the cluster itself; belongs to the server's account
-	locationFile = "location" // where the cluster is, when it isn't here
+	dataDirFile  = "data_dir" // the data directory that this home replaces
+	dataName     = "data"     // the cluster; belongs to the server's account
+	locationFile = "location" // the path of the home that replaces this one
 	logFile      = "postgres.log"
 	ownerLock    = "lock" // held by the process that uses the home
 	passwordFile = "password"
-	serverLock   = "server.lock" // held by the server and all its children
+	serverLock   = "server.lock" // held by the server and its child processes
 )
 
-// orphanGrace is how long a server whose owner died may take to go by itself.
+// orphanGrace is how long to wait for a server to end whose owner has died.
 const orphanGrace = 5 * time.Second
 
-// home is a directory of ours with a cluster and what belongs to it. We own the
-// directory even where another account owns the cluster inside, so that nobody
-// can put a link in the way of a file that we write.
+// home is the directory of a cluster and its other files. This user owns it even if
+// another account owns the cluster in it. Otherwise that account could replace a
+// file that we write by a link.
 type home struct {
 	account   account
-	data      string // the cluster's own directory, in dir
+	data      string // the cluster's directory, in dir
 	dir       string
 	lock      *fileLock
-	outerLock *fileLock // of the data directory that this home stands in for
+	outerLock *fileLock // of the data directory that this home replaces
 	temporary bool
 }
 
 func (h *home) path(name string) string { return filepath.Join(h.dir, name) }
 
-// close gives the home free; a temporary one is removed.
+// close releases the home and removes a temporary one.
 func (h *home) close() error {
 	var err error
 	if h.temporary {
@@ -57,10 +57,10 @@ func (h *home) close() error {
 	return err
 }
 
-// freeMemory frees the System V segment of a server that was killed, which it
-// would have found and freed itself at its next start. The segment is tiny, but a
-// system has room for a few thousand only. A server that ended well has left no
-// file to read the segment's number from.
+// freeMemory frees the System V shared memory segment of a killed server. A restart
+// on the same data would free it, but a temporary cluster is not restarted. The
+// segment is small, but systems limit the number of segments to a few thousand. A
+// server that ended normally has removed the file with the segment's id.
 func (h *home) freeMemory() {
 	content, err := readSmall(filepath.Join(h.data, "postmaster.pid"))
 	if err != nil {
@@ -71,12 +71,12 @@ func (h *home) freeMemory() {
 		return
 	}
 	if key, id, found := strings.Cut(strings.TrimSpace(lines[6]), " "); found && key != "" {
-		// As the server's account, which can free nothing but its own.
+		// The server's account can free only its own segments.
 		_ = h.account.command(context.Background(), "ipcrm", "-m", strings.TrimSpace(id)).Run()
 	}
 }
 
-// major is the PostgreSQL version of the cluster, or 0 when there is none yet.
+// major returns the cluster's PostgreSQL version, or 0 if there is no cluster yet.
 func (h *home) major() int {
 	content, err := readSmall(filepath.Join(h.data, "PG_VERSION"))
 	if err != nil {
@@ -86,7 +86,7 @@ func (h *home) major() int {
 	return major
 }
 
-// readPassword returns the superuser's password, a new one for a new home.
+// readPassword returns the superuser's password. It creates one for a new home.
 func (h *home) readPassword() (string, error) {
 	path := h.path(passwordFile)
 	content, err := readSmall(path)
@@ -97,14 +97,14 @@ func (h *home) readPassword() (string, error) {
 		return "", err
 	}
 	if h.major() != 0 {
-		return "", fmt.Errorf("%s is gone, and with it the way into the cluster: remove %s to start afresh", path, h.dir)
+		return "", fmt.Errorf("the password file %s is missing, so the cluster can't be used: remove %s to start afresh", path, h.dir)
 	}
 	password := randomHex(16)
 	return password, os.WriteFile(path, []byte(password), 0o600)
 }
 
-// lockServer waits until no process of the cluster's earlier server is left. One
-// that lost its owner ends by itself; one that doesn't is told to.
+// lockServer waits until no process of the cluster's previous server is running. A
+// server without owner should end by itself; otherwise lockServer stops it.
 func (h *home) lockServer(ctx context.Context, bins binaries) (*fileLock, error) {
 	l, err := h.awaitServer(ctx)
 	if !errors.Is(err, errLocked) || ctx.Err() != nil {
@@ -116,16 +116,16 @@ func (h *home) lockServer(ctx context.Context, bins binaries) (*fileLock, error)
 	return h.awaitServer(ctx)
 }
 
-// awaitServer takes the server's lock as soon as the server is gone, and gives
-// up with errLocked when that takes too long.
+// awaitServer takes the server's lock when the server has ended. It returns
+// errLocked if that takes too long.
 func (h *home) awaitServer(ctx context.Context) (*fileLock, error) {
 	ctx, cancel := context.WithTimeout(ctx, orphanGrace)
 	defer cancel()
 	return waitLock(ctx, h.path(serverLock), syscall.LOCK_EX)
 }
 
-// openHome takes possession of a data directory. Its home is the directory
-// itself or, when the server's account can't enter that, a place elsewhere.
+// openHome opens a data directory. Its home is the directory itself, or a directory
+// elsewhere if the server's account cannot enter it.
 func openHome(ctx context.Context, dir string, log *slog.Logger) (*home, error) {
 	dir, err := filepath.Abs(dir)
 	if err != nil {
@@ -164,8 +164,8 @@ func takeHome(dir string) (*home, error) {
 	return &home{data: filepath.Join(dir, dataName), dir: dir, lock: l}, nil
 }
 
-// settle finds out who runs the cluster and where it can be. It returns the home
-// itself or the one that stands in for it.
+// settle determines the account and the place of the cluster. It returns h or the
+// home that replaces it.
 func (h *home) settle(ctx context.Context, log *slog.Logger) (*home, error) {
 	if info, err := os.Lstat(h.data); err == nil {
 		return h, h.adopt(ctx, info)
@@ -183,7 +183,7 @@ func (h *home) settle(ctx context.Context, log *slog.Logger) (*home, error) {
 	return h.moveOut(ctx, log)
 }
 
-// adopt goes on with a cluster as the user it belongs to.
+// adopt continues an existing cluster as the user who owns it.
 func (h *home) adopt(ctx context.Context, info os.FileInfo) error {
 	h.account = ownAccount()
 	if os.Geteuid() == 0 {
@@ -199,8 +199,8 @@ func (h *home) adopt(ctx context.Context, info os.FileInfo) error {
 	return nil
 }
 
-// moveOut picks a place for the cluster of a home that the account can't enter,
-// and notes it in the home.
+// moveOut chooses a place for the cluster of a home that the account cannot enter,
+// and records it in the home.
 func (h *home) moveOut(ctx context.Context, log *slog.Logger) (*home, error) {
 	parent, err := sharedParent(ctx, h.account, "/var/tmp", "/tmp", os.TempDir())
 	if err != nil {
@@ -227,7 +227,7 @@ func (h *home) moveOut(ctx context.Context, log *slog.Logger) (*home, error) {
 	)
 }
 
-// standIn returns the home at the place, which keeps this one locked too.
+// standIn opens the home at place. It keeps h locked as well.
 func (h *home) standIn(place string) (*home, error) {
 	err := checkOurs(place)
 	if errors.Is(err, os.ErrNotExist) {
@@ -236,7 +236,7 @@ func (h *home) standIn(place string) (*home, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := os.Chmod(place, 0o711); err != nil { //nolint:gosec // the server's account has to pass
+	if err := os.Chmod(place, 0o711); err != nil { //nolint:gosec // the server's account must be able to enter it
 		return nil, err
 	}
 	elsewhere, err := takeHome(place)
@@ -247,8 +247,8 @@ func (h *home) standIn(place string) (*home, error) {
 	return elsewhere, nil
 }
 
-// clear removes what an earlier data directory of the same name, since deleted,
-// left at the place.
+// clear removes what a deleted data directory of the same name has left at the
+// place.
 func (h *home) clear(ctx context.Context) error {
 	l, err := h.awaitServer(ctx)
 	if err != nil {
@@ -258,8 +258,8 @@ func (h *home) clear(ctx context.Context) error {
 	return errors.Join(os.RemoveAll(h.data), os.RemoveAll(h.path(passwordFile)))
 }
 
-// sharedParent returns the first of the directories that the account can enter,
-// that we can write to, and in which others can't replace what is ours.
+// sharedParent returns the first directory that the account can enter, that we can
+// write to, and in which other users cannot replace our files.
 func sharedParent(ctx context.Context, a account, dirs ...string) (string, error) {
 	for _, dir := range dirs {
 		if usableParent(ctx, a, dir) {
@@ -286,8 +286,8 @@ func usableParent(ctx context.Context, a account, dir string) bool {
 	return a.reaches(ctx, dir)
 }
 
-// makeDir creates a directory for ourselves that a lent account may pass
-// through, if its parents let it.
+// makeDir creates a directory of ours. If this process runs as root, other accounts
+// can pass through it.
 func makeDir(dir string) error {
 	if _, err := os.Stat(dir); err == nil {
 		return nil
@@ -298,12 +298,12 @@ func makeDir(dir string) error {
 	if os.Geteuid() != 0 {
 		return nil
 	}
-	return os.Chmod(dir, 0o711) //nolint:gosec // the server's account has to pass
+	return os.Chmod(dir, 0o711) //nolint:gosec // the server's account must be able to pass through it
 }
 
-// readSmall reads a short file without following a link in its place.
+// readSmall reads a short file. It does not follow a symbolic link.
 func readSmall(path string) (string, error) {
-	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0) //nolint:gosec // a file of its own, not through a link
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0) //nolint:gosec // only package-internal paths; O_NOFOLLOW refuses links
 	if err != nil {
 		return "", err
 	}

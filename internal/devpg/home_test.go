@@ -13,15 +13,15 @@ import (
 func TestUnreachableDataDir(t *testing.T) {
 	t.Parallel()
 
-	// closedDir returns a data directory that no other user can get to.
+	// closedDir returns a data directory that other users cannot enter.
 	closedDir := func(t *testing.T) string {
 		t.Helper()
 		closed := t.TempDir()
 		require.NoError(t, os.Chmod(closed, 0o700))
 		return filepath.Join(closed, "data")
 	}
-	// place returns the note of where the cluster is, empty for an ordinary user,
-	// who needs none.
+	// place returns the recorded place of the cluster. It is empty unless the test
+	// runs as root.
 	place := func(t *testing.T, dir string) string {
 		t.Helper()
 		note, err := os.ReadFile(filepath.Join(dir, locationFile))
@@ -68,7 +68,7 @@ func TestUnreachableDataDir(t *testing.T) {
 		require.Equal(t, "0", query(t, second.DatabaseURL(), "SELECT count(*) FROM pg_class WHERE relname = 'forgotten'"))
 	})
 
-	t.Run("PlaceIsSweptOnceForsaken", func(t *testing.T) {
+	t.Run("PlaceIsSweptAfterTheDataDirIsRemoved", func(t *testing.T) {
 		t.Parallel()
 
 		dir := closedDir(t)
@@ -122,15 +122,14 @@ func TestStandInRefusesAnotherUsersPlace(t *testing.T) {
 	t.Run("AnotherUsers", func(t *testing.T) {
 		t.Parallel()
 
-		// Nothing at the root of the file system is an ordinary user's; what root
-		// owns is refused for the same reason when it isn't root who asks.
+		// The root directory belongs to another user, unless the test runs as root.
 		dir := "/"
 		if os.Geteuid() == 0 {
 			dir = dataDir(t)
 			require.NoError(t, os.Lchown(dir, 1, 1))
 		}
 
-		require.ErrorContains(t, checkOurs(dir), "and not to us")
+		require.ErrorContains(t, checkOurs(dir), "belongs to another user")
 	})
 }
 
@@ -140,11 +139,11 @@ func TestSharedParent(t *testing.T) {
 	a, err := serverAccount()
 	require.NoError(t, err)
 
-	t.Run("TakesTheFirstThatWillDo", func(t *testing.T) {
+	t.Run("ReturnsTheFirstUsable", func(t *testing.T) {
 		t.Parallel()
 
 		open := dataDir(t)
-		require.NoError(t, os.Chmod(open, 0o777)) // others could replace what is ours
+		require.NoError(t, os.Chmod(open, 0o777)) // other users could replace our files
 		good := dataDir(t)
 
 		parent, err := sharedParent(t.Context(), a, filepath.Join(good, "missing"), open, good)
@@ -153,7 +152,7 @@ func TestSharedParent(t *testing.T) {
 		require.Equal(t, good, parent)
 	})
 
-	t.Run("PassesOverWhatRootCannotShare", func(t *testing.T) {
+	t.Run("SkipsUnusable", func(t *testing.T) {
 		t.Parallel()
 
 		closed, good := filepath.Join(dataDir(t), "closed"), dataDir(t)
@@ -165,7 +164,7 @@ func TestSharedParent(t *testing.T) {
 		require.Equal(t, a.lent, parent == good)
 	})
 
-	t.Run("SaysWhatItTried", func(t *testing.T) {
+	t.Run("NamesTheDirectories", func(t *testing.T) {
 		t.Parallel()
 
 		_, err := sharedParent(t.Context(), a, "/nowhere", "/nowhere-else")

@@ -9,16 +9,17 @@ import (
 	"time"
 )
 
-// errLocked says that another process has the lock.
+// errLocked means that another process holds the lock.
 var errLocked = errors.New("locked by another process")
 
-// fileLock is an flock: the kernel gives it back when the last process that has
-// the open file is gone, however it went.
+// fileLock is an flock. The kernel releases it when the last process with the open
+// file ends, however it ends.
 type fileLock struct{ file *os.File }
 
-// tryLock takes the lock (syscall.LOCK_EX or LOCK_SH) or returns errLocked.
+// tryLock takes the lock, syscall.LOCK_EX or LOCK_SH. It returns errLocked if
+// another process holds it.
 func tryLock(path string, how int) (*fileLock, error) {
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR|syscall.O_NOFOLLOW, 0o600) //nolint:gosec // a file of its own, not through a link
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR|syscall.O_NOFOLLOW, 0o600) //nolint:gosec // only package-internal paths; O_NOFOLLOW refuses links
 	if err != nil {
 		return nil, err
 	}
@@ -38,7 +39,7 @@ func tryLock(path string, how int) (*fileLock, error) {
 	return nil, fmt.Errorf("lock %s: %w", path, err)
 }
 
-// waitLock takes the lock as soon as it is free.
+// waitLock waits until the lock is free and takes it.
 func waitLock(ctx context.Context, path string, how int) (*fileLock, error) {
 	for {
 		l, err := tryLock(path, how)
@@ -51,7 +52,8 @@ func waitLock(ctx context.Context, path string, how int) (*fileLock, error) {
 	}
 }
 
-// note replaces the content of the locked file, for people and error messages.
+// note replaces the content of the locked file, which is for people and error
+// messages.
 func (l *fileLock) note(text string) error {
 	if err := l.file.Truncate(0); err != nil {
 		return err
@@ -60,8 +62,8 @@ func (l *fileLock) note(text string) error {
 	return err
 }
 
-// unlock gives the lock back at once, even if a program that another goroutine
-// is just starting has inherited the file for a moment.
+// unlock releases the lock. It unlocks before it closes, because a program that
+// another goroutine is starting may have inherited the open file for a moment.
 func (l *fileLock) unlock() {
 	if l == nil {
 		return
@@ -70,10 +72,10 @@ func (l *fileLock) unlock() {
 	_ = l.file.Close()
 }
 
-// handOver closes our end of a lock that another process has inherited.
+// handOver closes the file of a lock that another process has inherited.
 func (l *fileLock) handOver() { _ = l.file.Close() }
 
-// pause waits, or returns the context's error when that ends first.
+// pause waits for d. It returns the context's error if the context ends first.
 func pause(ctx context.Context, d time.Duration) error {
 	timer := time.NewTimer(d)
 	defer timer.Stop()

@@ -7,28 +7,30 @@ import (
 	"syscall"
 )
 
-// memoryDir is a file system in memory.
+// memoryDir is an in-memory file system.
 const memoryDir = "/dev/shm"
 
-// memoryNeeded is the room that makes memoryDir a good place, in bytes: some
-// clusters at once, with some dozen databases each, and others need memory too.
+// memoryNeeded is the free space, in bytes, that makes memoryDir usable. It is
+// enough for several clusters with some dozen databases each, and leaves memory for
+// other programs.
 const memoryNeeded = 4 << 30
 
-// memoryRoomy reports whether memoryDir can take a temporary cluster. In a
-// container it tends to be tiny.
-func memoryRoomy() bool {
+// memorySuffices reports whether memoryDir can hold a temporary cluster. In containers
+// it is often too small.
+func memorySuffices() bool {
 	var fs syscall.Statfs_t
 	if err := syscall.Statfs(memoryDir, &fs); err != nil {
 		return false
 	}
-	if fs.Bavail*uint64(fs.Bsize) < memoryNeeded { //nolint:gosec // a size is above zero
+	if fs.Bavail*uint64(fs.Bsize) < memoryNeeded { //nolint:gosec // a block size is positive
 		return false
 	}
 	content, err := os.ReadFile("/proc/meminfo")
 	return err == nil && availableMemory(string(content)) >= memoryNeeded
 }
 
-// availableMemory finds "MemAvailable:   12345678 kB" in /proc/meminfo.
+// availableMemory returns the value of "MemAvailable:   12345678 kB" in
+// /proc/meminfo, in bytes.
 func availableMemory(meminfo string) int64 {
 	_, rest, found := strings.Cut(meminfo, "MemAvailable:")
 	if !found {

@@ -2,8 +2,8 @@
 
 package devpg
 
-// memoryDir is a file system in memory, had there been one.
+// memoryDir is the in-memory file system of Linux. It is not used elsewhere.
 const memoryDir = "/dev/shm"
 
-// memoryRoomy reports whether memoryDir can take a temporary cluster.
-func memoryRoomy() bool { return false }
+// memorySuffices reports whether memoryDir can hold a temporary cluster.
+func memorySuffices() bool { return false }

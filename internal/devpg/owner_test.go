@@ -17,14 +17,14 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// ownerEnv makes the test binary start a server and wait for its end.
+// ownerEnv makes the test binary start a server and wait until it is killed.
 const ownerEnv = "FUNDRAIL_DEVPG_TEST_OWNER"
 
-// ownerRequest is what an owner is told to do, ownerReport what it did.
+// ownerRequest is the input of an owner process, ownerReport its output.
 type (
 	ownerRequest struct {
 		DataDir      string
-		TempDir      string // where no other Start looks for leftovers
+		TempDir      string // a directory that no other Start sweeps
 		WatchdogOnly bool
 	}
 	ownerReport struct {
@@ -56,14 +56,14 @@ func runOwner() error {
 	if err := json.NewEncoder(os.Stdout).Encode(report); err != nil {
 		return err
 	}
-	_, err = io.Copy(io.Discard, os.Stdin) // until the test ends, should it not kill us
+	_, err = io.Copy(io.Discard, os.Stdin) // ends with the test, if the test does not kill this process
 	return err
 }
 
 func TestOwnerIsKilled(t *testing.T) {
 	t.Parallel()
 
-	t.Run("TemporaryClusterVanishes", func(t *testing.T) {
+	t.Run("TemporaryClusterIsRemoved", func(t *testing.T) {
 		t.Parallel()
 
 		owner, report := startOwner(t, ownerRequest{TempDir: dataDir(t)})
@@ -83,10 +83,10 @@ func TestOwnerIsKilled(t *testing.T) {
 		require.Eventually(t, func() bool { return !exists(report.Dir) }, patience, tick)
 	})
 
-	t.Run("NextStartTidiesUpAfterADeadWatchdog", func(t *testing.T) {
+	t.Run("NextStartCleansUpAfterADeadWatchdog", func(t *testing.T) {
 		t.Parallel()
 
-		// Without the death signal too, the server is an orphan until the next
+		// Without the death signal the server remains an orphan until the next
 		// Start of any test here.
 		owner, report := startOwner(t, ownerRequest{WatchdogOnly: true})
 		require.NoError(t, syscall.Kill(report.Watchdog, syscall.SIGKILL))
@@ -142,7 +142,7 @@ func TestOwnerIsKilled(t *testing.T) {
 	})
 }
 
-// startOwner has another process start a server.
+// startOwner starts a server in another process.
 func startOwner(t *testing.T, req ownerRequest) (*exec.Cmd, ownerReport) {
 	t.Helper()
 	env, err := json.Marshal(req)
@@ -174,8 +174,8 @@ func killOwner(t *testing.T, owner *exec.Cmd) {
 	_ = owner.Wait()
 }
 
-// requireGone waits until the server is gone, which takes it a moment and not the
-// ten seconds after which the watchdog removes its files regardless.
+// requireGone waits until the server has ended. The server takes a moment, not the
+// ten seconds after which the watchdog removes its files in any case.
 func requireGone(t *testing.T, report ownerReport) {
 	t.Helper()
 	require.Eventually(t, func() bool { return !alive(report.PID) }, 8*time.Second, tick)

@@ -21,18 +21,18 @@ import (
 
 const (
 	fastTimeout      = 10 * time.Second
-	immediateTimeout = 6 * time.Second // postgres itself gives its children 5
+	immediateTimeout = 6 * time.Second // longer than the 5 seconds that postgres gives its child processes
 	readyInterval    = 5 * time.Millisecond
 )
 
-// errPortTaken says that something else listens on the port.
+// errPortTaken means that another process listens on the port.
 var errPortTaken = errors.New("the port is taken")
 
-// process is one life of the server.
+// process is one run of the server.
 type process struct {
 	cmd     *exec.Cmd
-	done    chan struct{} // closed when it has ended
-	logFrom int64         // where in the log this life begins
+	done    chan struct{} // closed when the process has ended
+	logFrom int64         // the offset in the log at which this run begins
 	logPath string
 }
 
@@ -41,7 +41,7 @@ type processOptions struct {
 	args        []string
 	bins        binaries
 	deathSignal bool
-	lock        *fileLock // shared with the server, to be held until its last child ends
+	lock        *fileLock // inherited by the server and its child processes, and held until the last has ended
 	logPath     string
 	onEnd       func() // called when the server has ended
 }
@@ -69,8 +69,8 @@ func startProcess(opts processOptions) (*process, error) {
 	return p, <-started
 }
 
-// run starts the server and stays with it. The death signal is sent when the
-// *thread* that started the server ends, so the thread is kept until then.
+// run starts the server and waits until it ends. The kernel sends the death signal
+// when the thread that started the server ends, so run keeps its thread until then.
 func (p *process) run(started chan<- error, onEnd func()) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
@@ -79,7 +79,7 @@ func (p *process) run(started chan<- error, onEnd func()) {
 	if err != nil {
 		return
 	}
-	_ = p.cmd.Wait() // how it ended is in its log
+	_ = p.cmd.Wait() // the log says how it ended
 	onEnd()
 	close(p.done)
 }
@@ -95,8 +95,8 @@ func (p *process) ended() bool {
 	}
 }
 
-// waitReady returns when the server takes connections, which it tells in its
-// own lock file.
+// waitReady returns when the server accepts connections. The server reports this in
+// postmaster.pid.
 func (p *process) waitReady(ctx context.Context, data string) error {
 	ticker := time.NewTicker(readyInterval)
 	defer ticker.Stop()
@@ -124,7 +124,7 @@ func (p *process) whyEnded() error {
 	return fmt.Errorf("the server ended (%v), its log says:\n%s", p.cmd.ProcessState, tail)
 }
 
-// logTail is the end of what this life of the server has logged.
+// logTail returns the last lines that this run of the server has logged.
 func (p *process) logTail() string {
 	f, err := os.Open(p.logPath)
 	if err != nil {
@@ -136,8 +136,8 @@ func (p *process) logTail() string {
 	return strings.Join(lines[max(0, len(lines)-20):], "\n")
 }
 
-// stop shuts the server down: fast, then immediate, then not asking any more.
-// The end of the context skips the first.
+// stop shuts the server down with a fast shutdown, then an immediate one, then
+// SIGKILL. If the context ends, the fast shutdown is cut short.
 func (p *process) stop(ctx context.Context) error {
 	for _, step := range []struct {
 		ctx    context.Context
@@ -176,11 +176,11 @@ func (p *process) wait(ctx context.Context) bool {
 	}
 }
 
-// serverArgs are the server's arguments. Settings come this way and not from a
-// file, so that a data directory has no opinions of its own.
+// serverArgs returns the server's arguments. Settings are arguments and not in a
+// file, so that a data directory does not keep old settings.
 func serverArgs(data string, port int, opts Options) []string {
 	settings := map[string]string{
-		"jit":                     "off", // costs more than it gives in short queries
+		"jit":                     "off", // costs more than it saves in short queries
 		"listen_addresses":        "127.0.0.1",
 		"log_checkpoints":         "off",
 		"log_timezone":            "UTC",
@@ -190,16 +190,16 @@ func serverArgs(data string, port int, opts Options) []string {
 		"unix_socket_directories": "",
 	}
 	if !opts.Durable {
-		// synchronous_commit stays on: without fsync it costs next to nothing, and
-		// commits survive a server that is killed.
+		// synchronous_commit stays on. Without fsync it costs almost nothing, and
+		// commits survive a killed server.
 		settings["checkpoint_timeout"] = "30min"
 		settings["fsync"] = "off"
 		settings["full_page_writes"] = "off"
 		settings["max_wal_size"] = "256MB"
 	}
 	if opts.DataDir == "" {
-		// A killed server's shared memory would be left behind in /dev/shm, where no
-		// later start on the same data clears it up.
+		// Shared memory of a killed server would remain in /dev/shm, because a
+		// temporary cluster is not started again to free it.
 		settings["dynamic_shared_memory_type"] = "mmap"
 	}
 	maps.Copy(settings, opts.Settings)
@@ -210,9 +210,8 @@ func serverArgs(data string, port int, opts Options) []string {
 	return args
 }
 
-// freePort returns a port that was free a moment ago. It stays below the range
-// that systems take the near ends of connections from, so that a port is still
-// free after a restart.
+// freePort returns a port that is free now. It is below the range of ephemeral
+// ports, so that it is probably still free after a restart.
 func freePort(ctx context.Context) (int, error) {
 	const low, high, tries = 15000, 32000, 50
 	var lc net.ListenConfig

@@ -12,8 +12,8 @@ import (
 	"syscall"
 )
 
-// What our directories in shared places are called; the user's number and
-// something unique follow.
+// The prefixes of directory names in shared places. The user's id and a unique
+// suffix follow.
 const (
 	newPrefix   = "fundrail-new-"
 	placePrefix = "fundrail-data-"
@@ -21,7 +21,7 @@ const (
 	tempPrefix  = "fundrail-pg-"
 )
 
-// tempParents lists where temporary clusters may be, or may have been.
+// tempParents returns the directories that temporary clusters can be in.
 func tempParents() []string {
 	parents := []string{os.TempDir()}
 	for _, dir := range []string{"/tmp", "/var/tmp", memoryDir} {
@@ -32,13 +32,14 @@ func tempParents() []string {
 	return parents
 }
 
-// preferredParents lists where to put a new one, best first. Memory is best: a
-// cluster is a thousand small files, and every database in it three hundred. It
-// is no place for a durable cluster, whose speed is to be that of a disk, and it
-// is left alone when TMPDIR says where temporary files go.
+// preferredParents returns the directories for a new temporary cluster, best first.
+// An in-memory file system is best, because a cluster has a thousand small files
+// and each database three hundred. It is not used for a durable cluster, which
+// shall be as fast as the disk. It is not used either if TMPDIR names a place for
+// temporary files.
 func preferredParents(durable bool) []string {
 	parents := slices.DeleteFunc(tempParents(), func(dir string) bool { return dir == memoryDir })
-	if durable || os.Getenv("TMPDIR") != "" || !memoryRoomy() {
+	if durable || os.Getenv("TMPDIR") != "" || !memorySuffices() {
 		return parents
 	}
 	return append([]string{memoryDir}, parents...)
@@ -48,8 +49,9 @@ func tempName(prefix string) string {
 	return fmt.Sprintf("%s%d-%s", prefix, os.Geteuid(), randomHex(8))
 }
 
-// newTempHome makes the home of a temporary cluster. It appears under its final
-// name only once it is locked, so that nobody can mistake it for a leftover.
+// newTempHome creates the home of a temporary cluster. It locks the directory
+// before it gives it its final name, so that another Start cannot take it for a
+// leftover.
 func newTempHome(ctx context.Context, a account, durable bool) (*home, error) {
 	parent, err := sharedParent(ctx, a, preferredParents(durable)...)
 	if err != nil {
@@ -72,21 +74,21 @@ func newTempHome(ctx context.Context, a account, durable bool) (*home, error) {
 	if !a.lent {
 		return h, nil
 	}
-	if err := os.Chmod(dir, 0o711); err != nil { //nolint:gosec // the server's account has to pass
+	if err := os.Chmod(dir, 0o711); err != nil { //nolint:gosec // the server's account must be able to enter it
 		return nil, errors.Join(err, h.close())
 	}
 	return h, nil
 }
 
-// sweep removes the temporary homes of this user that nobody holds any more, and
-// those that stood in for a data directory in a temporary place, since removed.
-// It is a courtesy: whatever stands in its way is left for another time.
+// sweep removes this user's temporary homes that no process uses any more. It also
+// removes homes that replaced a data directory in a temporary place, if that
+// directory was removed. Errors are ignored: a later sweep tries again.
 func sweep(ctx context.Context, a account, bins binaries, log *slog.Logger) {
 	for _, parent := range tempParents() {
 		for _, prefix := range []string{placePrefix, tempPrefix} {
 			dirs, _ := filepath.Glob(filepath.Join(parent, fmt.Sprintf("%s%d-*", prefix, os.Geteuid())))
 			for _, dir := range dirs {
-				if prefix == placePrefix && !forsaken(dir) {
+				if prefix == placePrefix && !dataDirRemoved(dir) {
 					continue
 				}
 				if err := sweepOne(ctx, dir, a, bins); err == nil {
@@ -97,10 +99,10 @@ func sweep(ctx context.Context, a account, bins binaries, log *slog.Logger) {
 	}
 }
 
-// forsaken reports whether the data directory that the home stands in for was in
-// a temporary place and is gone. Elsewhere it may just be out of sight, on a disk
-// that will be mounted again.
-func forsaken(dir string) bool {
+// dataDirRemoved reports whether the data directory that the home replaced was in a
+// temporary place and has been removed. A data directory elsewhere may be on a disk
+// that is not mounted now, so its home is kept.
+func dataDirRemoved(dir string) bool {
 	content, err := readSmall(filepath.Join(dir, dataDirFile))
 	if err != nil {
 		return false
@@ -123,7 +125,7 @@ func sweepOne(ctx context.Context, dir string, a account, bins binaries) error {
 	h := &home{account: a, data: filepath.Join(dir, dataName), dir: dir, lock: owner, temporary: true}
 	server, err := tryLock(h.path(serverLock), syscall.LOCK_EX)
 	if errors.Is(err, errLocked) {
-		// Told to go now, it is gone by the next sweep.
+		// The server gets the signal now, and the next sweep removes its home.
 		err = errors.Join(err, stopOrphan(ctx, bins, h))
 	}
 	if err != nil {
@@ -134,8 +136,9 @@ func sweepOne(ctx context.Context, dir string, a account, bins binaries) error {
 	return h.close()
 }
 
-// stopOrphan ends the server of a home whose owner is gone. pg_ctl runs as the
-// server's account, so a forged process id can't make root kill anything else.
+// stopOrphan stops the server of a home without owner. It runs pg_ctl as the
+// server's account, so that a forged process id cannot make root kill another
+// process.
 func stopOrphan(ctx context.Context, bins binaries, h *home) error {
 	out, err := h.account.command(ctx, bins.path("pg_ctl"), "stop", "-D", h.data, "-m", "immediate", "-W").CombinedOutput()
 	if err != nil {

@@ -26,7 +26,7 @@ func TestSweep(t *testing.T) {
 		return h
 	}
 
-	t.Run("RemovesWhatNobodyHolds", func(t *testing.T) {
+	t.Run("RemovesUnlockedHomes", func(t *testing.T) {
 		t.Parallel()
 
 		h := leftover(t)
@@ -72,7 +72,7 @@ func TestSweep(t *testing.T) {
 	})
 }
 
-func TestForsaken(t *testing.T) {
+func TestDataDirRemoved(t *testing.T) {
 	t.Parallel()
 
 	for _, test := range []struct {
@@ -90,19 +90,19 @@ func TestForsaken(t *testing.T) {
 			place := t.TempDir()
 			require.NoError(t, os.WriteFile(filepath.Join(place, dataDirFile), []byte(test.dataDir+"\n"), 0o600))
 
-			require.Equal(t, test.want, forsaken(place))
+			require.Equal(t, test.want, dataDirRemoved(place))
 		})
 	}
 
-	require.False(t, forsaken(t.TempDir()), "without a note")
+	require.False(t, dataDirRemoved(t.TempDir()), "without a note")
 }
 
 func TestPreferredParents(t *testing.T) {
 	t.Setenv("TMPDIR", "")
 	require.NotContains(t, preferredParents(true), memoryDir, "a durable cluster belongs on a disk")
-	require.Equal(t, memoryRoomy(), preferredParents(false)[0] == memoryDir)
+	require.Equal(t, memorySuffices(), preferredParents(false)[0] == memoryDir)
 
 	dir := t.TempDir()
 	t.Setenv("TMPDIR", dir)
-	require.Equal(t, dir, preferredParents(false)[0], "the user's word comes first")
+	require.Equal(t, dir, preferredParents(false)[0], "TMPDIR comes first")
 }

@@ -18,16 +18,17 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// A template is a stopped cluster in the user's cache directory. Copying one
-// takes less than half the time of initdb, and saves the seed's whole time.
+// A template is a stopped cluster in the user's cache directory. Copying one takes
+// less than half the time of initdb, and saves all the time of the seed.
 const (
-	templateFormat = "1" // changes when templates are made another way
+	templateFormat = "1" // to be changed when templates are created differently
 	templatePrefix = "template-"
 	templatesKept  = 4
 )
 
-// cacheDir is our directory in the user's cache, or the one given. It refuses
-// another user's, as it comes with sudo, where our files would be in the way.
+// cacheDir returns our directory in the user's cache, or dir if it is not empty. It
+// returns an error if another user owns the cache, as happens with sudo, because
+// root's files there would disturb that user.
 func cacheDir(dir string) (string, error) {
 	if dir == "" {
 		base, err := os.UserCacheDir()
@@ -45,8 +46,8 @@ func cacheDir(dir string) (string, error) {
 	return dir, checkOurs(dir)
 }
 
-// checkOwnAncestor refuses a path whose nearest existing directory is another
-// user's.
+// checkOwnAncestor returns an error if another user owns the nearest existing
+// directory of a path.
 func checkOwnAncestor(path string) error {
 	info, err := os.Stat(path)
 	if errors.Is(err, os.ErrNotExist) && path != filepath.Dir(path) {
@@ -61,9 +62,9 @@ func checkOwnAncestor(path string) error {
 	return nil
 }
 
-// copyTemplate fills the home from the template that fits the options, which it
-// makes first if need be, and returns the password that the copy starts with.
-// Without a cache directory the cluster is made on the spot.
+// copyTemplate fills the home from the template for the options, which it creates
+// if needed. It returns the copy's password. Without a cache directory it creates a
+// new cluster.
 func copyTemplate(ctx context.Context, bins binaries, h *home, opts Options) (string, error) {
 	cache, err := cacheDir(opts.cache)
 	if err != nil {
@@ -87,8 +88,8 @@ func copyTemplate(ctx context.Context, bins binaries, h *home, opts Options) (st
 	return password, nil
 }
 
-// templateKey tells templates apart: by the binaries, by what is in them, and by
-// the run of the machine that they were made in.
+// templateKey identifies a template by its binaries, its content and the boot of
+// the machine in which it was created.
 func templateKey(bins binaries, seed *Seed) string {
 	parts := []string{templateFormat, runtime.GOOS, runtime.GOARCH, bootID(), bins.dir, bins.version}
 	if seed != nil {
@@ -98,7 +99,7 @@ func templateKey(bins binaries, seed *Seed) string {
 	return hex.EncodeToString(sum[:12])
 }
 
-// templateLock returns a shared lock under which the template exists.
+// templateLock returns a shared lock with which the template exists.
 func templateLock(ctx context.Context, bins binaries, cache, template string, opts Options) (*fileLock, error) {
 	path := filepath.Join(cache, "lock")
 	for {
@@ -123,13 +124,14 @@ func templateLock(ctx context.Context, bins binaries, cache, template string, op
 	}
 }
 
-// touch keeps a template in use from being taken for an old one.
+// touch marks a template as recently used.
 func touch(template string) {
 	now := time.Now()
 	_ = os.Chtimes(template, now, now)
 }
 
-// makeTemplate makes a template in the cache, unless somebody else just did.
+// makeTemplate creates a template in the cache, unless another process has just
+// done so.
 func makeTemplate(ctx context.Context, bins binaries, cache, template string, opts Options) error {
 	if _, err := os.Stat(template); err == nil {
 		return nil
@@ -150,7 +152,7 @@ func makeTemplate(ctx context.Context, bins binaries, cache, template string, op
 	return errors.Join(storeTemplate(ctx, h, password, template), h.close())
 }
 
-// storeTemplate copies a stopped cluster into the cache, complete or not at all.
+// storeTemplate copies a stopped cluster into the cache, completely or not at all.
 func storeTemplate(ctx context.Context, h *home, password, template string) error {
 	raw := template + ".new"
 	if err := errors.Join(os.RemoveAll(raw), os.Mkdir(raw, 0o700)); err != nil {
@@ -163,20 +165,21 @@ func storeTemplate(ctx context.Context, h *home, password, template string) erro
 		return err
 	}
 	if bootID() == "" {
-		syscall.Sync() // slow on a busy machine, but bootID says why
+		syscall.Sync() // can be slow; see bootID
 	}
 	return os.Rename(raw, template)
 }
 
-// bootID tells one run of the machine from the next, where the system has such a
-// thing. After a power cut half a template might pass for a whole one, so none
-// is used that the machine may not have written to its disk.
+// bootID identifies the current boot of the machine, or is empty if the system does
+// not provide that. Files that were not yet written to disk are lost at a power
+// failure, so a template could look complete without being so. Templates of an
+// earlier boot are therefore not used.
 func bootID() string {
 	id, _ := readSmall("/proc/sys/kernel/random/boot_id")
 	return id
 }
 
-// buildCluster makes a cluster in the home, seeds it and leaves it stopped.
+// buildCluster creates a cluster in the home, seeds it and stops it.
 func buildCluster(ctx context.Context, bins binaries, h *home, password string, opts Options) error {
 	if err := initCluster(ctx, bins, h, password, false); err != nil {
 		return err
@@ -192,8 +195,8 @@ func buildCluster(ctx context.Context, bins binaries, h *home, password string, 
 	return errors.Join(err, s.abandon())
 }
 
-// prune removes the templates that haven't been used for longest, and what
-// killed runs left half made. Its caller holds the exclusive lock.
+// prune removes the least recently used templates and those that killed processes
+// left incomplete. The caller must hold the exclusive lock.
 func prune(cache string) {
 	raws, _ := filepath.Glob(filepath.Join(cache, templatePrefix+"*.new"))
 	for _, raw := range raws {
@@ -204,9 +207,9 @@ func prune(cache string) {
 	}
 }
 
-// copyTree copies a directory of files and directories; everything in the copy
-// belongs to the account. The root is handed over last, so that until then the
-// account can't change what we are writing to.
+// copyTree copies a directory tree. All files of the copy belong to the account.
+// The root directory is given to the account last, so that it cannot change the
+// tree during the copy.
 func copyTree(ctx context.Context, from, to string, a account) error {
 	if err := os.Mkdir(to, 0o700); err != nil {
 		return err
@@ -238,12 +241,12 @@ func copyTree(ctx context.Context, from, to string, a account) error {
 }
 
 func copyFile(from, to string) error {
-	in, err := os.OpenFile(from, os.O_RDONLY|syscall.O_NOFOLLOW, 0) //nolint:gosec // a file of its own, not through a link
+	in, err := os.OpenFile(from, os.O_RDONLY|syscall.O_NOFOLLOW, 0) //nolint:gosec // only package-internal paths; O_NOFOLLOW refuses links
 	if err != nil {
 		return err
 	}
 	defer in.Close()
-	out, err := os.OpenFile(to, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600) //nolint:gosec // in a directory of its own
+	out, err := os.OpenFile(to, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600) //nolint:gosec // a new file in a new directory
 	if err != nil {
 		return err
 	}
@@ -251,7 +254,8 @@ func copyFile(from, to string) error {
 	return errors.Join(err, out.Close())
 }
 
-// oldTemplates lists the templates beyond the ones to keep.
+// oldTemplates returns all but the most recently used templates. It leaves room for
+// the one that is about to be stored.
 func oldTemplates(cache string) []string {
 	paths, _ := filepath.Glob(filepath.Join(cache, templatePrefix+"*"))
 	used := make(map[string]time.Time, len(paths))

@@ -17,7 +17,7 @@ import (
 func TestSeed(t *testing.T) {
 	t.Parallel()
 
-	// seed returns a seed that counts how often it is sown.
+	// seed returns a seed that counts its calls.
 	seed := func(key string) (*Seed, *atomic.Int64) {
 		var sown atomic.Int64
 		return &Seed{
@@ -29,7 +29,7 @@ func TestSeed(t *testing.T) {
 		}, &sown
 	}
 
-	t.Run("IsSownOnceForAll", func(t *testing.T) {
+	t.Run("IsFilledOnce", func(t *testing.T) {
 		t.Parallel()
 
 		cache := dataDir(t)
@@ -98,7 +98,7 @@ func TestPruneKeepsTheTemplatesInUse(t *testing.T) {
 
 	prune(cache)
 
-	// There is room for the one that is about to be stored.
+	// One place is left for the template that is about to be stored.
 	left, err := filepath.Glob(filepath.Join(cache, "*"))
 	require.NoError(t, err)
 	require.Equal(t, []string{
@@ -108,10 +108,10 @@ func TestPruneKeepsTheTemplatesInUse(t *testing.T) {
 	}, left)
 }
 
-func TestCacheDirRefusesAnotherUsers(t *testing.T) {
+func TestCacheDirOfAnotherUser(t *testing.T) {
 	t.Parallel()
 
-	// What is nobody's to root is root's to anybody else.
+	// The root directory belongs to another user, unless the test runs as root.
 	base := "/"
 	if os.Geteuid() == 0 {
 		base = t.TempDir()

@@ -8,9 +8,9 @@ import (
 	"syscall"
 )
 
-// watchdogScript reads the server's process id, line by line as it changes, with
-// 0 for none. The end of the input without a farewell means that our process is
-// gone: then the server goes too, and a temporary cluster's files with it.
+// watchdogScript reads the server's process id from its input, one per line, 0 for
+// none. If the input ends without the line "bye", the owner has died. The script
+// then stops the server and removes a temporary cluster's files.
 const watchdogScript = `
 pid=0
 while read -r line; do
@@ -28,38 +28,38 @@ fi
 [ -z "$1" ] || rm -rf -- "$1"
 `
 
-// watchdog is a shell that outlives us for as long as it takes to tidy up.
+// watchdog is a shell process that outlives this process until it has cleaned up.
 type watchdog struct {
 	cmd  *exec.Cmd
 	pipe *os.File
 }
 
-// startWatchdog starts a watchdog that removes the directory, if one is given,
-// when our process is gone.
+// startWatchdog starts a watchdog that removes dir, unless it is empty, when this
+// process has died.
 func startWatchdog(dir string) (*watchdog, error) {
 	r, w, err := os.Pipe()
 	if err != nil {
 		return nil, err
 	}
 	defer r.Close()
-	cmd := exec.Command("/bin/sh", "-c", watchdogScript, "fundrail-watchdog", dir) //nolint:gosec // a script of its own
+	cmd := exec.Command("/bin/sh", "-c", watchdogScript, "fundrail-watchdog", dir) //nolint:gosec // a constant script
 	cmd.Dir = "/"
 	cmd.Env = []string{"PATH=" + os.Getenv("PATH")}
 	cmd.Stdin = r
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true} // Ctrl-C is not for it
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true} // so that Ctrl-C does not end it
 	if err := cmd.Start(); err != nil {
 		return nil, errors.Join(fmt.Errorf("start the server's watchdog: %w", err), w.Close())
 	}
 	return &watchdog{cmd: cmd, pipe: w}, nil
 }
 
-// watch names the process to end with us; 0 is none. A watchdog that somebody
-// killed is no reason to fail: the next Start tidies up.
+// watch sets the process to stop when this process dies, 0 for none. Errors are
+// ignored: without a watchdog, the next Start cleans up.
 func (w *watchdog) watch(pid int) {
 	_, _ = fmt.Fprintln(w.pipe, pid)
 }
 
-// dismiss sends the watchdog away with nothing to do.
+// dismiss ends the watchdog without an action.
 func (w *watchdog) dismiss() error {
 	_, _ = fmt.Fprintln(w.pipe, "bye")
 	err := w.pipe.Close()

@@ -1,7 +1,6 @@
-// Package lagojson is how Lago's dialect writes a wallet and its transactions: the API
-// under /api/v1 answers with them, and webhooks in that dialect carry them. What an
-// answer or an event adds to them, and what is read, is left to packages api and
-// delivery.
+// Package lagojson encodes wallets and their transactions in Lago's format. The API
+// under /api/v1 and webhooks of that dialect use it. Packages api and delivery add
+// what differs between an answer and an event. Package api decodes requests.
 package lagojson
 
 import (
@@ -13,8 +12,8 @@ import (
 	"github.com/fundrail/fundrail/internal/wallet"
 )
 
-// Credits are a decimal as Lago shows it: a string with one decimal at least and no
-// zeros behind.
+// Credits is a decimal that is encoded as a string with at least one decimal and no
+// trailing zeros.
 type Credits decimal.Decimal
 
 // MarshalJSON implements json.Marshaler.
@@ -22,7 +21,7 @@ func (c Credits) MarshalJSON() ([]byte, error) {
 	return json.Marshal(wallet.FormatDecimal(decimal.Decimal(c)))
 }
 
-// Moment is a time as Lago shows it: UTC, to the second.
+// Moment is a time that is encoded in UTC, in whole seconds.
 type Moment time.Time
 
 // MarshalJSON implements json.Marshaler.
@@ -30,18 +29,19 @@ func (m Moment) MarshalJSON() ([]byte, error) {
 	return json.Marshal(time.Time(m).UTC().Format("2006-01-02T15:04:05Z"))
 }
 
-// Method is how a purchase, or a wallet, is to be paid.
+// Method is the payment method of a purchase or a wallet.
 type Method struct {
 	PaymentMethodID   *wallet.ID               `json:"payment_method_id"`
 	PaymentMethodType wallet.PaymentMethodType `json:"payment_method_type"`
 }
 
-// NewMethod shows a choice; without one the provider is meant.
+// NewMethod converts a choice. Without a choice the type is the provider.
 func NewMethod(c wallet.MethodChoice) Method {
 	return Method{PaymentMethodID: c.ID, PaymentMethodType: c.OrProvider()}
 }
 
-// Transaction is a wallet transaction, up to where answers and events differ.
+// Transaction holds the fields of a wallet transaction that answers and events have
+// in common.
 type Transaction struct {
 	LagoID          wallet.ID  `json:"lago_id"`
 	LagoWalletID    wallet.ID  `json:"lago_wallet_id"`
@@ -71,7 +71,7 @@ type Transaction struct {
 	Name                             *string               `json:"name"`
 }
 
-// NewTransaction shows a transaction.
+// NewTransaction converts a transaction.
 func NewTransaction(t wallet.Transaction) Transaction {
 	r := Transaction{
 		LagoID:          t.ID,
@@ -107,8 +107,9 @@ func NewTransaction(t wallet.Transaction) Transaction {
 	return r
 }
 
-// Wallet is a wallet, up to where answers and events differ. The balances that are called ongoing have no usage that is not billed
-// yet to take off, because there is none here.
+// Wallet holds the fields of a wallet that answers and events have in common. The
+// ongoing balances equal the balances, because this service has no usage that is
+// not billed yet.
 type Wallet struct {
 	LagoID             wallet.ID           `json:"lago_id"`
 	LagoCustomerID     wallet.ID           `json:"lago_customer_id"`
@@ -139,7 +140,7 @@ type Wallet struct {
 	Priority                   int     `json:"priority"`
 }
 
-// NewWallet shows a wallet.
+// NewWallet converts a wallet.
 func NewWallet(w wallet.Wallet) Wallet {
 	r := Wallet{
 		LagoID:             w.ID,
@@ -175,7 +176,7 @@ func NewWallet(w wallet.Wallet) Wallet {
 	return r
 }
 
-// orNull is null for an empty string.
+// orNull returns nil for an empty string.
 func orNull(s string) *string {
 	if s == "" {
 		return nil

@@ -40,6 +40,7 @@ func (d *decision) book() Changes {
 	}
 	d.purchase.Remaining = d.lots[0].Remaining
 	d.changes.Payment, d.changes.Wallet, d.changes.Purchase = d.payment, d.wallet, d.purchase
+	d.changes.Announcements = announcements(d.changes)
 	return d.changes
 }
 

@@ -34,16 +34,12 @@ func Apply(s State, a Answer, now time.Time, newID func() wallet.ID) (Changes, e
 		d.takeDispute(x)
 	}
 	d.payment.Version++
-	c := d.book()
-	c.Announcements = announcements(c)
-	return c, nil
+	return d.book(), nil
 }
 
 // Request takes a refund that is still to be made at Stripe, and debits the wallet
 // for it at once, so that the money is not spent meanwhile. It returns the refund
 // as the changes store it. What speaks against the refund is a *wallet.Error.
-//
-// There are no notices: the merchant who asks gets the refund as the answer.
 func Request(s State, r RefundRequest, now time.Time, newID func() wallet.ID) (wallet.Refund, Changes, error) {
 	amount, err := refundable(s, r)
 	if err != nil {

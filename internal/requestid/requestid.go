@@ -1,18 +1,17 @@
-// Package requestid carries the id of a request along with its context, so that
-// what is stored and logged on its behalf can name it. Choosing the id is left to
-// whoever answers the request.
+// Package requestid stores a request's id in its context, so that stored data and
+// logs can name the request. The handler of the request chooses the id.
 package requestid
 
 import "context"
 
 type key struct{}
 
-// With returns ctx with the id of the request that it serves.
+// With returns a context with the request's id.
 func With(ctx context.Context, id string) context.Context {
 	return context.WithValue(ctx, key{}, id)
 }
 
-// From is the id of the request that ctx serves, empty when it serves none.
+// From returns the request's id, or an empty string if ctx has none.
 func From(ctx context.Context) string {
 	id, _ := ctx.Value(key{}).(string)
 	return id

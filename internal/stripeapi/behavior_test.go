@@ -17,7 +17,7 @@ import (
 	"github.com/fundrail/fundrail/internal/wallet"
 )
 
-// bundle is a client, and a Stripe with a customer for it.
+// bundle holds a client and a simulated Stripe that has one customer.
 type bundle struct {
 	client   *stripeapi.Client
 	customer string
@@ -36,7 +36,7 @@ func setup(t *testing.T, options ...func(*stripeapi.Config)) *bundle {
 	return &bundle{client: client, customer: sim.Customer(), sim: sim}
 }
 
-// request is a charge of one of Stripe's test cards.
+// request returns a charge of one of Stripe's test cards.
 func (b *bundle) request(card string) stripeapi.ChargeRequest {
 	return stripeapi.ChargeRequest{
 		PaymentID:       wallet.NewID(),
@@ -52,7 +52,7 @@ func (b *bundle) request(card string) stripeapi.ChargeRequest {
 	}
 }
 
-// intents counts the intents that Stripe made for a payment.
+// intents counts the intents that Stripe created for a payment.
 func (b *bundle) intents(req stripeapi.ChargeRequest) int {
 	return len(b.sim.IntentsWith("payment_id", req.PaymentID.String()))
 }
@@ -81,7 +81,7 @@ func TestCharging(t *testing.T) {
 		require.Equal(t, "succeeded", b.sim.MustIntent(got.IntentID).Status)
 	})
 
-	t.Run("OfYen", func(t *testing.T) {
+	t.Run("InYen", func(t *testing.T) {
 		t.Parallel()
 
 		b := setup(t)
@@ -147,7 +147,7 @@ func TestCharging(t *testing.T) {
 		})
 	}
 
-	t.Run("SaysThatTheCardIsGone", func(t *testing.T) {
+	t.Run("CardIsGone", func(t *testing.T) {
 		t.Parallel()
 
 		b := setup(t)
@@ -166,7 +166,7 @@ func TestCharging(t *testing.T) {
 		}
 	})
 
-	t.Run("IsOurBug", func(t *testing.T) {
+	t.Run("InvalidRequest", func(t *testing.T) {
 		t.Parallel()
 
 		b := setup(t)
@@ -240,14 +240,14 @@ func TestChallenges(t *testing.T) {
 		b := setup(t)
 		_, o := challenge(t, b, "pm_card_threeDSecure2Required")
 
-		for range 2 { // the second finds it closed
+		for range 2 { // the second call finds it canceled
 			got := b.client.Cancel(t.Context(), o.IntentID, stripeapi.CancelAbandoned)
 			require.Equal(t, wallet.OutcomeCanceled, got.Kind)
 			require.Equal(t, wallet.FailureCanceled, got.Failure.Code)
 		}
 	})
 
-	t.Run("PassedBeforeItWasGivenUp", func(t *testing.T) {
+	t.Run("PassedBeforeTheCancellation", func(t *testing.T) {
 		t.Parallel()
 
 		b := setup(t)
@@ -260,7 +260,7 @@ func TestChallenges(t *testing.T) {
 		require.Equal(t, int64(75_00), got.AmountReceived)
 	})
 
-	t.Run("RepeatedChargeShowsWhatBecameOfIt", func(t *testing.T) {
+	t.Run("RepeatedChargeReturnsTheCurrentState", func(t *testing.T) {
 		t.Parallel()
 
 		b := setup(t)
@@ -274,8 +274,8 @@ func TestChallenges(t *testing.T) {
 	})
 }
 
-// Each row is one way to lose an answer. The same charge again ends the same way
-// in all of them: the card was charged once, and we know.
+// Each row is one way to lose an answer. In every row, repeating the charge
+// succeeds and the card is charged once.
 func TestLostAnswers(t *testing.T) {
 	t.Parallel()
 
@@ -297,7 +297,7 @@ func TestLostAnswers(t *testing.T) {
 			t.Parallel()
 
 			b := setup(t, func(cfg *stripeapi.Config) { cfg.Timeout = 500 * time.Millisecond })
-			fault.Match, fault.Dice = charges(), stripesim.Dice{Count: 2} // the transport may repeat once by itself
+			fault.Match, fault.Dice = charges(), stripesim.Dice{Count: 2} // the transport may repeat the request once
 			id := b.sim.Fault(fault)
 			req := b.request("pm_card_visa")
 
@@ -372,7 +372,7 @@ func TestLostAnswers(t *testing.T) {
 		require.False(t, found)
 	})
 
-	t.Run("ThatTheSameKeyWasUsedForSomethingElse", func(t *testing.T) {
+	t.Run("KeyUsedWithOtherValues", func(t *testing.T) {
 		t.Parallel()
 
 		b := setup(t)
@@ -450,7 +450,7 @@ func TestEvents(t *testing.T) {
 		}
 	})
 
-	t.Run("OnFromTheLastSeen", func(t *testing.T) {
+	t.Run("ContinuesAfterTheLastSeen", func(t *testing.T) {
 		t.Parallel()
 
 		for _, seen := range []int{0, len(all) / 2, len(all) - 1} {
@@ -466,7 +466,7 @@ func TestEvents(t *testing.T) {
 		require.Len(t, got, payments)
 	})
 
-	t.Run("AfterACursorThatStripeForgot", func(t *testing.T) {
+	t.Run("AfterAnExpiredCursor", func(t *testing.T) {
 		t.Parallel()
 
 		got := drain(t, b.client.ListEvents(t.Context(), stripeapi.EventQuery{After: "evt_forgotten", Since: b.sim.Now().Add(-time.Hour)}))
@@ -563,7 +563,7 @@ func TestRefunding(t *testing.T) {
 		require.Zero(t, got.Debit())
 	})
 
-	t.Run("OfNothing", func(t *testing.T) {
+	t.Run("Unknown", func(t *testing.T) {
 		t.Parallel()
 
 		_, err := setup(t).client.GetRefund(t.Context(), "re_unknown")
@@ -696,7 +696,7 @@ func TestCheckout(t *testing.T) {
 	})
 }
 
-// pay does what the cardholder does on the checkout page.
+// pay pays the checkout page as the cardholder would.
 func pay(t *testing.T, b *bundle, s stripeapi.CheckoutSession) {
 	t.Helper()
 	browser := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}

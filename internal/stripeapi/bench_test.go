@@ -12,8 +12,8 @@ import (
 	"github.com/fundrail/fundrail/internal/wallet"
 )
 
-// BenchmarkCharge is the cost of one charge in this process: a request built,
-// sent over a kept connection to a server that knows one answer, and sorted.
+// BenchmarkCharge measures one charge in this process: building the request,
+// sending it over a kept-alive connection and sorting the answer.
 func BenchmarkCharge(b *testing.B) {
 	server := httptest.NewServer(answer(http.StatusOK, benchmarkIntent(b)))
 	b.Cleanup(server.Close)
@@ -28,7 +28,7 @@ func BenchmarkCharge(b *testing.B) {
 	}
 }
 
-// benchmarkIntent has about the size of a real one.
+// benchmarkIntent returns an intent of about the size of a real one.
 func benchmarkIntent(b *testing.B) string {
 	b.Helper()
 	fields := map[string]any{}

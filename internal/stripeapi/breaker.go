@@ -8,41 +8,44 @@ import (
 	"time"
 )
 
-// BreakerState is whether calls are let through.
+// BreakerState says whether a Breaker lets calls through.
 type BreakerState string
 
 // The states of a Breaker.
 const (
-	// BreakerClosed: calls are made.
+	// BreakerClosed: all calls are made.
 	BreakerClosed BreakerState = "closed"
-	// BreakerHalfOpen: one call is made, to see whether Stripe is back.
+	// BreakerHalfOpen: one call is made, to find out whether Stripe is up again.
 	BreakerHalfOpen BreakerState = "half_open"
 	// BreakerOpen: Stripe is down, and no call is made.
 	BreakerOpen BreakerState = "open"
 )
 
 const (
-	// breakerWindow is how far back calls count, in buckets of a second.
+	// breakerWindow is the number of seconds that are counted, one bucket each.
 	breakerWindow = 10
-	// breakerFailures is how many of them must have failed, and that must be at
-	// least four in five: what fails now and then is not down.
+	// The breaker opens at this many failures within the window, if they are also
+	// at least four in five of the calls. Occasional failures do not mean an
+	// outage.
 	breakerFailures = 5
-	// The wait before a probe doubles with each one that fails.
+	// The wait before a probe starts at firstProbeAfter and doubles with each
+	// failed probe.
 	firstProbeAfter   = time.Second
 	longestProbeAfter = 15 * time.Second
 )
 
-// BreakerConfig says what a Breaker needs.
+// BreakerConfig configures a Breaker. Now is required.
 type BreakerConfig struct {
 	Now func() time.Time
-	// OnChange is told of each new state. It must not block. Nil is told nothing.
+	// OnChange is called with each new state, under the breaker's lock. It must not
+	// block and must not call the breaker. It may be nil.
 	OnChange func(BreakerState)
 }
 
-// Breaker stops the calls to Stripe while it is down, so that each does not wait
-// for its own timeout, and lets one through from time to time. Down is when nearly
-// no call is answered: a refusal is an answer, and so is a rate limit. A nil
-// Breaker lets everything through. It is safe for concurrent use.
+// Breaker stops calls to Stripe during an outage, so that each call does not wait
+// for its own timeout, and lets one probe through from time to time. An outage is
+// when nearly no call is answered. A refusal is an answer, and so is a rate limit.
+// A nil Breaker lets every call through. A Breaker is safe for concurrent use.
 type Breaker struct {
 	cfg BreakerConfig
 
@@ -50,7 +53,7 @@ type Breaker struct {
 	state   BreakerState
 	probing bool
 	wait    time.Duration
-	until   time.Time // when open
+	until   time.Time // the earliest time of the next probe, when open
 	buckets [breakerWindow]callCount
 }
 
@@ -60,7 +63,7 @@ type callCount struct {
 	failed, total int
 }
 
-// NewBreaker makes a closed Breaker.
+// NewBreaker returns a closed Breaker.
 func NewBreaker(cfg BreakerConfig) *Breaker {
 	if cfg.OnChange == nil {
 		cfg.OnChange = func(BreakerState) {}
@@ -68,7 +71,7 @@ func NewBreaker(cfg BreakerConfig) *Breaker {
 	return &Breaker{cfg: cfg, state: BreakerClosed, wait: firstProbeAfter}
 }
 
-// State is the state now.
+// State returns the current state. A nil Breaker is always closed.
 func (b *Breaker) State() BreakerState {
 	if b == nil {
 		return BreakerClosed
@@ -78,8 +81,8 @@ func (b *Breaker) State() BreakerState {
 	return b.state
 }
 
-// Outage tells whether a call made now would be refused, and after which time it
-// may not be.
+// Outage reports whether a call made now would be refused, and if so for how long
+// at least.
 func (b *Breaker) Outage() (retryAfter time.Duration, down bool) {
 	if b == nil {
 		return 0, false
@@ -97,20 +100,20 @@ func (b *Breaker) Outage() (retryAfter time.Duration, down bool) {
 	}
 }
 
-// verdict is what a call says of Stripe.
+// verdict is what the end of a call says about Stripe.
 type verdict int
 
 const (
-	saysNothing verdict = iota
-	saysUp
-	saysDown
+	verdictNone verdict = iota
+	verdictUp
+	verdictDown
 )
 
-// errOutage reports a call that was not made.
+// errOutage is the reason of a call that the breaker refused.
 var errOutage = errors.New("stripe is down")
 
-// begin asks for a call to be let through. The call must end with the function
-// returned.
+// begin asks for permission to make a call. If it is granted, the caller must call
+// end once with the verdict.
 func (b *Breaker) begin() (end func(verdict), err error) {
 	if b == nil {
 		return func(verdict) {}, nil
@@ -128,11 +131,12 @@ func (b *Breaker) begin() (end func(verdict), err error) {
 	return b.probed, nil
 }
 
-// count notes how a call ended while the breaker was closed.
+// count records a call that began while the breaker was closed. It ignores calls
+// that end after the breaker has opened.
 func (b *Breaker) count(v verdict) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if v == saysNothing || b.state != BreakerClosed {
+	if v == verdictNone || b.state != BreakerClosed {
 		return
 	}
 	now := b.cfg.Now()
@@ -141,7 +145,7 @@ func (b *Breaker) count(v verdict) {
 		*bucket = callCount{second: now.Unix()}
 	}
 	bucket.total++
-	if v == saysUp {
+	if v == verdictUp {
 		return
 	}
 	bucket.failed++
@@ -157,19 +161,19 @@ func (b *Breaker) count(v verdict) {
 	}
 }
 
-// probed notes how the one call ended.
+// probed records how the probe ended.
 func (b *Breaker) probed(v verdict) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.probing = false
 	switch v {
-	case saysUp:
+	case verdictUp:
 		b.wait, b.buckets = firstProbeAfter, [breakerWindow]callCount{}
 		b.become(BreakerClosed)
-	case saysDown:
+	case verdictDown:
 		b.wait = min(2*b.wait, longestProbeAfter)
 		b.open(b.cfg.Now())
-	case saysNothing: // the next call is the probe
+	case verdictNone: // the next call is the probe
 	}
 }
 
@@ -185,20 +189,20 @@ func (b *Breaker) become(s BreakerState) {
 	}
 }
 
-// verdictOf is what the end of a call says of Stripe. A stored failure that is
-// repeated is an answer from a Stripe that is up.
+// verdictOf derives a verdict from the end of a call. A replayed failure is the
+// stored answer of an earlier request, so Stripe is up.
 func verdictOf(ctx context.Context, x *exchange, err *Error) verdict {
 	switch {
 	case errors.Is(ctx.Err(), context.Canceled):
-		return saysNothing // our caller has gone
+		return verdictNone // the caller went away, which says nothing about Stripe
 	case x.status >= http.StatusInternalServerError && !x.replayed:
-		return saysDown
+		return verdictDown
 	case x.status == 0 && err != nil:
-		return saysDown
+		return verdictDown
 	default:
-		return saysUp
+		return verdictUp
 	}
 }
 
-// Breaker is the client's, nil when it has none.
+// Breaker returns the client's breaker, or nil when it has none.
 func (c *Client) Breaker() *Breaker { return c.breaker }

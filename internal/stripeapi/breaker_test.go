@@ -15,7 +15,7 @@ import (
 	"github.com/fundrail/fundrail/internal/wallet"
 )
 
-// breakerBundle is a breaker on a clock that the test moves.
+// breakerBundle is a breaker with a clock that the test moves.
 type breakerBundle struct {
 	*Breaker
 	now    time.Time
@@ -31,7 +31,8 @@ func newBreakerBundle() *breakerBundle {
 	return b
 }
 
-// call makes a call that ends with a verdict, and tells whether it was let through.
+// call makes a call that ends with v, and reports whether the breaker let it
+// through.
 func (b *breakerBundle) call(v verdict) bool {
 	end, err := b.begin()
 	if err != nil {
@@ -54,12 +55,12 @@ func TestBreaker(t *testing.T) {
 		t.Parallel()
 
 		b := newBreakerBundle()
-		b.calls(1, saysUp)
-		b.calls(4, saysDown)
+		b.calls(1, verdictUp)
+		b.calls(4, verdictDown)
 		require.Equal(t, BreakerClosed, b.State())
-		b.calls(1, saysDown)
+		b.calls(1, verdictDown)
 		require.Equal(t, BreakerOpen, b.State())
-		require.False(t, b.call(saysUp), "nothing is let through")
+		require.False(t, b.call(verdictUp), "no call is let through")
 		after, down := b.Outage()
 		require.True(t, down)
 		require.Equal(t, time.Second, after)
@@ -69,30 +70,30 @@ func TestBreaker(t *testing.T) {
 		t.Parallel()
 
 		b := newBreakerBundle()
-		b.calls(10, saysUp)
+		b.calls(10, verdictUp)
 		for range 100 {
-			b.calls(3, saysUp)
-			b.calls(7, saysDown)
+			b.calls(3, verdictUp)
+			b.calls(7, verdictDown)
 			b.now = b.now.Add(100 * time.Millisecond)
 		}
 		require.Equal(t, BreakerClosed, b.State())
 	})
 
-	t.Run("ForgetsWhatIsLongAgo", func(t *testing.T) {
+	t.Run("ForgetsOldFailures", func(t *testing.T) {
 		t.Parallel()
 
 		b := newBreakerBundle()
-		b.calls(4, saysDown)
+		b.calls(4, verdictDown)
 		b.now = b.now.Add(breakerWindow * time.Second)
-		b.calls(4, saysDown)
+		b.calls(4, verdictDown)
 		require.Equal(t, BreakerClosed, b.State())
 	})
 
-	t.Run("CallerThatGoesAwaySaysNothing", func(t *testing.T) {
+	t.Run("CanceledCallsAreNotCounted", func(t *testing.T) {
 		t.Parallel()
 
 		b := newBreakerBundle()
-		b.calls(50, saysNothing)
+		b.calls(50, verdictNone)
 		require.Equal(t, BreakerClosed, b.State())
 	})
 
@@ -100,43 +101,43 @@ func TestBreaker(t *testing.T) {
 		t.Parallel()
 
 		b := newBreakerBundle()
-		b.calls(5, saysDown)
+		b.calls(5, verdictDown)
 		for _, wait := range []time.Duration{1, 2, 4, 8, 15, 15} {
 			b.now = b.now.Add(wait*time.Second - time.Millisecond)
-			require.False(t, b.call(saysUp))
+			require.False(t, b.call(verdictUp))
 			b.now = b.now.Add(time.Millisecond)
 			_, down := b.Outage()
-			require.False(t, down, "whoever comes now is the probe")
+			require.False(t, down, "the next call is the probe")
 			end, err := b.begin()
 			require.NoError(t, err)
 			require.Equal(t, BreakerHalfOpen, b.State())
-			require.False(t, b.call(saysUp), "one is enough")
+			require.False(t, b.call(verdictUp), "only one probe at a time")
 			_, down = b.Outage()
 			require.True(t, down)
-			end(saysDown)
+			end(verdictDown)
 			require.Equal(t, BreakerOpen, b.State())
 		}
 		b.now = b.now.Add(longestProbeAfter)
-		require.True(t, b.call(saysUp))
+		require.True(t, b.call(verdictUp))
 		require.Equal(t, BreakerClosed, b.State())
 
-		b.calls(4, saysDown)
-		require.Equal(t, BreakerClosed, b.State(), "it begins anew")
-		b.calls(1, saysDown)
+		b.calls(4, verdictDown)
+		require.Equal(t, BreakerClosed, b.State(), "the count starts again")
+		b.calls(1, verdictDown)
 		b.now = b.now.Add(time.Second)
-		require.True(t, b.call(saysUp), "the first wait again")
+		require.True(t, b.call(verdictUp), "the wait is the first again")
 		require.Equal(t, []BreakerState{BreakerOpen, BreakerHalfOpen}, b.states[:2])
 		require.Equal(t, BreakerClosed, b.states[len(b.states)-1])
 	})
 
-	t.Run("ProbeThatSaysNothingMakesRoom", func(t *testing.T) {
+	t.Run("ProbeWithoutAVerdictAllowsAnother", func(t *testing.T) {
 		t.Parallel()
 
 		b := newBreakerBundle()
-		b.calls(5, saysDown)
+		b.calls(5, verdictDown)
 		b.now = b.now.Add(time.Second)
-		require.True(t, b.call(saysNothing))
-		require.True(t, b.call(saysUp))
+		require.True(t, b.call(verdictNone))
+		require.True(t, b.call(verdictUp))
 		require.Equal(t, BreakerClosed, b.State())
 	})
 
@@ -146,8 +147,8 @@ func TestBreaker(t *testing.T) {
 		b := newBreakerBundle()
 		end, err := b.begin()
 		require.NoError(t, err)
-		b.calls(5, saysDown)
-		end(saysUp)
+		b.calls(5, verdictDown)
+		end(verdictUp)
 		require.Equal(t, BreakerOpen, b.State())
 	})
 

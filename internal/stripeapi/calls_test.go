@@ -44,8 +44,8 @@ func refundRequest() RefundRequest {
 	return RefundRequest{RefundID: refundID, PaymentID: paymentID, IntentID: "pi_1", Amount: 25_00, Reason: RefundRequested}
 }
 
-// everyCall makes each call that the client can make, with all parameters that it
-// can send. The name up to the slash is the method's.
+// everyCall makes each call of the client with all parameters that it can send. The
+// part of the key before the slash is the name of the method.
 var everyCall = map[string]func(context.Context, *Client) (any, error){
 	"AmountRefunded": func(ctx context.Context, c *Client) (any, error) {
 		return c.AmountRefunded(ctx, "ch_1")
@@ -156,11 +156,11 @@ var everyCall = map[string]func(context.Context, *Client) (any, error){
 	},
 }
 
-// The tests that go over everyCall are worth what it covers.
-func TestEveryCallIsEveryCall(t *testing.T) {
+// The tests that iterate over everyCall need it to hold every method.
+func TestEveryCallHasEveryMethod(t *testing.T) {
 	t.Parallel()
 
-	covered := []string{"Breaker", "Mode"} // which call nobody
+	covered := []string{"Breaker", "Mode"} // these make no call
 	for name := range everyCall {
 		covered = append(covered, methodOf(name))
 	}
@@ -178,8 +178,8 @@ func methodOf(name string) string {
 	return name
 }
 
-// Whatever Stripe answers, no error and no result holds what it must not.
-func TestNothingSecretComesOut(t *testing.T) {
+// No error and no result may contain a secret, whatever Stripe answers.
+func TestNoSecretsInResults(t *testing.T) {
 	t.Parallel()
 
 	for name, call := range everyCall {
@@ -193,7 +193,7 @@ func TestNothingSecretComesOut(t *testing.T) {
 
 				result, err := call(t.Context(), c)
 
-				requireNothingPlanted(t, fmt.Sprintf("%+v %+v %v", result, err, err))
+				requireNoSecrets(t, fmt.Sprintf("%+v %+v %v", result, err, err))
 				if row.status != http.StatusOK && err != nil {
 					e := new(Error)
 					require.ErrorAs(t, err, &e, row.name)
@@ -203,7 +203,7 @@ func TestNothingSecretComesOut(t *testing.T) {
 	}
 }
 
-// An answer that is no answer to the question must not pass for an empty one.
+// An answer of the wrong shape must not pass for an empty one.
 func TestAnswersOfAnotherShape(t *testing.T) {
 	t.Parallel()
 
@@ -236,7 +236,7 @@ func TestIDsAreGuarded(t *testing.T) {
 			_, err := c.AttachPaymentMethod(ctx, id, "cus_1")
 			return err
 		},
-		"AttachPaymentMethodToNobody": func(ctx context.Context, c *Client, id string) error {
+		"AttachPaymentMethodToNoCustomer": func(ctx context.Context, c *Client, id string) error {
 			_, err := c.AttachPaymentMethod(ctx, "pm_1", id)
 			return err
 		},
@@ -306,12 +306,12 @@ func TestIDsAreGuarded(t *testing.T) {
 				require.ErrorAs(t, call(t.Context(), c, id), &e)
 				require.Equal(t, wallet.OutcomeRejected, e.Kind)
 			}
-			require.Len(t, w.requests(), 1, "nothing was sent for them")
+			require.Len(t, w.requests(), 1, "invalid ids are not sent")
 		})
 	}
 }
 
-func TestRequestsOfNothing(t *testing.T) {
+func TestInvalidRequests(t *testing.T) {
 	t.Parallel()
 
 	w := newWire(t, answer(http.StatusOK, `{}`))
@@ -366,8 +366,8 @@ func TestRequestsOfNothing(t *testing.T) {
 	require.Empty(t, w.requests())
 }
 
-// The bodies of everything that is keyed, byte for byte: Stripe refuses a
-// repetition that differs.
+// Stripe refuses a repeated key with other parameters, so the bodies of all
+// requests with a key must be the same byte for byte.
 func TestKeyedRequests(t *testing.T) {
 	t.Parallel()
 

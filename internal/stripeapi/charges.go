@@ -17,15 +17,15 @@ type Charge struct {
 	// PaymentIntent has no IntentID.
 	ID       string
 	IntentID string
-	// PaymentID is ours, from the metadata that the charge has from its intent,
-	// and zero when it has none.
+	// PaymentID is our id of the payment. It comes from the metadata that a charge
+	// copies from its intent, and is zero when that has none.
 	PaymentID wallet.ID
 	// Amount, AmountCaptured and AmountRefunded are in minor units of Currency.
 	Amount         int64
 	AmountCaptured int64
 	AmountRefunded int64
 	Currency       wallet.Currency
-	// Status is Stripe's word: succeeded, pending or failed.
+	// Status is as Stripe reports it: succeeded, pending or failed.
 	Status    string
 	Disputed  bool
 	CreatedAt time.Time
@@ -61,14 +61,14 @@ func (c *charge) domain() Charge {
 	}
 }
 
-// ListCharges goes through all charges created in a window, newest first, ours
-// and others'.
+// ListCharges iterates over all charges created in a window, newest first. They
+// include charges that this service did not make.
 func (c *Client) ListCharges(ctx context.Context, w Window) iter.Seq2[Charge, error] {
 	params := &stripe.ChargeListParams{CreatedRange: w.params(), ListParams: listParams()}
 	return convert(each[charge](ctx, c, "list_charges", "/v1/charges", params), (*charge).domain)
 }
 
-// chargeAnswer is a charge that comes by itself.
+// chargeAnswer is the answer to a request for one charge.
 type chargeAnswer struct {
 	stripe.APIResource
 	charge
@@ -76,8 +76,8 @@ type chargeAnswer struct {
 
 func (c *chargeAnswer) complete() bool { return validID(c.ID) }
 
-// AmountRefunded is how much of a charge Stripe has refunded, in minor units.
-// IsNotFound tells when there is no such charge.
+// AmountRefunded returns how much of a charge Stripe has refunded, in minor units.
+// For an unknown charge the error satisfies IsNotFound.
 func (c *Client) AmountRefunded(ctx context.Context, chargeID string) (int64, error) {
 	const op = "get_charge"
 	if !validID(chargeID) {

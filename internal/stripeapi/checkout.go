@@ -12,8 +12,8 @@ import (
 
 const sessionsPath = "/v1/checkout/sessions"
 
-// CheckoutRequest is a page of Stripe's to be opened, on which a payment can be
-// made with any card. The same CheckoutID must always come with the same values,
+// CheckoutRequest asks Stripe to open a checkout page, on which a payment can be
+// made with any card. A repeated CheckoutID must come with the same values,
 // ExpiresAt included.
 type CheckoutRequest struct {
 	CheckoutID     wallet.ID
@@ -24,14 +24,15 @@ type CheckoutRequest struct {
 	Amount     int64
 	Currency   wallet.Currency
 	CustomerID string
-	// Title is what the page says is paid for, such as an invoice's number.
+	// Title is the name of the purchase on the page, such as an invoice number.
 	Title        string
 	SuccessURL   string
 	CancelURL    string
 	ReceiptEmail string
 	// SaveCard keeps the card for later payments without the cardholder.
 	SaveCard bool
-	// ExpiresAt is when the page closes: 30 minutes to 24 hours from now.
+	// ExpiresAt is when the page closes. Stripe accepts 30 minutes to 24 hours from
+	// now.
 	ExpiresAt time.Time
 }
 
@@ -50,8 +51,8 @@ func (r CheckoutRequest) validate(op string) error {
 }
 
 func (r CheckoutRequest) params() *stripe.CheckoutSessionParams {
-	// On the session for the events of the session, on the intent for those of
-	// the intent.
+	// The events of the session carry the session's metadata, and the events of the
+	// intent carry the intent's. Both need the ids.
 	ids := map[string]string{
 		"organization_id": r.OrganizationID.String(),
 		"payment_id":      r.PaymentID.String(),
@@ -85,19 +86,20 @@ func (r CheckoutRequest) params() *stripe.CheckoutSessionParams {
 	return params
 }
 
-// CheckoutSession is what Stripe says of a checkout page.
+// CheckoutSession is the state of a checkout page.
 type CheckoutSession struct {
 	ID string
-	// URL is the page. It is empty once the session is complete or expired.
+	// URL is the address of the page. It is empty once the session is complete or
+	// expired.
 	URL string
-	// IntentID is the session's PaymentIntent. Stripe makes it when the
+	// IntentID is the session's PaymentIntent. Stripe creates it when the
 	// cardholder pays, so an open session may have none.
 	IntentID  string
 	PaymentID wallet.ID
-	// Status is Stripe's word: open, complete or expired.
+	// Status is as Stripe reports it: open, complete or expired.
 	Status string
-	// Paid tells whether the money was taken. A session can be complete and its
-	// payment still under way.
+	// Paid reports whether the money was taken. A complete session can have a
+	// payment that is still processing.
 	Paid      bool
 	ExpiresAt time.Time
 }
@@ -131,43 +133,43 @@ func (s *checkoutSession) domain() CheckoutSession {
 	return d
 }
 
-// CreateCheckoutSession opens a checkout page, keyed by CheckoutID.
+// CreateCheckoutSession opens a checkout page. CheckoutID is the idempotency key.
 func (c *Client) CreateCheckoutSession(ctx context.Context, req CheckoutRequest) (CheckoutSession, error) {
 	const op = "create_checkout_session"
 	if err := req.validate(op); err != nil {
 		return CheckoutSession{}, err
 	}
-	return c.askSession(ctx, request{
+	return c.callSession(ctx, request{
 		op: op, method: http.MethodPost, path: sessionsPath, key: "checkout:" + req.CheckoutID.String(), params: req.params(),
 	})
 }
 
-// GetCheckoutSession reads a checkout session. IsNotFound tells when there is
-// none.
+// GetCheckoutSession reads a checkout session. For an unknown session the error
+// satisfies IsNotFound.
 func (c *Client) GetCheckoutSession(ctx context.Context, id string) (CheckoutSession, error) {
 	const op = "get_checkout_session"
 	if !validID(id) {
 		return CheckoutSession{}, invalid(op, "no session id")
 	}
-	return c.askSession(ctx, request{
+	return c.callSession(ctx, request{
 		op: op, method: http.MethodGet, path: stripe.FormatURLPath(sessionsPath+"/%s", id),
 	})
 }
 
-// ExpireCheckoutSession closes a checkout page so that it can't be paid any more.
-// Stripe rejects that for a page that isn't open, so look at it then: it may have
-// been paid.
+// ExpireCheckoutSession closes a checkout page so that it can no longer be paid.
+// Stripe rejects this for a page that is not open. The caller should then read the
+// session, because it may have been paid.
 func (c *Client) ExpireCheckoutSession(ctx context.Context, id string) (CheckoutSession, error) {
 	const op = "expire_checkout_session"
 	if !validID(id) {
 		return CheckoutSession{}, invalid(op, "no session id")
 	}
-	return c.askSession(ctx, request{
+	return c.callSession(ctx, request{
 		op: op, method: http.MethodPost, path: stripe.FormatURLPath(sessionsPath+"/%s/expire", id),
 	})
 }
 
-func (c *Client) askSession(ctx context.Context, r request) (CheckoutSession, error) {
+func (c *Client) callSession(ctx context.Context, r request) (CheckoutSession, error) {
 	s := new(checkoutSession)
 	if err := c.call(ctx, r, s); err != nil {
 		return CheckoutSession{}, err

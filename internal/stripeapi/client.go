@@ -19,61 +19,63 @@ import (
 	"github.com/fundrail/fundrail/internal/wallet"
 )
 
-// APIVersion is the version of Stripe's API that every request asks for, and
-// that a webhook endpoint should be created with.
+// APIVersion is the version of Stripe's API that every request asks for. Webhook
+// endpoints should be created with it as well.
 const APIVersion = stripe.APIVersion
 
-// DefaultTimeout is how long one call may take, from dialing to the last byte of
-// the answer. It ends before the job that makes the call does.
+// DefaultTimeout limits one call, from dialing to the last byte of the answer. It
+// is shorter than the timeout of the jobs that make calls.
 const DefaultTimeout = 20 * time.Second
 
-// Limiter holds calls back so that they stay below Stripe's rate limit. A
+// Limiter delays calls so that they stay below Stripe's rate limit. The type
 // *rate.Limiter of golang.org/x/time is one.
 type Limiter interface {
-	// Wait returns nil when the call may be made, and an error when the context
-	// ends, or would end, before that.
+	// Wait blocks until the call may be made. It returns an error if the context
+	// ends first, or would.
 	Wait(ctx context.Context) error
 }
 
-// Config says how to reach Stripe in one mode.
+// Config configures a Client for one mode.
 type Config struct {
 	Mode wallet.Mode
 	// SecretKey is a secret (sk_) or restricted (rk_) key of that mode.
 	SecretKey string
-	// URL is where Stripe's API is. Empty means the real Stripe.
+	// URL is the address of Stripe's API. Empty means the real Stripe.
 	URL string
-	// Timeout bounds one call. Zero means DefaultTimeout.
+	// Timeout limits one call. Zero means DefaultTimeout.
 	Timeout time.Duration
-	// HTTPClient carries the calls. Nil means one of our own, tuned for many
-	// calls to one host. It is not changed: its copy gets the timeout and never
-	// follows a redirect.
+	// HTTPClient makes the requests. Nil means a client tuned for many calls to one
+	// host. It is copied, not changed: the copy gets the timeout and does not
+	// follow redirects.
 	HTTPClient *http.Client
-	// Limiter is asked before each call. Nil means no limit.
+	// Limiter is consulted before each call. Nil means no limit.
 	Limiter Limiter
-	// Breaker stops the calls while Stripe is down. Nil never does.
+	// Breaker stops the calls during an outage of Stripe. Nil means that calls are
+	// never stopped.
 	Breaker *Breaker
-	// Tracer makes a span for each call that is made within a trace. Nil makes none.
+	// Tracer starts a span for each call that belongs to a trace. Nil means no
+	// spans.
 	Tracer trace.Tracer
-	// OnCall is told of each call after its answer was sorted. It must be safe
-	// for concurrent use and must not block.
+	// OnCall is called after each answer was sorted. It must be safe for concurrent
+	// use and must not block. It may be nil.
 	OnCall func(Call)
-	// Now is the clock for Call.Took. It is required with OnCall.
+	// Now is the clock that measures Call.Took. It is required with OnCall.
 	Now func() time.Time
 }
 
-// Call tells of one call to Stripe, for metrics and logs.
+// Call describes one call to Stripe, for metrics and logs.
 type Call struct {
-	// Op is what was asked, such as charge or get_refund.
+	// Op is the operation, such as charge or get_refund.
 	Op string
 	// Kind is the outcome of a call about a PaymentIntent. For other calls it is
-	// succeeded when there was an answer, or why there was none.
+	// succeeded, or the kind of the error.
 	Kind wallet.OutcomeKind
 	// Status is the HTTP status, 0 when there was no answer.
 	Status    int
 	RequestID string
 	Took      time.Duration
-	// Date is when Stripe answered, by its clock and in whole seconds; zero when it
-	// did not say.
+	// Date is the time of the answer by Stripe's clock, in whole seconds. It is
+	// zero when the answer had no date.
 	Date time.Time
 }
 
@@ -89,8 +91,9 @@ type Client struct {
 	tracer  trace.Tracer
 }
 
-// New makes a client. It refuses a key of the other mode, or of none that can be
-// told, and a live key for an address that would show it to the network.
+// New returns a client. It refuses a key whose mode is not cfg.Mode or cannot be
+// determined. It also refuses a live key for a plain http address outside this
+// host, which would show the key to the network.
 func New(cfg Config) (*Client, error) {
 	if err := checkKey(cfg.Mode, cfg.SecretKey); err != nil {
 		return nil, err
@@ -106,19 +109,19 @@ func New(cfg Config) (*Client, error) {
 	if cfg.OnCall != nil {
 		c.now, c.onCall = cfg.Now, cfg.OnCall
 	}
-	// The backend fills in what its config leaves out, from package-wide
-	// defaults; so nothing is left out.
+	// The backend replaces missing settings by package-wide defaults, so all of
+	// them are set.
 	c.backend = stripe.GetBackendWithConfig(stripe.APIBackend, &stripe.BackendConfig{
 		EnableTelemetry:   new(false),
 		HTTPClient:        httpClient(cfg),
-		LeveledLogger:     &stripe.LeveledLogger{Level: stripe.LevelNull}, // at any other level it prints answers
-		MaxNetworkRetries: new(int64(0)),                                  // its back-off ignores the context
+		LeveledLogger:     &stripe.LeveledLogger{Level: stripe.LevelNull}, // other levels print answers, which hold secrets
+		MaxNetworkRetries: new(int64(0)),                                  // the backend's back-off ignores the context
 		URL:               new(baseURL(cfg.URL)),
 	})
 	return c, nil
 }
 
-// Mode is the mode that the client calls Stripe in.
+// Mode returns the mode that the client calls Stripe in.
 func (c *Client) Mode() wallet.Mode { return c.mode }
 
 func checkKey(mode wallet.Mode, key string) error {
@@ -159,13 +162,13 @@ func baseURL(address string) string {
 	return address
 }
 
-// request is one call: what it is named in errors and metrics, and what is sent.
+// request is one call. op is its name in errors and metrics.
 type request struct {
 	op     string
 	method string
 	path   string
-	// key is the idempotency key. Without one a write gets a random key, which
-	// protects it from being repeated by the transport.
+	// key is the idempotency key. Without it stripe-go gives a write a random key,
+	// which protects against a repetition by the transport only.
 	key string
 	// params is a pointer to one of stripe-go's parameter structs, or nil.
 	params any
@@ -177,7 +180,7 @@ func (c *Client) call(ctx context.Context, r request, v stripe.LastResponseSette
 	return err
 }
 
-// send is call with parameters that are encoded already. It also tells what the
+// send is call for parameters that are already encoded. It also returns what the
 // transport saw.
 func (c *Client) send(ctx context.Context, r request, body *form.Values, v stripe.LastResponseSetter) (*exchange, error) {
 	x, err := c.exchange(ctx, r, body, v)
@@ -192,8 +195,8 @@ func (c *Client) send(ctx context.Context, r request, body *form.Values, v strip
 	return x, nil
 }
 
-// complete tells whether an answer that could be decoded is what was asked for.
-// Any JSON object can be decoded, and an empty one must not pass for an empty
+// complete reports whether a decoded answer has the fields that the request asked
+// for. Any JSON object can be decoded, and an empty one must not pass for an empty
 // list.
 func complete(v stripe.LastResponseSetter) bool {
 	answer, ok := v.(interface{ complete() bool })
@@ -204,7 +207,7 @@ func (c *Client) report(r request, x *exchange, kind wallet.OutcomeKind) {
 	c.onCall(Call{Op: r.op, Kind: kind, Status: x.status, RequestID: x.requestID, Took: x.took, Date: x.date})
 }
 
-// exchange makes one call and sorts what came back, without reporting it.
+// exchange makes one call and sorts the answer. It does not report the call.
 func (c *Client) exchange(ctx context.Context, r request, body *form.Values, v stripe.LastResponseSetter) (*exchange, *Error) {
 	x := new(exchange)
 	if err := c.mayStart(ctx); err != nil {
@@ -215,14 +218,14 @@ func (c *Client) exchange(ctx context.Context, r request, body *form.Values, v s
 		return x, notSent(r.op, err)
 	}
 	ctx, traced := c.trace(ctx, r)
-	e := c.carry(ctx, r, body, v, x)
+	e := c.do(ctx, r, body, v, x)
 	traced(x, e)
 	end(verdictOf(ctx, x, e))
 	return x, e
 }
 
-// trace begins a span for a call, within a trace alone. It shows what was asked and
-// how it came out, and nothing of what was sent.
+// trace starts a span for a call that belongs to a trace. The span holds the
+// operation and its result, and no parameters.
 func (c *Client) trace(ctx context.Context, r request) (context.Context, func(*exchange, *Error)) {
 	if c.tracer == nil || !trace.SpanContextFromContext(ctx).IsValid() {
 		return ctx, func(*exchange, *Error) {}
@@ -238,8 +241,8 @@ func (c *Client) trace(ctx context.Context, r request) (context.Context, func(*e
 	}
 }
 
-// carry makes the call itself.
-func (c *Client) carry(ctx context.Context, r request, body *form.Values, v stripe.LastResponseSetter, x *exchange) *Error {
+// do sends the request and sorts the answer.
+func (c *Client) do(ctx context.Context, r request, body *form.Values, v stripe.LastResponseSetter, x *exchange) *Error {
 	params := &stripe.Params{Context: context.WithValue(ctx, exchangeKey{}, x)}
 	if r.key != "" {
 		params.IdempotencyKey = &r.key
@@ -274,10 +277,10 @@ func encode(params any) *form.Values {
 	return body
 }
 
-// lower spells a currency as Stripe's requests do.
+// lower spells a currency as Stripe's requests expect it.
 func lower(c wallet.Currency) *string { return new(strings.ToLower(string(c))) }
 
-// optional is nil for an empty string, which leaves the parameter out.
+// optional returns nil for an empty string, which leaves the parameter out.
 func optional(s string) *string {
 	if s == "" {
 		return nil

@@ -18,7 +18,7 @@ func TestNew(t *testing.T) {
 
 	for name, tc := range map[string]struct {
 		cfg  Config
-		want string // of the error
+		want string // in the error
 	}{
 		"Test":                 {Config{Mode: wallet.ModeTest, SecretKey: "sk_test_abc"}, ""},
 		"TestRestricted":       {Config{Mode: wallet.ModeTest, SecretKey: "rk_test_abc"}, ""},
@@ -89,7 +89,7 @@ func TestClientSettings(t *testing.T) {
 		w := newWire(t, answer(http.StatusOK, succeeded))
 		c := w.client(t)
 		c.Charge(t.Context(), chargeRequest())
-		c.Charge(t.Context(), chargeRequest()) // telemetry would go out with the second
+		c.Charge(t.Context(), chargeRequest()) // telemetry of the first call would be sent with the second
 
 		for _, req := range w.requests() {
 			require.Equal(t, "Bearer sk_test_key", req.Header.Get("Authorization"))
@@ -126,7 +126,7 @@ func TestRedirectIsNotFollowed(t *testing.T) {
 func TestCallsEnd(t *testing.T) {
 	t.Parallel()
 
-	// stuck answers when the test ends, and not before.
+	// stuck returns a server that does not answer before the test ends.
 	stuck := func(t *testing.T) *wire {
 		t.Helper()
 		ended := make(chan struct{})
@@ -197,7 +197,7 @@ func TestCallsEnd(t *testing.T) {
 	})
 }
 
-// limiter lets a number of calls pass.
+// limiter lets a fixed number of calls pass.
 type limiter struct{ left int }
 
 func (l *limiter) Wait(context.Context) error {
@@ -262,7 +262,7 @@ func TestOnCall(t *testing.T) {
 			c.Charge(t.Context(), chargeRequest())
 
 			require.Len(t, calls, 1)
-			require.Equal(t, tc.want.Status != 0, !calls[0].Date.IsZero(), "who answers says when")
+			require.Equal(t, tc.want.Status != 0, !calls[0].Date.IsZero(), "an answer has a date")
 			calls[0].Date = time.Time{}
 			require.Equal(t, []Call{tc.want}, calls)
 		})

@@ -7,7 +7,7 @@ import (
 	"syscall"
 )
 
-// dieWithParent has the kernel end the program when the test is killed.
+// dieWithParent makes the kernel end the program when the test process is killed.
 func dieWithParent(cmd *exec.Cmd) {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 }

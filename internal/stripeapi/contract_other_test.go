@@ -4,5 +4,5 @@ package stripeapi
 
 import "os/exec"
 
-// dieWithParent does nothing here: only Linux ends a program with its parent.
+// dieWithParent does nothing. Only Linux can end a program with its parent.
 func dieWithParent(*exec.Cmd) {}

@@ -19,11 +19,11 @@ import (
 	"github.com/fundrail/fundrail/internal/wallet"
 )
 
-// Every request that the client can send is judged by stripe-mock, which holds
-// it against Stripe's published schema: the path, the parameters' names and
-// types, their enumerations. What it answers has no state and means nothing.
+// TestContract sends every request of the client to stripe-mock. The mock checks
+// each against Stripe's published schema: the path, the names and types of the
+// parameters, and their enumerations. Its answers have no state and are ignored.
 //
-// STRIPE_MOCK_BIN is the path of its program.
+// STRIPE_MOCK_BIN is the path of the program.
 func TestContract(t *testing.T) {
 	t.Parallel()
 
@@ -40,7 +40,7 @@ func TestContract(t *testing.T) {
 			})
 			require.NoError(t, err)
 
-			_, _ = call(t.Context(), c) // what it makes of the answer is not the question
+			_, _ = call(t.Context(), c) // the answers of stripe-mock have no meaning
 
 			require.NotEmpty(t, judge.asked)
 			require.Empty(t, judge.refused)
@@ -48,7 +48,7 @@ func TestContract(t *testing.T) {
 	}
 }
 
-// The judge has to be one that refuses.
+// The contract test is worth nothing if the mock accepts every request.
 func TestContractRefusesWhatTheSchemaDoesNotHave(t *testing.T) {
 	t.Parallel()
 
@@ -65,7 +65,7 @@ func TestContractRefusesWhatTheSchemaDoesNotHave(t *testing.T) {
 	require.Contains(t, judge.refused[0], "cancellation_reason")
 }
 
-// judge carries requests to the mock and keeps those that it refused.
+// judge sends requests to the mock and records those that it refused.
 type judge struct {
 	asked   []string
 	refused []string
@@ -93,8 +93,8 @@ func (j *judge) RoundTrip(req *http.Request) (*http.Response, error) {
 }
 
 // startMock starts a stripe-mock that ends with the test and returns its address.
-// Both of its addresses are given, because it opens its defaults, on every
-// interface, for one that isn't.
+// It sets both addresses, because stripe-mock otherwise opens its default port on
+// every interface.
 func startMock(t *testing.T) string {
 	t.Helper()
 	program := os.Getenv("STRIPE_MOCK_BIN")
@@ -113,19 +113,19 @@ func startMock(t *testing.T) string {
 		for scan := bufio.NewScanner(out); scan.Scan(); {
 			select {
 			case lines <- scan.Text():
-			default: // nobody listens any more
+			default: // the test has ended and reads no more lines
 			}
 		}
 	})
 	t.Cleanup(func() {
 		require.NoError(t, mock.Process.Kill())
 		read.Wait()
-		_ = mock.Wait() // it was killed
+		_ = mock.Wait() // an error is certain, because the process was killed
 	})
 	return mockAddress(t, lines)
 }
 
-// mockAddress waits for the mock to say where it listens.
+// mockAddress waits until the mock prints its address.
 func mockAddress(t *testing.T, lines <-chan string) string {
 	t.Helper()
 	const patience = 30 * time.Second

@@ -11,7 +11,7 @@ import (
 	"github.com/fundrail/fundrail/internal/wallet"
 )
 
-// CustomerRequest is a customer to be created at Stripe.
+// CustomerRequest asks Stripe to create a customer.
 type CustomerRequest struct {
 	CustomerID     wallet.ID
 	OrganizationID wallet.ID
@@ -21,7 +21,7 @@ type CustomerRequest struct {
 	Name       string
 }
 
-// created is an answer of which only the id matters.
+// created is an answer of which only the id is used.
 type created struct {
 	stripe.APIResource
 
@@ -30,10 +30,11 @@ type created struct {
 
 func (c *created) complete() bool { return validID(c.ID) }
 
-// CreateCustomer creates a customer and returns Stripe's id of it. The same
-// request made again while Stripe keeps the key returns the same customer. One
-// that differs, because the customer's e-mail has changed since, makes another:
-// a customer too many costs nothing, and one that can't be made does.
+// CreateCustomer creates a customer and returns Stripe's id of it. The same request
+// repeated while Stripe keeps the key returns the same customer. A request with
+// other values, such as a new e-mail address, creates another customer: the key
+// includes a hash of the body, because Stripe would refuse a reused key. A
+// superfluous customer does no harm.
 func (c *Client) CreateCustomer(ctx context.Context, req CustomerRequest) (string, error) {
 	const op = "create_customer"
 	if req.CustomerID == (wallet.ID{}) || req.OrganizationID == (wallet.ID{}) {

@@ -12,7 +12,7 @@ import (
 
 const disputesPath = "/v1/disputes"
 
-// dispute is what we look at of a dispute.
+// dispute holds the fields of a dispute that are used.
 type dispute struct {
 	stripe.APIResource
 
@@ -27,8 +27,8 @@ type dispute struct {
 	Status              string         `json:"status"`
 }
 
-// balanceEntry is what a dispute did to our account at Stripe: below zero when
-// the amount was withdrawn, above when it was put back. Fees stand elsewhere.
+// balanceEntry is a change of our Stripe balance by a dispute. Amount is negative
+// for a withdrawal and positive for a reinstatement. It excludes fees.
 type balanceEntry struct {
 	Amount   int64  `json:"amount"`
 	Currency string `json:"currency"`
@@ -59,7 +59,8 @@ func (d *dispute) domain() wallet.DisputeState {
 	return s
 }
 
-// GetDispute reads a dispute. IsNotFound tells when there is none.
+// GetDispute reads a dispute. For an unknown dispute the error satisfies
+// IsNotFound.
 func (c *Client) GetDispute(ctx context.Context, id string) (wallet.DisputeState, error) {
 	const op = "get_dispute"
 	if !validID(id) {
@@ -73,12 +74,12 @@ func (c *Client) GetDispute(ctx context.Context, id string) (wallet.DisputeState
 	return d.domain(), nil
 }
 
-// ListDisputes goes through all disputes created in a window, newest first.
+// ListDisputes iterates over all disputes created in a window, newest first.
 func (c *Client) ListDisputes(ctx context.Context, w Window) iter.Seq2[wallet.DisputeState, error] {
 	return c.disputes(ctx, &stripe.DisputeListParams{CreatedRange: w.params(), ListParams: listParams()})
 }
 
-// DisputesOf lists all disputes of an intent, newest first.
+// DisputesOf returns all disputes of an intent, newest first.
 func (c *Client) DisputesOf(ctx context.Context, intentID string) ([]wallet.DisputeState, error) {
 	if !validID(intentID) {
 		return nil, invalid("list_disputes", "no intent id")

@@ -1,12 +1,11 @@
-// Package stripeapi is the only caller of Stripe. It builds every request, and
-// it sorts every answer, and every lack of one, into the domain's outcomes, so
-// that nobody else needs to know Stripe's statuses and error codes.
+// Package stripeapi makes all calls to Stripe. It builds every request, and it
+// sorts every answer, and every missing answer, into the domain's outcomes. Other
+// packages need not know Stripe's statuses and error codes.
 //
-// A request is made of stripe-go's parameter structs and goes through its
-// backend. An answer is decoded into the few fields that are looked at: a client
-// secret, a card number or an address never gets as far as a Go value of ours,
-// and so into no error, reason or log line.
+// Requests use stripe-go's parameter structs and its backend. Answers are decoded
+// into only the fields that are used. Client secrets, card numbers and addresses
+// are never decoded, so they cannot reach an error, a reason or a log line.
 //
-// The package repeats nothing by itself. Whether and when a call is made again
-// is for the jobs to say, which keep the outcome and the idempotency key's age.
+// The package does not retry. The jobs decide whether and when a call is repeated.
+// They store the outcome and the age of the idempotency key.
 package stripeapi

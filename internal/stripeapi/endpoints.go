@@ -13,13 +13,13 @@ const endpointsPath = "/v1/webhook_endpoints"
 type WebhookEndpoint struct {
 	ID  string
 	URL string
-	// Secret signs what is sent. Stripe tells it once, when the endpoint is
-	// created, and it belongs in no log.
+	// Secret signs the events. Stripe returns it only when the endpoint is created.
+	// It must not be logged.
 	Secret string
-	// APIVersion is the version that events are written in, empty for the
+	// APIVersion is the version that events are written in. Empty means the
 	// account's default.
 	APIVersion string
-	// Events are the types that are sent. One of "*" stands for nearly all.
+	// Events are the types that are sent. A single "*" stands for nearly all.
 	Events  []string
 	Enabled bool
 }
@@ -49,15 +49,16 @@ func (e *webhookEndpoint) domain() WebhookEndpoint {
 	}
 }
 
-// ListWebhookEndpoints lists all webhook endpoints of the account in this mode.
+// ListWebhookEndpoints returns all webhook endpoints of the account in the client's
+// mode.
 func (c *Client) ListWebhookEndpoints(ctx context.Context) ([]WebhookEndpoint, error) {
 	list := each[webhookEndpoint](ctx, c, "list_webhook_endpoints", endpointsPath,
 		&stripe.WebhookEndpointListParams{ListParams: listParams()})
 	return collect(convert(list, (*webhookEndpoint).domain))
 }
 
-// CreateWebhookEndpoint has Stripe send events of the given types to an address,
-// written in the version of the API that this package speaks.
+// CreateWebhookEndpoint registers an address for events of the given types. The
+// events are written in APIVersion.
 func (c *Client) CreateWebhookEndpoint(ctx context.Context, address string, events []string) (WebhookEndpoint, error) {
 	const op = "create_webhook_endpoint"
 	if !isPage(address) || len(events) == 0 {

@@ -17,29 +17,31 @@ import (
 	"github.com/fundrail/fundrail/internal/wallet"
 )
 
-// Error is why a call brought no result. Its text is made of short words and
-// ids, and so fit for a log and for a job's stored error. It never wraps an error
-// of stripe-go or of net/http, because those print bodies and addresses.
+// Error is the failure of a call. Its text consists of short codes and ids, so it
+// can be logged and stored with a job. It never wraps an error of stripe-go or
+// net/http, because those contain bodies and addresses.
 type Error struct {
-	// Op is what was asked, such as create_refund.
+	// Op is the operation, such as create_refund.
 	Op string
-	// Kind is one of unknown (it may have happened), unavailable (nothing
-	// happened, try later), rejected (nothing happened, and a repetition can't
-	// help) and declined (the card was refused).
+	// Kind is one of unknown (the request may have had an effect), unavailable (it
+	// had none and can be repeated later), rejected (it had none and repeating it
+	// cannot help), and declined (the card was refused).
 	Kind wallet.OutcomeKind
 	// Status is the HTTP status, 0 when there was no answer.
 	Status int
-	// Type, Code, DeclineCode and Param are Stripe's, empty when it gave none.
+	// Type, Code, DeclineCode and Param are from Stripe's error object. They can be
+	// empty.
 	Type        string
 	Code        string
 	DeclineCode string
 	Param       string
 	RequestID   string
-	// Replayed tells that this is the stored answer of an earlier request with
-	// the same key. Stripe stores failures too, so asking again won't better it.
+	// Replayed reports whether this is the stored answer of an earlier request with
+	// the same key. Stripe stores failures too, so repeating the request cannot
+	// help.
 	Replayed bool
 
-	// reason stands for Stripe's own words where there are none.
+	// reason describes a failure without an error object of Stripe.
 	reason  string
 	problem problem
 	// cause is context.Canceled or context.DeadlineExceeded, or nil.
@@ -51,10 +53,10 @@ func (e *Error) Error() string {
 	return fmt.Sprintf("stripe: %s: %s: %s", e.Op, e.Kind, e.Reason())
 }
 
-// Unwrap gives the context's error when that is what ended the call.
+// Unwrap returns the context's error if that ended the call.
 func (e *Error) Unwrap() error { return e.cause }
 
-// Reason says in a few words what happened, without the operation.
+// Reason describes the failure in a few words, without the operation.
 func (e *Error) Reason() string {
 	var words []string
 	for _, w := range []string{e.reason, e.Type, e.Code, e.DeclineCode} {
@@ -77,18 +79,18 @@ func (e *Error) Reason() string {
 	return strings.Join(words, ", ")
 }
 
-// IsNotFound tells whether Stripe said that it has no such object.
+// IsNotFound reports whether err says that Stripe has no such object.
 func IsNotFound(err error) bool {
 	e, ok := errors.AsType[*Error](err)
 	return ok && e.Kind == wallet.OutcomeRejected && e.Code == string(stripe.ErrorCodeResourceMissing)
 }
 
-// invalid refuses a call that can't be meant, before it is made.
+// invalid returns the error of a call with invalid arguments, which is not made.
 func invalid(op, reason string) *Error {
 	return &Error{Op: op, Kind: wallet.OutcomeRejected, reason: reason}
 }
 
-// notSent is for a call that was given up before it was made.
+// notSent returns the error of a call that ended before it was sent.
 func notSent(op string, err error) *Error {
 	reason := "not sent"
 	if errors.Is(err, errOutage) {
@@ -97,13 +99,13 @@ func notSent(op string, err error) *Error {
 	return &Error{Op: op, Kind: wallet.OutcomeUnavailable, reason: reason, cause: contextError(err)}
 }
 
-// unreadable is for an answer that isn't one of Stripe's.
+// unreadable returns the error of an answer that is not in Stripe's format.
 func unreadable(op string, x *exchange) *Error {
 	return &Error{Op: op, Kind: wallet.OutcomeUnknown, reason: "unreadable answer", Status: x.status, RequestID: x.requestID}
 }
 
-// sortError sorts whatever the backend returns. What isn't plainly an answer of
-// Stripe leaves open whether the request was carried out.
+// sortError sorts an error of the backend. Unless it clearly is an answer of
+// Stripe, the request may have been carried out.
 func sortError(op string, x *exchange, err error) *Error {
 	answer, ok := errors.AsType[*stripe.Error](err)
 	if !ok {
@@ -137,9 +139,9 @@ func decodeProblem(body []byte) (problem, bool) {
 	return *envelope.Error, true
 }
 
-// kindOf sorts an error that Stripe answered with. Authentication, permission
-// and rate-limit errors carry the type of a bad request; the status tells them
-// apart.
+// kindOf sorts an error that Stripe returned. Authentication, permission and
+// rate-limit errors have the type of an invalid request, so the status is checked
+// first.
 func kindOf(status int, p problem) wallet.OutcomeKind {
 	switch {
 	case status == http.StatusPaymentRequired:
@@ -153,15 +155,15 @@ func kindOf(status int, p problem) wallet.OutcomeKind {
 	case p.Type == string(stripe.ErrorTypeInvalidRequest):
 		return wallet.OutcomeRejected
 	default:
-		// Among these is idempotency_error: the key was used before, with other
+		// This includes idempotency_error: the key was used before with other
 		// parameters, and that request may have been carried out.
 		return wallet.OutcomeUnknown
 	}
 }
 
-// noAnswer is for a call that ended without an answer of Stripe's. That the
-// connection was refused is no proof that nothing was sent: the transport
-// replays a request whose connection died, and only the replay was refused.
+// noAnswer sorts a call that ended without an answer of Stripe. A refused
+// connection does not prove that nothing was sent: the transport replays a request
+// whose connection died, and only the replay may have been refused.
 func noAnswer(op string, x *exchange, err error) *Error {
 	e := unreadable(op, x)
 	if reason, ok := transportReason(err); ok {
@@ -214,8 +216,8 @@ func contextError(err error) error {
 	return nil
 }
 
-// StatusOf is the HTTP status with which Stripe refused a call, 0 when err is
-// something else.
+// StatusOf returns the HTTP status with which Stripe refused a call, or 0 if err is
+// no *Error.
 func StatusOf(err error) int {
 	e, ok := errors.AsType[*Error](err)
 	if !ok {

@@ -16,28 +16,27 @@ import (
 
 const eventsPath = "/v1/events"
 
-// Event is an event as Stripe's list has it.
+// Event is an event in Stripe's list.
 type Event struct {
 	ID         string
 	Type       string
 	APIVersion string
 	Livemode   bool
 	CreatedAt  time.Time
-	// Raw is the whole event as JSON, as a webhook would have brought it.
+	// Raw is the whole event as JSON, in the format of a webhook.
 	Raw json.RawMessage
 }
 
-// EventQuery says which events to list.
+// EventQuery selects the events to list.
 type EventQuery struct {
-	// After is the id of an event. The list starts with the one that follows it.
-	// Empty means to start at Since.
+	// After is the id of an event. The list starts with the next newer one. Empty
+	// means to start at Since.
 	After string
-	// Since is where the list starts when After is empty, or is so old that
-	// Stripe has forgotten it. Stripe keeps events for 30 days. Zero means the
-	// oldest it has.
+	// Since is where the list starts if After is empty or no longer known to
+	// Stripe, which keeps events for 30 days. Zero means the oldest event.
 	Since time.Time
-	// Types are the types to list, at most 20, with payment_intent.* and the
-	// like. None means all.
+	// Types are the types to list, at most 20. They may end in a wildcard, as in
+	// payment_intent.*. Empty means all types.
 	Types []string
 }
 
@@ -68,13 +67,13 @@ func (e *event) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-// ListEvents goes through Stripe's events from the oldest to the newest, so that
-// whoever stops early can go on after the last one seen. It ends at the first
-// error, which it yields.
+// ListEvents iterates over Stripe's events from the oldest to the newest. A caller
+// that stops early can continue after the last event that it saw. The iteration
+// ends at the first error, which it yields.
 //
-// Stripe shows events a little out of order: one that is missing now can turn up
-// before one that was seen. Start some minutes early, and expect to see the same
-// event again.
+// Stripe lists events slightly out of order: a missing event can appear later,
+// before one that was already listed. Callers should start some minutes earlier and
+// must expect to see events again.
 func (c *Client) ListEvents(ctx context.Context, q EventQuery) iter.Seq2[Event, error] {
 	return func(yield func(Event, error) bool) {
 		walk := &eventWalk{client: c, query: q, yield: yield}
@@ -84,10 +83,10 @@ func (c *Client) ListEvents(ctx context.Context, q EventQuery) iter.Seq2[Event, 
 	}
 }
 
-// errEnough ends a walk whose caller wants no more.
+// errEnough ends a walk after the caller has stopped the iteration.
 var errEnough = errors.New("enough")
 
-// eventWalk is one walk through the events.
+// eventWalk is one iteration over the events.
 type eventWalk struct {
 	client *Client
 	query  EventQuery
@@ -99,14 +98,14 @@ func (w *eventWalk) run(ctx context.Context) error {
 		return w.fromSince(ctx)
 	}
 	err := w.forward(ctx, w.query.After)
-	if forgotten(err) {
+	if cursorExpired(err) {
 		return w.fromSince(ctx)
 	}
 	return err
 }
 
-// forward yields what is newer than the cursor, page by page. A page holds the
-// events next to the cursor, newest first.
+// forward yields the events that are newer than the cursor, page by page. Each page
+// holds the events next to the cursor, newest first.
 func (w *eventWalk) forward(ctx context.Context, cursor string) error {
 	body := w.body(Window{})
 	for {
@@ -122,15 +121,14 @@ func (w *eventWalk) forward(ctx context.Context, cursor string) error {
 			return nil
 		}
 		if p.newest() == cursor {
-			return stuck(listEvents)
+			return repeatedPage(listEvents)
 		}
 		cursor = p.newest()
 	}
 }
 
-// fromSince finds the oldest page, which is the last one, and goes on forward
-// from there. Going down takes a call for each page more, and holds no more than
-// one page.
+// fromSince pages down to the oldest page, which is the last, and continues forward
+// from there. It holds one page at a time, at the cost of fetching the pages twice.
 func (w *eventWalk) fromSince(ctx context.Context) error {
 	body := w.body(Window{Since: w.query.Since})
 	for pages := 1; ; pages++ {
@@ -140,7 +138,7 @@ func (w *eventWalk) fromSince(ctx context.Context) error {
 		}
 		if p.HasMore {
 			if cursor := body.Get(stripe.StartingAfter); len(cursor) > 0 && cursor[0] == p.oldest() {
-				return stuck(listEvents)
+				return repeatedPage(listEvents)
 			}
 			body.Set(stripe.StartingAfter, p.oldest())
 			continue
@@ -156,7 +154,7 @@ const listEvents = "list_events"
 
 func (w *eventWalk) body(window Window) *form.Values {
 	params := &stripe.EventListParams{CreatedRange: window.params(), ListParams: listParams()}
-	if len(w.query.Types) > 0 { // an empty list would be sent as a type without a name
+	if len(w.query.Types) > 0 { // form would encode an empty list as a type without a name
 		params.Types = stripe.StringSlice(w.query.Types)
 	}
 	return encode(params)
@@ -177,8 +175,8 @@ func (w *eventWalk) yieldOldestFirst(p *eventPage) error {
 	return nil
 }
 
-// forgotten tells whether Stripe no longer has the event of the cursor.
-func forgotten(err error) bool {
+// cursorExpired reports whether Stripe no longer has the event of the cursor.
+func cursorExpired(err error) bool {
 	e, ok := errors.AsType[*Error](err)
 	return ok && e.Kind == wallet.OutcomeRejected &&
 		(e.Code == string(stripe.ErrorCodeResourceMissing) || e.Param == stripe.EndingBefore)

@@ -11,19 +11,19 @@ import (
 	"github.com/fundrail/fundrail/internal/wallet"
 )
 
-// clockSkew is how far Stripe's clock may be from ours.
+// clockSkew is the assumed maximum difference between Stripe's clock and ours.
 const clockSkew = 5 * time.Minute
 
 // Intent is a PaymentIntent in a list.
 type Intent struct {
-	// Outcome is what the intent means for its payment; see Outcome.IntentID and
-	// Outcome.PaymentID.
+	// Outcome is the intent's meaning for its payment. It holds the ids of both.
 	Outcome wallet.Outcome
-	// Amount is what was to be charged, in minor units of Currency.
+	// Amount is the requested amount, in minor units of Currency.
 	Amount     int64
 	Currency   wallet.Currency
 	CustomerID string
-	// OrganizationID is ours, from the intent's metadata, zero when it has none.
+	// OrganizationID is our id, from the intent's metadata. It is zero when that
+	// has none.
 	OrganizationID wallet.ID
 	CreatedAt      time.Time
 }
@@ -41,20 +41,20 @@ func (in *intent) domain() Intent {
 	}
 }
 
-// ListIntents goes through all PaymentIntents created in a window, newest first,
-// ours and others'.
+// ListIntents iterates over all PaymentIntents created in a window, newest first.
+// They include intents that this service did not create.
 func (c *Client) ListIntents(ctx context.Context, w Window) iter.Seq2[Intent, error] {
 	params := &stripe.PaymentIntentListParams{CreatedRange: w.params(), ListParams: listParams()}
 	return convert(each[intent](ctx, c, "list_intents", intentsPath, params), (*intent).domain)
 }
 
-// FindIntent looks for the intent of a payment whose answer was lost, among all
-// that the customer had since the payment was accepted. Stripe's search would be
-// one call, but it lags behind, and what it doesn't show may be there.
+// FindIntent looks for the intent of a payment whose answer was lost. It lists all
+// intents of the customer since the payment was accepted. Stripe's search needs one
+// call only, but its index lags, so a missing result would prove nothing.
 //
-// The second result is false when there is none. With several, which further
-// attempts or a pruned key can make, the one that says most wins, a success above
-// all.
+// The second result reports whether an intent was found. Several intents are
+// possible after further attempts or an expired key. The outcome with the highest
+// weight is then returned.
 func (c *Client) FindIntent(ctx context.Context, customerID string, paymentID wallet.ID, since time.Time) (wallet.Outcome, bool, error) {
 	const op = "find_intent"
 	if !validID(customerID) || paymentID == (wallet.ID{}) {

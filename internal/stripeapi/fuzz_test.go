@@ -10,7 +10,7 @@ import (
 	"github.com/fundrail/fundrail/internal/wallet"
 )
 
-// FuzzIntent feeds whatever can be decoded as an intent to the sorting.
+// FuzzIntent sorts any body that can be decoded as an intent.
 func FuzzIntent(f *testing.F) {
 	for _, row := range sorted {
 		f.Add([]byte(row.body))
@@ -28,8 +28,8 @@ func FuzzIntent(f *testing.F) {
 	})
 }
 
-// FuzzError feeds whatever can be decoded as an error, under any status, to the
-// sorting of charges and of looks.
+// FuzzError sorts any body that can be decoded as an error, under any status, as
+// the answer to a charge and to a read.
 func FuzzError(f *testing.F) {
 	for _, row := range sorted {
 		f.Add(row.status, []byte(row.body))
@@ -49,7 +49,7 @@ func FuzzError(f *testing.F) {
 	})
 }
 
-// FuzzEventPage feeds whatever can be decoded as a page of events.
+// FuzzEventPage decodes any body as a page of events.
 func FuzzEventPage(f *testing.F) {
 	f.Add([]byte(`{"object":"list","has_more":true,"data":[{"id":"evt_1","type":"charge.refunded","created":1}]}`))
 	f.Add([]byte(`{"object":"list","data":[null]}`))
@@ -68,7 +68,7 @@ func FuzzEventPage(f *testing.F) {
 	})
 }
 
-// requireSane holds of every outcome, whatever was answered.
+// requireSane checks what must hold for every outcome.
 func requireSane(t *testing.T, o wallet.Outcome) {
 	t.Helper()
 	said := fmt.Sprintf("%+v", o.Failure) + o.Reason + o.IntentID + o.ChargeID

@@ -16,14 +16,14 @@ import (
 	"github.com/fundrail/fundrail/internal/wallet"
 )
 
-// The ids of the request that most tests make.
+// The ids in most tests' requests.
 var (
 	paymentID      = uuid.MustParse("01939f2e-5b00-7000-8000-000000000001")
 	walletID       = uuid.MustParse("01939f2e-5b00-7000-8000-000000000002")
 	organizationID = uuid.MustParse("01939f2e-5b00-7000-8000-000000000003")
 )
 
-// now is when the tests take place.
+// now is the time of the tests.
 var now = time.Date(2026, 3, 4, 5, 6, 7, 0, time.UTC)
 
 func chargeRequest() ChargeRequest {
@@ -42,8 +42,8 @@ func chargeRequest() ChargeRequest {
 	}
 }
 
-// wire plays Stripe's end of the wire: it answers each request with the handler
-// and keeps what was asked.
+// wire is a fake Stripe. It answers each request with the handler and records the
+// requests.
 type wire struct {
 	*httptest.Server
 
@@ -81,7 +81,7 @@ func (w *wire) requests() []seen {
 	return append([]seen(nil), w.seen...)
 }
 
-// client makes a client of the wire, changed by the options.
+// client returns a client of the wire, changed by the options.
 func (w *wire) client(tb testing.TB, options ...func(*Config)) *Client {
 	tb.Helper()
 	cfg := Config{Mode: wallet.ModeTest, SecretKey: "sk_test_key", URL: w.URL}
@@ -93,7 +93,7 @@ func (w *wire) client(tb testing.TB, options ...func(*Config)) *Client {
 	return c
 }
 
-// answer writes one answer of Stripe's.
+// answer returns a handler that writes one answer in Stripe's format.
 func answer(status int, body string, header ...string) http.HandlerFunc {
 	return func(res http.ResponseWriter, _ *http.Request) {
 		res.Header().Set("Content-Type", "application/json")
@@ -106,7 +106,8 @@ func answer(status int, body string, header ...string) http.HandlerFunc {
 	}
 }
 
-// newTLSWire starts a server whose certificate nobody knows, and returns where.
+// newTLSWire starts a server with a self-signed certificate and returns its
+// address.
 func newTLSWire(t *testing.T) string {
 	t.Helper()
 	s := httptest.NewUnstartedServer(answer(http.StatusOK, `{}`))

@@ -15,8 +15,8 @@ import (
 const intentsPath = "/v1/payment_intents"
 
 // ChargeRequest is a payment to be charged. The same payment and attempt must
-// always come with the same values: Stripe compares a repeated request with the
-// first one of its key and refuses one that differs.
+// always come with the same values, because Stripe refuses a repeated key with
+// other values.
 type ChargeRequest struct {
 	PaymentID      wallet.ID
 	WalletID       wallet.ID
@@ -28,15 +28,15 @@ type ChargeRequest struct {
 	CustomerID      string
 	PaymentMethodID string
 	// ReturnURL is where the cardholder's browser goes after a challenge. It is
-	// sent on-session only.
+	// sent only on-session.
 	ReturnURL    string
 	ReceiptEmail string
 	Description  string
-	// OffSession means that the cardholder isn't there: a challenge is then a
+	// OffSession means that the cardholder is absent. A challenge is then a
 	// decline.
 	OffSession bool
-	// Attempt counts from 1. Another attempt is another charge; the repetition of
-	// one whose outcome is unknown is the same attempt.
+	// Attempt counts from 1. A new attempt is a new charge. To repeat a charge
+	// whose outcome is unknown, keep the attempt.
 	Attempt int
 }
 
@@ -59,8 +59,8 @@ func (r ChargeRequest) validate() *Error {
 	}
 }
 
-// key is the same for every repetition of an attempt, so that Stripe carries it
-// out once.
+// key is the same for every repetition of an attempt, so that Stripe carries it out
+// only once.
 func (r ChargeRequest) key() string {
 	if breakpoint.Broken(breakpoint.NewKeyOnRetry) {
 		return "charge:" + wallet.NewID().String()
@@ -87,20 +87,21 @@ func (r ChargeRequest) params() *stripe.PaymentIntentParams {
 	if r.OffSession {
 		params.OffSession = new(true)
 	} else {
-		// With it, and without use_stripe_sdk, a challenge is a page to visit.
+		// With a return URL and without use_stripe_sdk, a challenge is a page to
+		// visit.
 		params.ReturnURL = optional(r.ReturnURL)
 	}
 	return params
 }
 
-// Charge creates and confirms a PaymentIntent. The outcome is of any kind. The
-// same attempt made again gets the first one's answer from Stripe, for as long as
-// Stripe keeps the key, which is 24 hours at least.
+// Charge creates and confirms a PaymentIntent. The outcome can be of any kind. A
+// repetition of the same attempt gets the answer of the first for as long as Stripe
+// keeps the key, which is at least 24 hours.
 func (c *Client) Charge(ctx context.Context, req ChargeRequest) wallet.Outcome {
 	if e := req.validate(); e != nil {
 		return sortFailure(e)
 	}
-	o, x, e := c.askIntent(ctx, request{
+	o, x, e := c.callIntent(ctx, request{
 		op:     "charge",
 		method: http.MethodPost,
 		path:   intentsPath,
@@ -116,8 +117,8 @@ func (c *Client) Charge(ctx context.Context, req ChargeRequest) wallet.Outcome {
 	return o
 }
 
-// ConfirmRequest asks for an intent to be confirmed once more, with the
-// cardholder. The same payment and attempt must always come with the same values.
+// ConfirmRequest asks to confirm an intent again, with the cardholder present. The
+// same payment and attempt must always come with the same values.
 type ConfirmRequest struct {
 	PaymentID wallet.ID
 	// IntentID and PaymentMethodID are Stripe's ids.
@@ -125,19 +126,18 @@ type ConfirmRequest struct {
 	PaymentMethodID string
 	// ReturnURL is where the cardholder's browser goes after a challenge.
 	ReturnURL string
-	// Attempt counts from 1. Another attempt is another request to Stripe, about
-	// the same intent.
+	// Attempt counts from 1. A new attempt is a new request about the same intent.
 	Attempt int
 }
 
-// Confirm confirms an intent that was declined because the cardholder wasn't
-// there. A challenge is then one that he can pass at the outcome's RedirectURL.
-// The same attempt made again gets the intent as it stands now.
+// Confirm confirms an intent that was declined because the cardholder was absent.
+// The cardholder can pass a challenge at the outcome's RedirectURL. A repetition of
+// the same attempt returns the intent's current state.
 func (c *Client) Confirm(ctx context.Context, req ConfirmRequest) wallet.Outcome {
 	if !validID(req.IntentID) || !validID(req.PaymentMethodID) || req.PaymentID == (wallet.ID{}) || req.Attempt < 1 {
 		return unreadIntent(invalid("confirm", "no id"))
 	}
-	o, x, _ := c.askIntent(ctx, request{
+	o, x, _ := c.callIntent(ctx, request{
 		op:     "confirm",
 		method: http.MethodPost,
 		path:   stripe.FormatURLPath(intentsPath+"/%s/confirm", req.IntentID),
@@ -153,9 +153,10 @@ func (c *Client) Confirm(ctx context.Context, req ConfirmRequest) wallet.Outcome
 	return o
 }
 
-// refresh replaces a stored answer, which shows the intent as it was when the
-// key was first used, by the intent as it is. A stored success needs no second
-// look. A stored decline keeps its reason unless the intent was paid since.
+// refresh replaces a stored answer, which shows the intent as it was when the key
+// was first used, by the intent's current state. A stored success is final and is
+// returned as it is. A stored decline keeps its reason unless the intent was paid
+// since.
 func (c *Client) refresh(ctx context.Context, stored wallet.Outcome) wallet.Outcome {
 	if stored.Kind == wallet.OutcomeSucceeded {
 		return stored
@@ -172,10 +173,10 @@ func (c *Client) refresh(ctx context.Context, stored wallet.Outcome) wallet.Outc
 	}
 }
 
-// consumed tells whether a charge was refused because its payment method can't be
-// used any more: it was used once without a customer, or detached. Stripe's
-// error has no code for that, and its text is no contract, so we look at the
-// payment method. When we can't, the answer is no.
+// consumed reports whether a charge was refused because its payment method can no
+// longer be used: it was used once without a customer, or detached. Stripe's error
+// has no code for this, and its text may change, so consumed reads the payment
+// method. It returns false if that fails.
 func (c *Client) consumed(ctx context.Context, req ChargeRequest) bool {
 	method, err := c.GetPaymentMethod(ctx, req.PaymentMethodID)
 	if err != nil {
@@ -184,13 +185,13 @@ func (c *Client) consumed(ctx context.Context, req ChargeRequest) bool {
 	return method.CustomerID != req.CustomerID
 }
 
-// Retrieve reads a PaymentIntent. Its outcome is never rejected: an intent that
-// can't be read leaves the payment where it is.
+// Retrieve reads a PaymentIntent. Its outcome is never rejected, because a failed
+// read must not fail the payment.
 func (c *Client) Retrieve(ctx context.Context, intentID string) wallet.Outcome {
 	if !validID(intentID) {
 		return unreadIntent(invalid("retrieve", "no intent id"))
 	}
-	o, _, _ := c.askIntent(ctx, request{
+	o, _, _ := c.callIntent(ctx, request{
 		op:     "retrieve",
 		method: http.MethodGet,
 		path:   stripe.FormatURLPath(intentsPath+"/%s", intentID),
@@ -198,29 +199,29 @@ func (c *Client) Retrieve(ctx context.Context, intentID string) wallet.Outcome {
 	return o
 }
 
-// CancelReason is why we close an intent, in Stripe's words.
+// CancelReason is why an intent is canceled, as Stripe's API spells it.
 type CancelReason string
 
-// The reasons for closing an intent.
+// The reasons for canceling an intent.
 const (
-	// CancelAbandoned: nobody came to complete it.
+	// CancelAbandoned: the cardholder did not complete it.
 	CancelAbandoned CancelReason = "abandoned"
-	// CancelDuplicate: another intent took its place.
+	// CancelDuplicate: another intent replaced it.
 	CancelDuplicate CancelReason = "duplicate"
-	// CancelRequested: the customer, or the merchant for him, asked for it.
+	// CancelRequested: the customer or the merchant asked for it.
 	CancelRequested CancelReason = "requested_by_customer"
 )
 
-// Cancel closes a PaymentIntent so that it can't succeed later. When it can't be
-// closed any more the outcome is what it has become: succeeded, if the money was
-// taken before. Its outcome is never rejected. It is safe to call twice.
+// Cancel closes a PaymentIntent so that it cannot succeed later. If it can no
+// longer be canceled, the outcome is its final state: succeeded, if the money was
+// already taken. The outcome is never rejected. Cancel can be repeated.
 func (c *Client) Cancel(ctx context.Context, intentID string, reason CancelReason) wallet.Outcome {
 	if !validID(intentID) {
 		return unreadIntent(invalid("cancel", "no intent id"))
 	}
-	// Without a key of ours: the second of two calls gets the intent's present
-	// state, where a key would repeat the first one's answer, even a failure.
-	o, _, _ := c.askIntent(ctx, request{
+	// No key: a repeated call shall get the intent's current state. A key would
+	// return the first call's answer, even a failure.
+	o, _, _ := c.callIntent(ctx, request{
 		op:     "cancel",
 		method: http.MethodPost,
 		path:   stripe.FormatURLPath(intentsPath+"/%s/cancel", intentID),
@@ -229,9 +230,9 @@ func (c *Client) Cancel(ctx context.Context, intentID string, reason CancelReaso
 	return o
 }
 
-// askIntent makes a call that answers with an intent, sorts what came and
-// reports it.
-func (c *Client) askIntent(ctx context.Context, r request, failure func(*Error) wallet.Outcome) (wallet.Outcome, *exchange, *Error) {
+// callIntent makes a call that answers with an intent, sorts the answer and reports
+// the call.
+func (c *Client) callIntent(ctx context.Context, r request, failure func(*Error) wallet.Outcome) (wallet.Outcome, *exchange, *Error) {
 	in := new(intent)
 	x, e := c.exchange(ctx, r, encode(r.params), in)
 	var o wallet.Outcome

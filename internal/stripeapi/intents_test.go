@@ -63,7 +63,7 @@ func TestChargeRequest(t *testing.T) {
 		}
 	})
 
-	t.Run("NeverAsksForStripesScriptOrNoChallenge", func(t *testing.T) {
+	t.Run("NeitherScriptNorErrorOnChallenge", func(t *testing.T) {
 		t.Parallel()
 
 		off := chargeRequest()
@@ -77,7 +77,7 @@ func TestChargeRequest(t *testing.T) {
 	t.Run("RepetitionIsIdentical", func(t *testing.T) {
 		t.Parallel()
 
-		const times = 20 // a map's order would show
+		const times = 20 // enough to show a random map order
 		reqs := make([]ChargeRequest, times)
 		for i := range reqs {
 			reqs[i] = chargeRequest()
@@ -101,7 +101,7 @@ func TestChargeRequest(t *testing.T) {
 	})
 }
 
-func TestChargeOfNothing(t *testing.T) {
+func TestInvalidCharge(t *testing.T) {
 	t.Parallel()
 
 	for name, tc := range map[string]struct {
@@ -223,8 +223,8 @@ func TestReplayedAnswerIsRefreshed(t *testing.T) {
 	}
 }
 
-// That a payment method was used up has no code of its own. Then, and only then,
-// the payment method itself is looked at.
+// Stripe's error for a consumed payment method has no code. Only then is the
+// payment method read.
 func TestConsumedPaymentMethod(t *testing.T) {
 	t.Parallel()
 

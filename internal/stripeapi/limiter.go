@@ -11,30 +11,30 @@ import (
 
 type callerKey struct{}
 
-// WithCaller says for whom the calls of a context are made, an organization as a
-// rule. A FairLimiter lets callers who wait take turns.
+// WithCaller sets the caller of the calls made with the context, usually an
+// organization's id. A FairLimiter lets waiting callers take turns.
 func WithCaller(ctx context.Context, caller string) context.Context {
 	return context.WithValue(ctx, callerKey{}, caller)
 }
 
-// FairLimiter keeps calls below a rate and lets the callers who wait take turns, so
-// that one who wants many calls at once delays the others by one call each, and not
-// by all of its own. It is safe for concurrent use.
+// FairLimiter keeps calls below a rate and lets waiting callers take turns. A
+// caller that makes many calls at once delays each other caller by one call, not by
+// all of them. It is safe for concurrent use.
 type FairLimiter struct {
 	perSecond float64
 	bucket    *rate.Limiter
 
 	mu      sync.Mutex
-	waiting map[string][]*turn // by caller, the oldest first
-	order   []string           // of the callers in waiting, the next one first
+	waiting map[string][]*turn // by caller, oldest first
+	order   []string           // the callers in waiting, the next one first
 	serving bool
 }
 
-// turn is one call that waits.
-type turn struct{ come chan struct{} }
+// turn is one waiting call. ready is closed when the call may be made.
+type turn struct{ ready chan struct{} }
 
-// NewFairLimiter makes a limiter for so many calls per second, with a burst of a
-// quarter of a second.
+// NewFairLimiter returns a limiter that allows perSecond calls per second and a
+// burst of a quarter of that.
 func NewFairLimiter(perSecond int) *FairLimiter {
 	return &FairLimiter{
 		perSecond: float64(perSecond),
@@ -43,14 +43,14 @@ func NewFairLimiter(perSecond int) *FairLimiter {
 	}
 }
 
-// Share says among how many processes the rate is shared, of which this is one.
+// Share sets the number of processes that share the rate, this one included.
 func (l *FairLimiter) Share(processes int) {
 	share := l.perSecond / float64(max(1, processes))
 	l.bucket.SetLimit(rate.Limit(share))
 	l.bucket.SetBurst(max(1, int(math.Floor(share/4))))
 }
 
-// Wait implements Limiter. It returns once the caller's turn has come.
+// Wait implements Limiter. It returns when it is the caller's turn.
 func (l *FairLimiter) Wait(ctx context.Context) error {
 	caller, _ := ctx.Value(callerKey{}).(string)
 	l.mu.Lock()
@@ -58,7 +58,7 @@ func (l *FairLimiter) Wait(ctx context.Context) error {
 		l.mu.Unlock()
 		return nil
 	}
-	t := &turn{come: make(chan struct{})}
+	t := &turn{ready: make(chan struct{})}
 	if _, here := l.waiting[caller]; !here {
 		l.order = append(l.order, caller)
 	}
@@ -69,7 +69,7 @@ func (l *FairLimiter) Wait(ctx context.Context) error {
 	}
 	l.mu.Unlock()
 	select {
-	case <-t.come:
+	case <-t.ready:
 		return nil
 	case <-ctx.Done():
 		l.leave(caller, t)
@@ -77,8 +77,8 @@ func (l *FairLimiter) Wait(ctx context.Context) error {
 	}
 }
 
-// leave takes a call out that is not wanted any more. If its turn came meanwhile,
-// the turn is lost, which errs on the slow side.
+// leave removes a call whose context has ended. If its turn has already been
+// granted the turn is lost, which makes the rate lower, never higher.
 func (l *FairLimiter) leave(caller string, t *turn) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -88,7 +88,7 @@ func (l *FairLimiter) leave(caller string, t *turn) {
 	}
 }
 
-// forget drops a caller with nothing left to wait for. The caller holds the lock.
+// forget removes a caller that has no waiting calls. l.mu must be held.
 func (l *FairLimiter) forget(caller string) {
 	if len(l.waiting[caller]) > 0 {
 		return
@@ -99,26 +99,26 @@ func (l *FairLimiter) forget(caller string) {
 	}
 }
 
-// serve gives turns until nobody waits. Who is next is decided when the turn is
-// there, not before.
+// serve grants turns until no call waits. It takes a token first and picks the
+// caller afterwards, so that a caller that came meanwhile is considered.
 func (l *FairLimiter) serve(ctx context.Context) {
 	for {
-		_ = l.bucket.Wait(ctx) // fails only for more than the burst
-		if !l.give() {
+		_ = l.bucket.Wait(ctx) // fails only for a request beyond the burst, and this is for 1
+		if !l.grant() {
 			return
 		}
 	}
 }
 
-// give hands one turn to the next caller. It reports whether somebody else waits.
-func (l *FairLimiter) give() bool {
+// grant gives one turn to the next caller. It reports whether more calls wait.
+func (l *FairLimiter) grant() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if len(l.order) > 0 {
 		caller := l.order[0]
 		l.order = append(l.order[1:], caller)
 		queue := l.waiting[caller]
-		close(queue[0].come)
+		close(queue[0].ready)
 		l.waiting[caller] = queue[1:]
 		l.forget(caller)
 	}

@@ -12,7 +12,8 @@ import (
 	"github.com/fundrail/fundrail/internal/stripeapi"
 )
 
-// all makes n calls for a caller at once, and returns when the last one may be made.
+// all makes n calls for a caller at once. It returns how long it took until the
+// last was allowed.
 func all(l *stripeapi.FairLimiter, caller string, n int) (took time.Duration) {
 	start := time.Now()
 	ctx := stripeapi.WithCaller(context.Background(), caller)
@@ -45,7 +46,7 @@ func TestFairLimiter(t *testing.T) {
 			require.GreaterOrEqual(t, all(l, "org_a", 11), 1200*time.Millisecond, "5 calls a second")
 
 			l.Share(1)
-			require.LessOrEqual(t, all(l, "org_a", 20), 1100*time.Millisecond, "the others are gone")
+			require.LessOrEqual(t, all(l, "org_a", 20), 1100*time.Millisecond, "the other processes have ended")
 		})
 	})
 
@@ -64,7 +65,7 @@ func TestFairLimiter(t *testing.T) {
 		})
 	})
 
-	t.Run("WhoGivesUpIsForgotten", func(t *testing.T) {
+	t.Run("CanceledWaitIsRemoved", func(t *testing.T) {
 		t.Parallel()
 
 		synctest.Test(t, func(t *testing.T) {

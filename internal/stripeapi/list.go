@@ -10,11 +10,11 @@ import (
 	"github.com/stripe/stripe-go/v76/form"
 )
 
-// pageSize is the most that Stripe gives at once.
+// pageSize is Stripe's maximum.
 const pageSize = 100
 
-// Window is a period of time, by Stripe's clock and in whole seconds. A zero
-// Since or Until leaves that side open.
+// Window is a period by Stripe's clock, in whole seconds. A zero Since or Until
+// leaves that side open.
 type Window struct {
 	Since time.Time // inclusive
 	Until time.Time // exclusive
@@ -36,15 +36,15 @@ func (w Window) params() *stripe.RangeQueryParams {
 
 func listParams() stripe.ListParams { return stripe.ListParams{Limit: new(int64(pageSize))} }
 
-// element points to an object of a list. Its id is the cursor that the next page
-// is asked for with.
+// element is a pointer to an object of a list. Its id is the cursor for the next
+// page.
 type element[T any] interface {
 	*T
 	id() string
 }
 
-// page is one page of a list, newest first. It holds the objects themselves, and
-// no pointers that a null would leave empty.
+// page is one page of a list, newest first. Data holds values and not pointers,
+// because a null in the answer would decode as a nil pointer.
 type page[T any, P element[T]] struct {
 	stripe.APIResource
 
@@ -53,8 +53,8 @@ type page[T any, P element[T]] struct {
 	HasMore bool   `json:"has_more"`
 }
 
-// complete refuses what isn't a list, and a page that promises more without
-// saying after what.
+// complete reports whether the answer is a list whose objects have ids, and whether
+// a page that announces more has a last id to continue after.
 func (p *page[T, P]) complete() bool {
 	if p.Object != "list" || p.Data == nil {
 		return false
@@ -67,13 +67,13 @@ func (p *page[T, P]) complete() bool {
 	return len(p.Data) > 0 || !p.HasMore
 }
 
-// newest and oldest are the cursors to the pages before and after this one.
+// newest and oldest return the cursors of the pages before and after this one.
 func (p *page[T, P]) newest() string { return p.at(0).id() }
 func (p *page[T, P]) oldest() string { return p.at(len(p.Data) - 1).id() }
 
 func (p *page[T, P]) at(i int) P { return &p.Data[i] }
 
-// getPage asks for one page of a list.
+// getPage requests one page of a list.
 func getPage[T any, P element[T]](ctx context.Context, c *Client, op, path string, body *form.Values) (*page[T, P], error) {
 	p := new(page[T, P])
 	if _, err := c.send(ctx, request{op: op, method: http.MethodGet, path: path}, body, p); err != nil {
@@ -82,15 +82,15 @@ func getPage[T any, P element[T]](ctx context.Context, c *Client, op, path strin
 	return p, nil
 }
 
-// each goes through all pages of a list, newest first. It ends at the first
-// error, which it yields.
+// each iterates over all pages of a list, newest first. It ends at the first error,
+// which it yields.
 func each[T any, P element[T]](ctx context.Context, c *Client, op, path string, params any) iter.Seq2[P, error] {
 	return func(yield func(P, error) bool) {
 		body := encode(params)
 		for cursor := ""; ; {
 			p, err := getPage[T, P](ctx, c, op, path, body)
 			if err == nil && p.HasMore && p.oldest() == cursor {
-				err = stuck(op)
+				err = repeatedPage(op)
 			}
 			if err != nil {
 				yield(nil, err)
@@ -110,7 +110,7 @@ func each[T any, P element[T]](ctx context.Context, c *Client, op, path string, 
 	}
 }
 
-// convert is each with the elements in the domain's words.
+// convert maps the elements of a list to domain values.
 func convert[T, D any](list iter.Seq2[T, error], domain func(T) D) iter.Seq2[D, error] {
 	return func(yield func(D, error) bool) {
 		for item, err := range list {
@@ -126,7 +126,7 @@ func convert[T, D any](list iter.Seq2[T, error], domain func(T) D) iter.Seq2[D, 
 	}
 }
 
-// collect is the whole list, or the error that it ended with.
+// collect returns the whole list, or the error that ended it.
 func collect[T any](list iter.Seq2[T, error]) ([]T, error) {
 	var all []T
 	for item, err := range list {
@@ -138,5 +138,5 @@ func collect[T any](list iter.Seq2[T, error]) ([]T, error) {
 	return all, nil
 }
 
-// stuck is for a list whose next page is the same again.
-func stuck(op string) error { return unreadable(op, &exchange{status: http.StatusOK}) }
+// repeatedPage is the error of a list whose next page is the same again.
+func repeatedPage(op string) error { return unreadable(op, &exchange{status: http.StatusOK}) }

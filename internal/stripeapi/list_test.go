@@ -16,15 +16,15 @@ import (
 	"github.com/fundrail/fundrail/internal/wallet"
 )
 
-// shelf plays one of Stripe's lists, newest first, in pages of a given size.
-type shelf struct {
+// fakeList serves a list as Stripe does, newest first, in pages of a given size.
+type fakeList struct {
 	items []string // ids, newest first
 	size  int
-	// render makes an item out of its id.
+	// render returns an item's JSON.
 	render func(id string) string
 }
 
-func (s shelf) serve(res http.ResponseWriter, req *http.Request) {
+func (s fakeList) serve(res http.ResponseWriter, req *http.Request) {
 	query := req.URL.Query()
 	from, to := 0, len(s.items)
 	if after := query.Get("starting_after"); after != "" {
@@ -47,7 +47,7 @@ func (s shelf) serve(res http.ResponseWriter, req *http.Request) {
 	answer(http.StatusOK, fmt.Sprintf(`{"object":"list","has_more":%t,"data":[%s]}`, hasMore, strings.Join(items, ",")))(res, req)
 }
 
-// numbered is n ids, newest first: x_3, x_2, x_1.
+// numbered returns n ids, newest first, such as x_3, x_2, x_1.
 func numbered(prefix string, n int) []string {
 	ids := make([]string, n)
 	for i := range ids {
@@ -77,7 +77,7 @@ func TestListIntents(t *testing.T) {
 	t.Run("AllPages", func(t *testing.T) {
 		t.Parallel()
 
-		w := newWire(t, shelf{items: numbered("pi_", 7), size: 3, render: render}.serve)
+		w := newWire(t, fakeList{items: numbered("pi_", 7), size: 3, render: render}.serve)
 
 		got, err := collect(w.client(t).ListIntents(t.Context(), Window{Since: now, Until: now.Add(time.Hour)}))
 
@@ -100,7 +100,7 @@ func TestListIntents(t *testing.T) {
 	t.Run("WithoutWindow", func(t *testing.T) {
 		t.Parallel()
 
-		w := newWire(t, shelf{size: 3, render: render}.serve)
+		w := newWire(t, fakeList{size: 3, render: render}.serve)
 
 		got, err := collect(w.client(t).ListIntents(t.Context(), Window{}))
 
@@ -109,10 +109,10 @@ func TestListIntents(t *testing.T) {
 		require.Equal(t, url.Values{"limit": {"100"}}, queries(t, w)[0])
 	})
 
-	t.Run("StopsWhenTold", func(t *testing.T) {
+	t.Run("StopsWithItsCaller", func(t *testing.T) {
 		t.Parallel()
 
-		w := newWire(t, shelf{items: numbered("pi_", 7), size: 3, render: render}.serve)
+		w := newWire(t, fakeList{items: numbered("pi_", 7), size: 3, render: render}.serve)
 		for _, err := range w.client(t).ListIntents(t.Context(), Window{}) {
 			require.NoError(t, err)
 			break
@@ -124,7 +124,7 @@ func TestListIntents(t *testing.T) {
 	t.Run("FailsOnALaterPage", func(t *testing.T) {
 		t.Parallel()
 
-		pages := shelf{items: numbered("pi_", 7), size: 3, render: render}
+		pages := fakeList{items: numbered("pi_", 7), size: 3, render: render}
 		w := newWire(t, func(res http.ResponseWriter, req *http.Request) {
 			if req.URL.Query().Get("starting_after") != "" {
 				answer(http.StatusInternalServerError, errorJSON(`"type":"api_error"`))(res, req)
@@ -138,7 +138,7 @@ func TestListIntents(t *testing.T) {
 		require.EqualError(t, err, "stripe: list_intents: unknown: api_error, status 500, req_1")
 	})
 
-	t.Run("EndsWhenStripeGoesInCircles", func(t *testing.T) {
+	t.Run("EndsAtARepeatedPage", func(t *testing.T) {
 		t.Parallel()
 
 		w := newWire(t, answer(http.StatusOK, `{"object":"list","has_more":true,"data":[{"id":"pi_1"}]}`))
@@ -197,7 +197,7 @@ func TestFindIntent(t *testing.T) {
 	t.Run("OnTheLastPage", func(t *testing.T) {
 		t.Parallel()
 
-		w := newWire(t, shelf{items: numbered("pi_", 7), size: 2, render: func(id string) string {
+		w := newWire(t, fakeList{items: numbered("pi_", 7), size: 2, render: func(id string) string {
 			if id == "pi_1" {
 				return named(id, succeeded)
 			}
@@ -211,7 +211,7 @@ func TestFindIntent(t *testing.T) {
 		require.Equal(t, "pi_1", got.IntentID)
 	})
 
-	t.Run("FailureIsNoAbsence", func(t *testing.T) {
+	t.Run("FailureIsNotAbsence", func(t *testing.T) {
 		t.Parallel()
 
 		w := newWire(t, answer(http.StatusOK, `{"object":"list"}`))
@@ -250,7 +250,7 @@ func TestListEvents(t *testing.T) {
 	t.Run("Event", func(t *testing.T) {
 		t.Parallel()
 
-		w := newWire(t, shelf{items: numbered("evt_", 1), size: 3, render: render}.serve)
+		w := newWire(t, fakeList{items: numbered("evt_", 1), size: 3, render: render}.serve)
 
 		got, err := collect(w.client(t).ListEvents(t.Context(), EventQuery{}))
 
@@ -279,7 +279,7 @@ func TestListEvents(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 
-			w := newWire(t, shelf{items: numbered("evt_", tc.stored), size: tc.size, render: render}.serve)
+			w := newWire(t, fakeList{items: numbered("evt_", tc.stored), size: tc.size, render: render}.serve)
 
 			require.Equal(t, tc.want, list(t, w, tc.query))
 			require.Len(t, w.requests(), tc.calls)
@@ -289,7 +289,7 @@ func TestListEvents(t *testing.T) {
 	t.Run("Query", func(t *testing.T) {
 		t.Parallel()
 
-		w := newWire(t, shelf{items: numbered("evt_", 1), size: 3, render: render}.serve)
+		w := newWire(t, fakeList{items: numbered("evt_", 1), size: 3, render: render}.serve)
 		list(t, w, EventQuery{Since: now, Types: []string{"payment_intent.*", "refund.failed"}})
 		list(t, w, EventQuery{Since: now, After: "evt_1"})
 
@@ -304,10 +304,10 @@ func TestListEvents(t *testing.T) {
 		}, queries(t, w))
 	})
 
-	t.Run("StopsWhenTold", func(t *testing.T) {
+	t.Run("StopsWithItsCaller", func(t *testing.T) {
 		t.Parallel()
 
-		w := newWire(t, shelf{items: numbered("evt_", 8), size: 3, render: render}.serve)
+		w := newWire(t, fakeList{items: numbered("evt_", 8), size: 3, render: render}.serve)
 		seen := 0
 		for _, err := range w.client(t).ListEvents(t.Context(), EventQuery{After: "evt_1"}) {
 			require.NoError(t, err)
@@ -330,7 +330,7 @@ func TestListEvents(t *testing.T) {
 		require.Len(t, w.requests(), 1)
 	})
 
-	t.Run("EndsWhenStripeGoesInCircles", func(t *testing.T) {
+	t.Run("EndsAtARepeatedPage", func(t *testing.T) {
 		t.Parallel()
 
 		w := newWire(t, answer(http.StatusOK, `{"object":"list","has_more":true,"data":[`+render("evt_2")+`]}`))

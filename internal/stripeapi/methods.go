@@ -9,20 +9,21 @@ import (
 
 const methodsPath = "/v1/payment_methods"
 
-// PaymentMethod is what Stripe says of a saved payment method. The card's fields
-// are empty for methods that are no cards.
+// PaymentMethod is a saved payment method. The card's fields are empty if Type is
+// not card.
 type PaymentMethod struct {
 	ID string
-	// CustomerID is Stripe's id of the customer it is attached to, empty when it
-	// is attached to none.
+	// CustomerID is Stripe's id of the customer that it is attached to. It is empty
+	// when it is attached to none.
 	CustomerID string
-	// Type is Stripe's word, such as card.
+	// Type is Stripe's type, such as card.
 	Type        string
 	Brand       string
 	Last4       string
 	ExpiryMonth int
 	ExpiryYear  int
-	// Fingerprint is the same for the same card number, whoever saved it.
+	// Fingerprint identifies the card number. It is the same for all customers who
+	// save that card.
 	Fingerprint string
 }
 
@@ -53,13 +54,14 @@ func (p *paymentMethod) domain() PaymentMethod {
 	return m
 }
 
-// GetPaymentMethod reads a payment method. IsNotFound tells when there is none.
+// GetPaymentMethod reads a payment method. For an unknown one the error satisfies
+// IsNotFound.
 func (c *Client) GetPaymentMethod(ctx context.Context, id string) (PaymentMethod, error) {
-	return c.askMethod(ctx, "get_payment_method", http.MethodGet, "/%s", id, nil)
+	return c.callMethod(ctx, "get_payment_method", http.MethodGet, "/%s", id, nil)
 }
 
-// AttachPaymentMethod gives a payment method to a customer, whose later payments
-// can then use it. An *Error of kind declined means that the bank refused the
+// AttachPaymentMethod attaches a payment method to a customer, so that later
+// payments can use it. An *Error of kind declined means that the bank refused the
 // card.
 func (c *Client) AttachPaymentMethod(ctx context.Context, id, customerID string) (PaymentMethod, error) {
 	const op = "attach_payment_method"
@@ -67,16 +69,16 @@ func (c *Client) AttachPaymentMethod(ctx context.Context, id, customerID string)
 		return PaymentMethod{}, invalid(op, "no customer id")
 	}
 	params := &stripe.PaymentMethodAttachParams{Customer: &customerID}
-	return c.askMethod(ctx, op, http.MethodPost, "/%s/attach", id, params)
+	return c.callMethod(ctx, op, http.MethodPost, "/%s/attach", id, params)
 }
 
-// DetachPaymentMethod takes a payment method from its customer. It can never be
+// DetachPaymentMethod detaches a payment method from its customer. It can never be
 // used again.
 func (c *Client) DetachPaymentMethod(ctx context.Context, id string) (PaymentMethod, error) {
-	return c.askMethod(ctx, "detach_payment_method", http.MethodPost, "/%s/detach", id, nil)
+	return c.callMethod(ctx, "detach_payment_method", http.MethodPost, "/%s/detach", id, nil)
 }
 
-// ListPaymentMethods lists a customer's cards, newest first.
+// ListPaymentMethods returns a customer's cards, newest first.
 func (c *Client) ListPaymentMethods(ctx context.Context, customerID string) ([]PaymentMethod, error) {
 	const op = "list_payment_methods"
 	if !validID(customerID) {
@@ -90,8 +92,8 @@ func (c *Client) ListPaymentMethods(ctx context.Context, customerID string) ([]P
 	return collect(convert(each[paymentMethod](ctx, c, op, methodsPath, params), (*paymentMethod).domain))
 }
 
-// askMethod makes a call about one payment method that answers with it.
-func (c *Client) askMethod(ctx context.Context, op, verb, path, id string, params any) (PaymentMethod, error) {
+// callMethod makes a call that answers with a payment method.
+func (c *Client) callMethod(ctx context.Context, op, verb, path, id string, params any) (PaymentMethod, error) {
 	if !validID(id) {
 		return PaymentMethod{}, invalid(op, "no payment method id")
 	}

@@ -12,7 +12,7 @@ import (
 
 const refundsPath = "/v1/refunds"
 
-// RefundReason is why money goes back, in Stripe's words.
+// RefundReason is why a payment is refunded, as Stripe's API spells it.
 type RefundReason string
 
 // The reasons for a refund.
@@ -22,19 +22,19 @@ const (
 	RefundRequested  RefundReason = "requested_by_customer"
 )
 
-// RefundRequest is a refund to be made. The same RefundID must always come with
-// the same values.
+// RefundRequest asks for a refund. The same RefundID must always come with the same
+// values.
 type RefundRequest struct {
 	RefundID  wallet.ID
 	PaymentID wallet.ID
-	// IntentID is the PaymentIntent whose money goes back.
+	// IntentID is the PaymentIntent that is refunded.
 	IntentID string
 	// Amount is in minor units of the charge's currency.
 	Amount int64
 	Reason RefundReason
 }
 
-// refund is what we look at of a refund.
+// refund holds the fields of a refund that are used.
 type refund struct {
 	stripe.APIResource
 
@@ -67,13 +67,12 @@ func (r *refund) domain() wallet.RefundState {
 	}
 }
 
-// CreateRefund sends money back. It is keyed by RefundID: made again while Stripe
-// keeps the key it makes no second refund. After that, look among RefundsOf the
-// intent first.
+// CreateRefund creates a refund. RefundID is the idempotency key: repeated while
+// Stripe keeps the key, the call creates no second refund. After that, look among
+// RefundsOf the intent first.
 //
-// The error is an *Error. Among the rejected ones Stripe has the codes
-// charge_already_refunded and charge_disputed; that more was asked for than is
-// left has no code, and the parameter amount.
+// The error is an *Error. Rejected refunds have the code charge_already_refunded or
+// charge_disputed. A refund of more than is left has no code and the Param amount.
 func (c *Client) CreateRefund(ctx context.Context, req RefundRequest) (wallet.RefundState, error) {
 	const op = "create_refund"
 	switch {
@@ -96,7 +95,7 @@ func (c *Client) CreateRefund(ctx context.Context, req RefundRequest) (wallet.Re
 		return wallet.RefundState{}, err
 	}
 	if x.replayed {
-		// The stored answer may be of days ago, and a refund can fail since.
+		// The stored answer may be days old, and the refund may have failed since.
 		if fresh, err := c.GetRefund(ctx, r.ID); err == nil {
 			return fresh, nil
 		}
@@ -104,7 +103,7 @@ func (c *Client) CreateRefund(ctx context.Context, req RefundRequest) (wallet.Re
 	return r.domain(), nil
 }
 
-// GetRefund reads a refund. IsNotFound tells when there is none.
+// GetRefund reads a refund. For an unknown refund the error satisfies IsNotFound.
 func (c *Client) GetRefund(ctx context.Context, id string) (wallet.RefundState, error) {
 	const op = "get_refund"
 	if !validID(id) {
@@ -118,12 +117,12 @@ func (c *Client) GetRefund(ctx context.Context, id string) (wallet.RefundState, 
 	return r.domain(), nil
 }
 
-// ListRefunds goes through all refunds created in a window, newest first.
+// ListRefunds iterates over all refunds created in a window, newest first.
 func (c *Client) ListRefunds(ctx context.Context, w Window) iter.Seq2[wallet.RefundState, error] {
 	return c.refunds(ctx, &stripe.RefundListParams{CreatedRange: w.params(), ListParams: listParams()})
 }
 
-// RefundsOf lists all refunds of an intent, newest first.
+// RefundsOf returns all refunds of an intent, newest first.
 func (c *Client) RefundsOf(ctx context.Context, intentID string) ([]wallet.RefundState, error) {
 	if !validID(intentID) {
 		return nil, invalid("list_refunds", "no intent id")

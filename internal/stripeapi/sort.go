@@ -9,7 +9,7 @@ import (
 	"github.com/fundrail/fundrail/internal/wallet"
 )
 
-// sortIntent says what an intent means for its payment.
+// sortIntent returns the outcome that an intent means for its payment.
 func sortIntent(in *intent, requestID string) wallet.Outcome {
 	o := wallet.Outcome{RequestID: requestID}
 	if !validID(in.ID) {
@@ -28,16 +28,17 @@ func sortIntent(in *intent, requestID string) wallet.Outcome {
 	case stripe.PaymentIntentStatusRequiresAction:
 		return sortAction(o, in.NextAction)
 	case stripe.PaymentIntentStatusRequiresPaymentMethod:
-		// It is both the state before the first attempt and the one after a
-		// failed attempt. The error tells them apart, whatever its type: a failed
-		// challenge has that of a bad request.
+		// This is the status before the first attempt and after a failed one. The
+		// last error tells them apart. Its type does not matter: after a failed challenge
+		// the type is invalid_request_error.
 		if in.LastPaymentError == nil {
 			o.Kind, o.Reason = wallet.OutcomeProcessing, in.Status
 			return o
 		}
 		o.Kind, o.Failure = wallet.OutcomeDeclined, declined(*in.LastPaymentError)
 	case stripe.PaymentIntentStatusRequiresConfirmation, stripe.PaymentIntentStatusRequiresCapture:
-		// We ask for neither. Whoever did has the next move.
+		// The service requests neither. Whatever created the intent must continue
+		// it.
 		o.Kind, o.Reason = wallet.OutcomeProcessing, in.Status
 	case stripe.PaymentIntentStatusCanceled:
 		o.Kind, o.Failure = wallet.OutcomeCanceled, canceled(in)
@@ -58,9 +59,9 @@ func sortSucceeded(o wallet.Outcome, in *intent) wallet.Outcome {
 	return o
 }
 
-// sortAction takes the one action we can hand on, a page to visit. Any other
-// needs Stripe's own script, which no merchant of ours runs: that payment can't
-// be completed, and its intent is to be canceled.
+// sortAction accepts the one action that a caller can complete, a page to visit.
+// All others need Stripe's script, which merchants do not run. Such a payment is
+// declined, and its intent has to be canceled.
 func sortAction(o wallet.Outcome, next *nextAction) wallet.Outcome {
 	if next != nil && next.Type == string(stripe.PaymentIntentNextActionTypeRedirectToURL) &&
 		next.RedirectToURL != nil && isPage(next.RedirectToURL.URL) {
@@ -76,15 +77,15 @@ func sortAction(o wallet.Outcome, next *nextAction) wallet.Outcome {
 	return o
 }
 
-// isPage tells whether a browser may be sent to the address.
+// isPage reports whether a browser may be sent to the address.
 func isPage(address string) bool {
 	u, err := url.Parse(address)
 	return err == nil && u.Host != "" && (u.Scheme == "https" || u.Scheme == "http")
 }
 
-// sortFailure says what a failed call means for a payment. An error can carry
-// the intent as it stands now, and that is then the better answer: an intent that
-// can't be canceled because it succeeded was paid.
+// sortFailure returns the outcome that a failed call means for a payment. The error
+// can contain the intent's current state, which is more exact: an intent that
+// cannot be canceled because it succeeded was paid.
 func sortFailure(e *Error) wallet.Outcome {
 	embedded := e.problem.PaymentIntent
 	if embedded != nil && (e.Code == string(stripe.ErrorCodePaymentIntentUnexpectedState) ||
@@ -97,7 +98,7 @@ func sortFailure(e *Error) wallet.Outcome {
 		o.PaymentID = parseID(embedded.Metadata.PaymentID)
 	}
 	if e.Kind == wallet.OutcomeDeclined {
-		// An attempt that was declined has created its intent all the same.
+		// A declined attempt has created its intent.
 		o.Failure = declined(e.problem)
 		return o
 	}
@@ -108,7 +109,8 @@ func sortFailure(e *Error) wallet.Outcome {
 	return o
 }
 
-// declined says why, in words fit to be shown.
+// declined returns the reason of a decline, with a message that can be shown to the
+// cardholder.
 func declined(p problem) wallet.Failure {
 	return wallet.Decline(wallet.Failure{
 		Code:               word(p.Code),
@@ -120,8 +122,8 @@ func declined(p problem) wallet.Failure {
 	})
 }
 
-// declineMessage passes on the message of a card error, which Stripe writes for
-// the cardholder. Those of other errors are written for developers.
+// declineMessage returns the message of a card error, which Stripe writes for the
+// cardholder. Messages of other errors are for developers and are replaced.
 func declineMessage(p problem) string {
 	switch {
 	case p.Code == wallet.FailureAuthentication:
@@ -129,13 +131,14 @@ func declineMessage(p problem) string {
 	case p.Type != string(stripe.ErrorTypeCard):
 		return wallet.MessageDeclined
 	default:
-		return showable(p.Message)
+		return safeMessage(p.Message)
 	}
 }
 
-// showable is the message, unless it holds what a cardholder's message never
-// does: more than a few sentences, control characters, a secret, a long number.
-func showable(message string) string {
+// safeMessage returns the message, or nothing if it contains what a message for
+// cardholders never does: more than a few sentences, control characters, a secret
+// or a long number.
+func safeMessage(message string) string {
 	const longest, longestNumber = 300, 8
 	digits := 0
 	for _, r := range message {
@@ -157,8 +160,8 @@ func showable(message string) string {
 	return message
 }
 
-// canceled says why an intent was closed: what its last attempt failed with, if
-// there was one.
+// canceled returns why an intent was canceled: the failure of its last attempt, if
+// it had one.
 func canceled(in *intent) wallet.Failure {
 	if in.LastPaymentError != nil {
 		return declined(*in.LastPaymentError)
@@ -173,8 +176,8 @@ func rejected(e *Error) wallet.Failure {
 	return wallet.Failure{Code: wallet.FailureInternal, Message: "The payment could not be made."}
 }
 
-// paymentMethodMissing tells whether Stripe refused the payment method itself:
-// unknown, detached, or another customer's.
+// paymentMethodMissing reports whether Stripe refused the payment method because it
+// is unknown, detached or another customer's.
 func paymentMethodMissing(e *Error) bool {
 	return e.Param == "payment_method" || e.Code == string(stripe.ErrorCodePaymentMethodUnexpectedState)
 }
@@ -183,9 +186,9 @@ func missingPaymentMethod() wallet.Failure {
 	return wallet.Failure{Code: wallet.FailurePaymentMethodMissing, Message: "The payment method no longer exists."}
 }
 
-// unreadIntent is the outcome of a look at an intent that failed. Whatever the
-// error, it says nothing about the payment: not even that there is no such intent,
-// which is an outcome of its own, proves that nothing was charged.
+// unreadIntent returns the outcome of a failed read of an intent. The
+// error says nothing about the payment. Even an unknown intent, which has its own outcome,
+// does not prove that nothing was charged.
 func unreadIntent(e *Error) wallet.Outcome {
 	if IsNotFound(e) {
 		return wallet.Outcome{Kind: wallet.OutcomeMissing, Reason: e.Reason(), RequestID: e.RequestID}

@@ -15,14 +15,15 @@ import (
 	"github.com/fundrail/fundrail/internal/wallet"
 )
 
-// secrets are planted in every body of the table below, and may come out nowhere.
+// These secrets are planted in every body of the table below. None may appear in a
+// result.
 const (
 	plantedSecret = "pi_1_secret_planted"
 	plantedCard   = "4242424242424242"
 	plantedPerson = "Ada Lovelace"
 )
 
-// intentJSON is a PaymentIntent with everything in it that is not to be passed on.
+// intentJSON is a PaymentIntent that contains every kind of secret.
 func intentJSON(status, more string) string {
 	return fmt.Sprintf(`{"id":"pi_1","object":"payment_intent","amount":7500,"client_secret":%q,"currency":"usd",
 		"customer":"cus_1","livemode":false,"status":%q,"metadata":{"payment_id":%q},
@@ -31,14 +32,14 @@ func intentJSON(status, more string) string {
 		plantedSecret, status, paymentID, plantedCard, plantedPerson, plantedPerson, more)
 }
 
-// errorJSON is an error answer with the same in it. Its message is the one that
-// a careless server might write.
+// errorJSON is an error answer that contains the same secrets, some of them in its
+// message.
 func errorJSON(fields string) string {
 	return fmt.Sprintf(`{"error":{%s,"message":"for %s and %s by %s","doc_url":"https://example.com/%s"}}`,
 		fields, plantedSecret, plantedCard, plantedPerson, plantedSecret)
 }
 
-// messageJSON is an error answer with a message of Stripe's own making.
+// messageJSON is an error answer with a message for the cardholder.
 func messageJSON(fields, message string) string {
 	return fmt.Sprintf(`{"error":{%s,"message":%q,"payment_method":{"card":{"number":%q}}}}`, fields, message, plantedCard)
 }
@@ -55,7 +56,7 @@ const (
 	noFunds       = "Your card has insufficient funds."
 )
 
-// The outcomes that several rows share. Every one carries the request's id.
+// The outcomes that several rows share. The test adds the request's id.
 func unknown(reason string) wallet.Outcome {
 	return wallet.Outcome{Kind: wallet.OutcomeUnknown, Reason: reason}
 }
@@ -89,7 +90,8 @@ func failedWith(f wallet.Failure) wallet.Outcome {
 
 var paid = of(wallet.OutcomeSucceeded, wallet.Outcome{ChargeID: "ch_1", AmountReceived: 75_00, Currency: wallet.USD})
 
-// sorted is every answer that Stripe gives to a charge, or that we get instead.
+// sorted lists every kind of answer to a charge, and every kind of failure to get
+// one.
 var sorted = []struct {
 	name   string
 	status int
@@ -178,7 +180,7 @@ var sorted = []struct {
 		wallet.Outcome{Kind: wallet.OutcomeSucceeded, IntentID: "pi_1", ChargeID: "ch_1", AmountReceived: 75_00, Currency: wallet.USD},
 	},
 
-	// Answers of 200 that say nothing.
+	// Answers of status 200 without a usable intent.
 	{"Empty", 200, ``, unknown("unreadable answer, status 200, req_1")},
 	{"EmptyObject", 200, `{}`, unknown("answer without an intent")},
 	{"Null", 200, `null`, unknown("answer without an intent")},
@@ -190,7 +192,7 @@ var sorted = []struct {
 	{"SecretForID", 200, strings.Replace(succeeded, `"pi_1"`, `"`+plantedSecret+`"`, 1), unknown("answer without an intent")},
 	{"Accepted", 202, succeeded, unknown("unreadable answer, status 202, req_1")},
 
-	// 400: our bug, or an object in the wrong state.
+	// 400: an error of ours, or an object in the wrong state.
 	{"ParameterMissing", 400, errorJSON(`"type":"invalid_request_error","code":"parameter_missing","param":"amount"`), refused("invalid_request_error, parameter_missing, param amount, status 400, req_1")},
 	{"ParameterUnknown", 400, errorJSON(`"type":"invalid_request_error","code":"parameter_unknown","param":"x"`), refused("invalid_request_error, parameter_unknown, param x, status 400, req_1")},
 	{"ParameterInvalidInteger", 400, errorJSON(`"type":"invalid_request_error","code":"parameter_invalid_integer","param":"amount"`), refused("invalid_request_error, parameter_invalid_integer, param amount, status 400, req_1")},
@@ -256,11 +258,11 @@ var sorted = []struct {
 			Message: "Your card was declined. This transaction requires authentication.", Class: wallet.DeclineAuthenticate,
 		}}),
 	},
-	{"DeclinedStolen", 402, hushedJSON("stolen_card"), hushed},
-	{"DeclinedLost", 402, hushedJSON("lost_card"), hushed},
-	{"DeclinedPickup", 402, hushedJSON("pickup_card"), hushed},
-	{"DeclinedFraudulent", 402, hushedJSON("fraudulent"), hushed},
-	{"DeclinedBlacklisted", 402, hushedJSON("merchant_blacklist"), hushed},
+	{"DeclinedStolen", 402, concealedJSON("stolen_card"), concealed},
+	{"DeclinedLost", 402, concealedJSON("lost_card"), concealed},
+	{"DeclinedPickup", 402, concealedJSON("pickup_card"), concealed},
+	{"DeclinedFraudulent", 402, concealedJSON("fraudulent"), concealed},
+	{"DeclinedBlacklisted", 402, concealedJSON("merchant_blacklist"), concealed},
 	{"DeclinedWithSecretInMessage", 402, errorJSON(`"type":"card_error","code":"card_declined"`), failedWith(wallet.Failure{
 		Code: "card_declined", Message: genericReason, Class: wallet.DeclineSoft,
 	})},
@@ -291,13 +293,13 @@ var unsupported = of(wallet.OutcomeDeclined, wallet.Outcome{Failure: wallet.Fail
 	Code: wallet.FailureActionUnsupported, Message: "The card asks for an action that is not supported.", Class: wallet.DeclineHard,
 }})
 
-// hushed is what becomes of a reason that would warn a thief.
-var hushed = failedWith(wallet.Failure{
+// concealed is the outcome of a decline whose reason would warn a thief.
+var concealed = failedWith(wallet.Failure{
 	Code: "card_declined", DeclineCode: "generic_decline", Message: genericReason, Class: wallet.DeclineDoNotRetry,
 	AdviceCode: "do_not_try_again",
 })
 
-func hushedJSON(declineCode string) string {
+func concealedJSON(declineCode string) string {
 	return messageJSON(`"type":"card_error","code":"card_declined","decline_code":"`+declineCode+
 		`","advice_code":"do_not_try_again","network_advice_code":"03","network_decline_code":"43"`, "The card is reported "+declineCode)
 }
@@ -315,15 +317,15 @@ func TestSorting(t *testing.T) {
 
 			tc.want.RequestID = "req_1"
 			require.Equal(t, tc.want, got)
-			requireNothingPlanted(t, fmt.Sprintf("%+v", got))
+			requireNoSecrets(t, fmt.Sprintf("%+v", got))
 			require.Len(t, w.requests(), 1, "the package repeats nothing")
 		})
 	}
 }
 
-// A look at an intent, or an attempt to close it, that fails says nothing about
-// the payment. Were it rejected, the payment would fail.
-func TestSortingOfLooks(t *testing.T) {
+// A failed read or cancellation of an intent says nothing about the payment. If it
+// were rejected, the payment would fail.
+func TestSortingOfReads(t *testing.T) {
 	t.Parallel()
 
 	for _, tc := range sorted {
@@ -348,7 +350,7 @@ func TestSortingOfLooks(t *testing.T) {
 					want.Reason = got.Reason
 				}
 				require.Equal(t, want, got, name)
-				requireNothingPlanted(t, fmt.Sprintf("%+v", got))
+				requireNoSecrets(t, fmt.Sprintf("%+v", got))
 			}
 		})
 	}
@@ -416,7 +418,7 @@ func TestSortingOfBrokenConnections(t *testing.T) {
 	})
 }
 
-// brokenWire fails each request in its own way.
+// brokenWire fails every request with err.
 type brokenWire struct{ err error }
 
 func (b brokenWire) RoundTrip(*http.Request) (*http.Response, error) { return nil, b.err }
@@ -459,11 +461,11 @@ func TestShowable(t *testing.T) {
 		"Invalid key rk_test_1":                   "",
 		strings.Repeat("No. ", 100):               "",
 	} {
-		require.Equal(t, want, showable(message))
+		require.Equal(t, want, safeMessage(message))
 	}
 }
 
-func requireNothingPlanted(t *testing.T, said string) {
+func requireNoSecrets(t *testing.T, said string) {
 	t.Helper()
 	for _, planted := range []string{plantedSecret, plantedCard, plantedPerson} {
 		require.NotContains(t, said, planted)

@@ -7,28 +7,28 @@ import (
 	"time"
 )
 
-// maxAnswer is the largest answer that is read. A page of a hundred events with
-// the largest objects is far below it.
+// maxAnswer is the largest answer that is read. A page of a hundred of the largest
+// objects is far smaller.
 const maxAnswer = 32 << 20
 
 var errAnswerTooLarge = errors.New("answer too large")
 
-// exchange is what the transport saw of one call. It also knows of answers that
-// the backend could make nothing of.
+// exchange is what the transport saw of one call. It is filled in even if the
+// backend cannot decode the answer.
 type exchange struct {
 	status    int
 	requestID string
-	// replayed tells that the answer is the stored one of an earlier request
-	// with the same key, and may be old.
+	// replayed reports whether this is the stored answer of an earlier request with
+	// the same key. It may be outdated.
 	replayed bool
 	took     time.Duration
-	date     time.Time // by the clock of whoever answered, zero if they did not say
+	date     time.Time // by the server's clock, zero if the answer had none
 }
 
 type exchangeKey struct{}
 
-// httpClient is the client that carries the calls: its own copy of the one
-// given, or one tuned for many calls at once to a single host.
+// httpClient returns the client that makes the requests: a copy of the configured
+// one, or one tuned for many concurrent calls to a single host.
 func httpClient(cfg Config) *http.Client {
 	client := &http.Client{Transport: newTransport()}
 	if cfg.HTTPClient != nil {
@@ -42,7 +42,8 @@ func httpClient(cfg Config) *http.Client {
 	if client.Timeout <= 0 {
 		client.Timeout = DefaultTimeout
 	}
-	// Stripe's API doesn't redirect, and a request with a key must not wander.
+	// Stripe's API does not redirect. A request with a secret key must not follow a
+	// redirect to another host.
 	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	return client
 }
@@ -52,19 +53,19 @@ func newTransport() *http.Transport {
 	if standard, ok := http.DefaultTransport.(*http.Transport); ok {
 		transport = standard.Clone()
 	}
-	// The default keeps two idle connections for each host, and a worker has
-	// hundreds of calls under way to one.
+	// The default keeps two idle connections per host, and a worker has hundreds of
+	// concurrent calls to one.
 	transport.MaxIdleConns = 0
 	transport.MaxIdleConnsPerHost = 1024
 	transport.IdleConnTimeout = 60 * time.Second
-	// One dead HTTP/2 connection would otherwise hold all its calls until they
-	// time out.
+	// Without pings, one dead HTTP/2 connection would block all of its calls until
+	// they time out.
 	transport.HTTP2 = &http.HTTP2Config{SendPingTimeout: 10 * time.Second, PingTimeout: 5 * time.Second}
 	return transport
 }
 
-// recorder notes what came back in the exchange that the context carries, and
-// bounds how much of an answer is read.
+// recorder records the answer in the exchange of the request's context, and limits
+// how much of it is read.
 type recorder struct {
 	next http.RoundTripper
 }
@@ -85,8 +86,8 @@ func (r recorder) RoundTrip(req *http.Request) (*http.Response, error) {
 	return res, nil
 }
 
-// boundedBody fails, rather than ends, when the answer is too long: half an
-// answer must not pass for a whole one.
+// boundedBody fails an answer that is too long. Ending it instead would pass a
+// truncated answer for a whole one.
 type boundedBody struct {
 	io.ReadCloser
 	left int64

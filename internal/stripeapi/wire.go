@@ -12,7 +12,7 @@ import (
 	"github.com/fundrail/fundrail/internal/wallet"
 )
 
-// intent is what we look at of a PaymentIntent.
+// intent holds the fields of a PaymentIntent that are used.
 type intent struct {
 	stripe.APIResource
 
@@ -37,7 +37,7 @@ type nextAction struct {
 	} `json:"redirect_to_url"`
 }
 
-// problem is Stripe's error object: of an answer, or of an intent's last attempt.
+// problem is Stripe's error object, in an answer or as an intent's last error.
 type problem struct {
 	Type               string  `json:"type"`
 	Code               string  `json:"code"`
@@ -51,8 +51,8 @@ type problem struct {
 	NetworkDeclineCode string  `json:"network_decline_code"`
 }
 
-// metadata holds the ids that we write into what we create. On what others
-// created it is whatever they like, so an id that isn't one is none.
+// metadata holds the ids that the service writes into the objects it creates. Other
+// programs can write any text there, so an invalid id counts as none.
 type metadata struct {
 	CustomerID     string `json:"customer_id"`
 	OrganizationID string `json:"organization_id"`
@@ -68,8 +68,8 @@ func parseID(s string) wallet.ID {
 	return id
 }
 
-// ref is the id of an object that Stripe gives as an id, or whole where it was
-// asked to, or as null.
+// ref is the id of an object. Stripe sends the id alone, the whole object where it
+// is expanded, or null.
 type ref string
 
 // UnmarshalJSON implements json.Unmarshaler.
@@ -92,7 +92,7 @@ func (r *ref) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-// valid is the id, if it can be one of Stripe's.
+// valid returns the id, or nothing if Stripe cannot have made it.
 func (r ref) valid() string {
 	if id := string(r); validID(id) {
 		return id
@@ -102,7 +102,7 @@ func (r ref) valid() string {
 
 func upper(currency string) wallet.Currency { return wallet.Currency(strings.ToUpper(currency)) }
 
-// seconds reads Stripe's times. Zero means none.
+// seconds converts Stripe's times. Zero means none.
 func seconds(s int64) time.Time {
 	if s == 0 {
 		return time.Time{}
@@ -110,14 +110,14 @@ func seconds(s int64) time.Time {
 	return time.Unix(s, 0).UTC()
 }
 
-// maxID is the longest id that Stripe promises to make.
+// maxID is the longest id that Stripe promises to create.
 const maxID = 255
 
-// secretMark is a part of every client secret, which otherwise looks like an id.
+// secretMark is part of every client secret, which otherwise looks like an id.
 const secretMark = "_secret_"
 
-// validID tells whether s can be an id of Stripe's. An id is a part of a path,
-// and an empty one would make it the path of the list.
+// validID reports whether s can be an id of Stripe's. Ids become parts of paths,
+// and an empty one would turn the path into that of the list.
 func validID(s string) bool {
 	return s != "" && len(s) <= maxID && !strings.Contains(s, secretMark) && strings.IndexFunc(s, notIDRune) < 0
 }
@@ -126,8 +126,8 @@ func notIDRune(r rune) bool {
 	return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && r != '_' && r != '-'
 }
 
-// word keeps a code, a status or a request id that looks like one. Anything else
-// is not a word of Stripe's, and may be anything.
+// word returns a code, a status or a request id if it has the form of one, and
+// nothing otherwise. Any other text may contain a secret.
 func word(s string) string {
 	const longest = 80
 	if len(s) > longest || strings.Contains(s, secretMark) || strings.IndexFunc(s, notWordRune) >= 0 {

@@ -112,7 +112,7 @@ func TestParameters(t *testing.T) {
 	a := b.raw(t, http.MethodPost, "/v1/payment_intents", `{"amount":1000}`, "Content-Type", "application/json")
 	require.Equal(t, http.StatusBadRequest, a.status)
 	a = b.raw(t, http.MethodPost, "/v1/payment_intents?amount=1000", "currency=usd")
-	require.Equal(t, http.StatusOK, a.status, "parameters may stand in the query, too")
+	require.Equal(t, http.StatusOK, a.status, "parameters can also be in the query")
 	a = b.raw(t, http.MethodPost, "/v1/payment_intents", "description="+strings.Repeat("x", 2<<20))
 	require.Equal(t, http.StatusBadRequest, a.status)
 }
@@ -121,7 +121,8 @@ func TestChunkedBodies(t *testing.T) {
 	t.Parallel()
 
 	b := setup(t)
-	// A reader of unknown length makes net/http send chunks, as stripe-go does.
+	// net/http sends a reader of unknown length in chunks, as stripe-go's requests
+	// are.
 	body := io.MultiReader(strings.NewReader("amount=1000&cur"), strings.NewReader("rency=usd&payment_method_types[0]=card"))
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, b.sim.URL+"/v1/payment_intents", body)
 	require.NoError(t, err)
@@ -144,7 +145,7 @@ func TestEmptyIDIsTheCollection(t *testing.T) {
 func TestRateLimit(t *testing.T) {
 	t.Parallel()
 
-	b := setup(t, func(c *stripesim.Config) { c.RateLimit = 3 }) // per second, and the clock stands still
+	b := setup(t, func(c *stripesim.Config) { c.RateLimit = 3 }) // per second, and the clock is stopped
 	for range 3 {
 		require.Equal(t, http.StatusOK, b.raw(t, http.MethodGet, "/v1/customers", "").status)
 	}

@@ -4,7 +4,7 @@ import "time"
 
 const disputeFee = 1500
 
-// move books a balance transaction and returns its id.
+// move records a balance transaction and returns its id.
 func (t *tx) move(b *BalanceTransaction) string {
 	b.ID = t.s.ids.new("txn_3")
 	b.Created = t.sec

@@ -15,7 +15,8 @@ import (
 	"github.com/fundrail/fundrail/internal/stripesim"
 )
 
-// chargeForm is a create+confirm as a wallet is funded with it.
+// chargeForm returns the body of a create-and-confirm request as the service sends
+// it.
 func chargeForm(cus, pm, payment string) string {
 	return "amount=1000&confirm=true&currency=usd&customer=" + cus + "&metadata[payment_id]=" + payment +
 		"&metadata[wallet_id]=0190d8f1-0000-7000-8000-000000000001&payment_method=" + pm +
@@ -32,8 +33,8 @@ func chargeRequest(tb testing.TB, target, body, key string) *http.Request {
 	return req
 }
 
-// BenchmarkCreateAndConfirm measures the handler alone, with a webhook that
-// nobody listens to: everything but the network.
+// BenchmarkCreateAndConfirm measures the handler without the network. Its webhook
+// has an address that does not listen.
 func BenchmarkCreateAndConfirm(b *testing.B) {
 	srv, err := stripesim.New(stripesim.Config{})
 	require.NoError(b, err)

@@ -6,34 +6,34 @@ import (
 	"strings"
 )
 
-// When a card wants its holder to authenticate.
+// When a card requires its holder to authenticate.
 const (
 	authNever   = iota
 	authAlways  // on-session: a challenge; off-session: a decline
 	authOnsite  // on-session: a challenge; off-session: never
-	authUnready // on-session: a challenge; off-session: a decline until it was set up
+	authUnready // on-session: a challenge; off-session: a decline, until the card was set up
 )
 
-// decline is how an issuer says no.
+// decline is the reason for which an issuer refuses a payment.
 type decline struct {
 	code        string
 	declineCode string
 	message     string
-	blocked     bool // by Radar, before the issuer was asked
+	blocked     bool // by Radar, without asking the issuer
 }
 
 var (
-	declined = &decline{code: "card_declined", declineCode: "generic_decline", message: "Your card was declined."}
-	noFunds  = &decline{code: "card_declined", declineCode: "insufficient_funds", message: "Your card has insufficient funds."}
-	lostCard = &decline{code: "card_declined", declineCode: "lost_card", message: "Your card was declined."}
-	stolen   = &decline{code: "card_declined", declineCode: "stolen_card", message: "Your card was declined."}
-	expired  = &decline{code: "expired_card", message: "Your card has expired."}
-	badCVC   = &decline{code: "incorrect_cvc", message: "Your card's security code is incorrect."}
-	trouble  = &decline{
+	declined        = &decline{code: "card_declined", declineCode: "generic_decline", message: "Your card was declined."}
+	noFunds         = &decline{code: "card_declined", declineCode: "insufficient_funds", message: "Your card has insufficient funds."}
+	lostCard        = &decline{code: "card_declined", declineCode: "lost_card", message: "Your card was declined."}
+	stolen          = &decline{code: "card_declined", declineCode: "stolen_card", message: "Your card was declined."}
+	expired         = &decline{code: "expired_card", message: "Your card has expired."}
+	badCVC          = &decline{code: "incorrect_cvc", message: "Your card's security code is incorrect."}
+	processingError = &decline{
 		code:    "processing_error",
 		message: "An error occurred while processing your card. Try again in a little bit.",
 	}
-	tooOften = &decline{
+	velocityExceeded = &decline{
 		code: "card_declined", declineCode: "card_velocity_exceeded",
 		message: "Your card was declined for making repeated attempts too frequently or exceeding its amount limit.",
 	}
@@ -43,7 +43,7 @@ var (
 		code: "authentication_required", declineCode: "authentication_required",
 		message: "Your card was declined. This transaction requires authentication.",
 	}
-	noActionWanted = &decline{
+	actionNotHandled = &decline{
 		code: "authentication_required", declineCode: "authentication_not_handled",
 		message: "This payment required an authentication action to complete, but `error_on_requires_action` was set. " +
 			"When you're ready, you can upgrade your integration to handle actions at " +
@@ -51,15 +51,16 @@ var (
 	}
 )
 
-// card is how one test number behaves. What it does not say is an approval.
+// card is the behavior of one test number. A card without any field set approves
+// every payment.
 type card struct {
-	id      string // the magic id of its payment method
+	id      string // the magic id of its payment method, such as pm_card_visa
 	aliases []string
 	number  string
 
 	brand, country, funding string
 
-	attach     *decline // at attaching and setting up
+	attach     *decline // when it is attached or set up
 	auth       int
 	charge     *decline // when charged without a challenge
 	challenged *decline // when charged after a passed challenge
@@ -68,17 +69,17 @@ type card struct {
 	dispute     string // the reason of the dispute that follows
 	inquiry     bool   // that dispute is only an inquiry
 	fraudReport bool   // an early fraud warning follows
-	refund      string // a refund ends: "pending" then succeeds, "failed" later
+	refund      string // how a refund ends: "pending" succeeds later, "failed" succeeds first and fails later
 	risk        string
-	settles     string // stays processing, then "succeeded" or "failed": no card of Stripe's does
+	settles     string // how a payment that stays processing ends, "succeeded" or "failed"; Stripe has no such card
 
 	fingerprint string
 	last4       string
-	secure3D    string // optional, required, not_supported
+	secure3D    string // support for 3DS: optional, required or not_supported
 }
 
-// cardList is the table of test cards. The ones with "sim" in their id are the
-// simulator's own.
+// cardList is the table of test cards. The ids with "sim" belong to the simulator
+// only; Stripe does not have them.
 var cardList = []card{
 	{id: "pm_card_visa", number: "4242424242424242"},
 	{id: "pm_card_visa_debit", number: "4000056655665556", funding: "debit"},
@@ -117,10 +118,10 @@ var cardList = []card{
 	},
 	{id: "pm_card_chargeDeclinedExpiredCard", number: "4000000000000069", attach: expired, charge: expired},
 	{id: "pm_card_chargeDeclinedIncorrectCvc", number: "4000000000000127", attach: badCVC, charge: badCVC},
-	{id: "pm_card_chargeDeclinedProcessingError", number: "4000000000000119", attach: trouble, charge: trouble},
+	{id: "pm_card_chargeDeclinedProcessingError", number: "4000000000000119", attach: processingError, charge: processingError},
 	{
 		id: "pm_card_visa_chargeDeclinedVelocityLimitExceeded", aliases: []string{"pm_card_chargeDeclinedVelocityLimitExceeded"},
-		number: "4000000000006975", attach: tooOften, charge: tooOften,
+		number: "4000000000006975", attach: velocityExceeded, charge: velocityExceeded,
 	},
 	{
 		id: "pm_card_chargeDeclinedFraudulent", aliases: []string{"pm_card_radarBlock"},
@@ -142,7 +143,7 @@ var cardList = []card{
 	{id: "pm_card_simProcessingFails", number: "4000000000000028", settles: "failed"},
 }
 
-// cardsByID and cardsByNumber find a card by magic id or alias, and by number.
+// cardsByID maps magic ids and aliases to cards, cardsByNumber maps numbers.
 var cardsByID, cardsByNumber = indexCards()
 
 func indexCards() (byID, byNumber map[string]*card) {
@@ -161,23 +162,24 @@ func indexCards() (byID, byNumber map[string]*card) {
 }
 
 func (c *card) complete() {
-	orString(&c.brand, "visa")
-	orString(&c.country, "US")
-	orString(&c.funding, "credit")
-	orString(&c.risk, "normal")
-	orString(&c.secure3D, "optional")
+	defaultString(&c.brand, "visa")
+	defaultString(&c.country, "US")
+	defaultString(&c.funding, "credit")
+	defaultString(&c.risk, "normal")
+	defaultString(&c.secure3D, "optional")
 	c.last4 = c.number[len(c.number)-4:]
 	sum := sha256.Sum256([]byte("fingerprint " + c.number))
 	c.fingerprint = hex.EncodeToString(sum[:8])
 }
 
-func orString(s *string, def string) {
+func defaultString(s *string, def string) {
 	if *s == "" {
 		*s = def
 	}
 }
 
-// findCard looks a magic payment method, token or number up; nil if unknown.
+// findCard returns the card of a magic payment method, token or number, or nil if
+// it is unknown.
 func findCard(name string) *card {
 	if rest, ok := strings.CutPrefix(name, "tok_"); ok {
 		name = "pm_card_" + rest
@@ -188,10 +190,10 @@ func findCard(name string) *card {
 	return cardsByNumber[strings.ReplaceAll(strings.ReplaceAll(name, " ", ""), "-", "")]
 }
 
-// network is what the card's brand is called on the wire of the network.
+// network returns the card network's name.
 func (c *card) network() string { return c.brand }
 
-// needsChallenge reports whether a payment wants its holder to authenticate.
+// needsChallenge reports whether a payment requires the cardholder to authenticate.
 func (c *card) needsChallenge(offSession, setUp bool) bool {
 	switch c.auth {
 	case authAlways:
@@ -204,7 +206,7 @@ func (c *card) needsChallenge(offSession, setUp bool) bool {
 	return false
 }
 
-// luhn reports whether a card number's check digit is right.
+// luhn reports whether a card number's check digit is correct.
 func luhn(number string) bool {
 	sum, double := 0, false
 	for i := len(number) - 1; i >= 0; i-- {

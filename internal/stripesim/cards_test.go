@@ -7,9 +7,9 @@ import (
 	"github.com/stripe/stripe-go/v76"
 )
 
-// TestCards states what each test card does when it is charged on-session and
-// off-session, and what follows a passed challenge. "a/b" is a decline by code
-// and decline code.
+// TestCards lists what each test card does when it is charged on-session and
+// off-session, and after a passed challenge. "a/b" is a decline with code and
+// decline code.
 func TestCards(t *testing.T) {
 	t.Parallel()
 
@@ -133,7 +133,7 @@ func TestSettingUpFreesOffSessionPayments(t *testing.T) {
 		b.paid(t, card, offSession, func(p *stripe.PaymentIntentParams) { p.PaymentMethod = &pm })
 	})
 
-	t.Run("NotByACardThatAlwaysAsks", func(t *testing.T) {
+	t.Run("NotForACardThatAlwaysRequiresIt", func(t *testing.T) {
 		t.Parallel()
 
 		b := setup(t)

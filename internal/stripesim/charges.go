@@ -77,7 +77,8 @@ func (c *Charge) methodID() string {
 
 func (c *Charge) refunded() bool { return c.AmountRefunded > 0 && c.AmountRefunded >= c.Amount }
 
-// refunds writes the list that this API version shows only when it is expanded.
+// refunds writes the list of refunds. This API version includes it only when it is
+// expanded.
 func (w *enc) refunds(c *Charge) {
 	sub, ok := w.x.wants("refunds")
 	if !ok {
@@ -115,7 +116,7 @@ func (w *enc) outcome(c *Charge) {
 		o.str("reason", "highest_risk_level")
 	default:
 		reason := c.FailureDeclineCode
-		orString(&reason, c.FailureCode)
+		defaultString(&reason, c.FailureCode)
 		o.begin("network_status", "declined_by_network")
 		o.str("reason", reason)
 	}
@@ -136,7 +137,8 @@ func (w *enc) outcome(c *Charge) {
 	w.b = o.b
 }
 
-// methodDetails writes payment_method_details: the card as it was charged.
+// methodDetails writes payment_method_details, the card as it was when it was
+// charged.
 func (w *enc) methodDetails(c *Charge) {
 	if c.PaymentMethod == nil {
 		w.null("payment_method_details")
@@ -181,7 +183,7 @@ func (w *enc) methodDetails(c *Charge) {
 	w.b = append(w.b, `,"type":"card"}`...)
 }
 
-// newCharge starts a charge of an intent. The caller gives it a status.
+// newCharge returns a charge of an intent. The caller must set its status.
 func (t *tx) newCharge(pi *Intent, pm *PaymentMethod) *Charge {
 	return &Charge{
 		ID:                        t.s.ids.new("ch_3"),
@@ -204,7 +206,7 @@ func (t *tx) newCharge(pi *Intent, pm *PaymentMethod) *Charge {
 	}
 }
 
-// book captures a charge: its money arrives on the balance.
+// book captures a charge and adds its money to the balance.
 func (t *tx) book(ch *Charge, amount int64) {
 	ch.Captured, ch.AmountCaptured = true, amount
 	ch.BalanceTransaction = t.move(&BalanceTransaction{
@@ -216,12 +218,12 @@ func (t *tx) book(ch *Charge, amount int64) {
 func (t *tx) captureCharge(id string, amount int64) {
 	ch := *t.charges.get(id)
 	t.book(&ch, amount)
-	ch.AmountRefunded = ch.Amount - amount // what is not captured is let go
+	ch.AmountRefunded = ch.Amount - amount // the part that is not captured is released
 	t.emit("charge.captured", ch.ID, t.putCharge(&ch))
-	t.aftermath(&ch)
+	t.scheduleConsequences(&ch)
 }
 
-// voidCharge lets an authorised amount go.
+// voidCharge releases an authorized amount.
 func (t *tx) voidCharge(id string, lapsed bool) {
 	ch := *t.charges.get(id)
 	ch.AmountRefunded = ch.Amount
@@ -232,8 +234,9 @@ func (t *tx) voidCharge(id string, lapsed bool) {
 	t.emit(typ, ch.ID, t.putCharge(&ch))
 }
 
-// aftermath sets up what happens to a captured charge because of its card.
-func (t *tx) aftermath(ch *Charge) {
+// scheduleConsequences schedules the dispute or fraud warning that the card of a captured
+// charge causes.
+func (t *tx) scheduleConsequences(ch *Charge) {
 	card := ch.PaymentMethod.spec()
 	if card.dispute != "" || card.fraudReport {
 		t.after(t.s.cfg.DisputeDelay, timerDispute, ch.ID, "")
@@ -297,8 +300,8 @@ func (c *call) listCharges() (renderer, *apiError) {
 	f := &c.form
 	customer, intent, group := f.str("customer"), f.str("payment_intent"), f.str("transfer_group")
 	owner := intent
-	orString(&owner, customer)
-	orString(&owner, group)
+	defaultString(&owner, customer)
+	defaultString(&owner, group)
 	return listOf(c, &c.acct.charges, "charge", owner,
 		func(ch *Charge) bool {
 			return (customer == "" || ch.Customer == customer) && (intent == "" || ch.PaymentIntent == intent) &&

@@ -80,7 +80,7 @@ func TestIntentUpdates(t *testing.T) {
 		return pi, nil
 	}
 
-	t.Run("AMethodMakesItConfirmable", func(t *testing.T) {
+	t.Run("PaymentMethodMakesItConfirmable", func(t *testing.T) {
 		t.Parallel()
 
 		b := setup(t)
@@ -106,7 +106,7 @@ func TestIntentUpdates(t *testing.T) {
 		require.EqualValues(t, "eur", pi.Currency)
 	})
 
-	t.Run("AChallengeForAnotherAmountIsOver", func(t *testing.T) {
+	t.Run("ChallengeForAnotherAmountIsInvalid", func(t *testing.T) {
 		t.Parallel()
 
 		b := setup(t)
@@ -128,12 +128,12 @@ func TestIntentUpdates(t *testing.T) {
 			p    stripe.PaymentIntentParams
 			code string
 		}{
-			"AmountTooSmall": {stripe.PaymentIntentParams{Amount: stripe.Int64(1)}, "amount_too_small"},
-			"Currency":       {stripe.PaymentIntentParams{Currency: new("xxx")}, ""},
-			"Customer":       {stripe.PaymentIntentParams{Customer: new(b.sim.Customer())}, ""},
-			"Method":         {stripe.PaymentIntentParams{PaymentMethod: new("pm_none")}, "resource_missing"},
-			"SomebodyElses":  {stripe.PaymentIntentParams{PaymentMethod: new(b.sim.Card(b.sim.Customer(), "pm_card_visa"))}, "resource_missing"},
-			"Types":          {stripe.PaymentIntentParams{PaymentMethodTypes: stripe.StringSlice([]string{"carrier_pigeon"})}, ""},
+			"AmountTooSmall":    {stripe.PaymentIntentParams{Amount: stripe.Int64(1)}, "amount_too_small"},
+			"Currency":          {stripe.PaymentIntentParams{Currency: new("xxx")}, ""},
+			"Customer":          {stripe.PaymentIntentParams{Customer: new(b.sim.Customer())}, ""},
+			"Method":            {stripe.PaymentIntentParams{PaymentMethod: new("pm_none")}, "resource_missing"},
+			"OfAnotherCustomer": {stripe.PaymentIntentParams{PaymentMethod: new(b.sim.Card(b.sim.Customer(), "pm_card_visa"))}, "resource_missing"},
+			"Types":             {stripe.PaymentIntentParams{PaymentMethodTypes: stripe.StringSlice([]string{"carrier_pigeon"})}, ""},
 		} {
 			_, err := update(b, pi.ID, &tt.p)
 			require.NotNil(t, err, name)
@@ -146,7 +146,7 @@ func TestIntentUpdates(t *testing.T) {
 		require.Equal(t, "1000", b.raw(t, http.MethodGet, "/v1/payment_intents/"+pi.ID, "").text(t, "amount"))
 	})
 
-	t.Run("TheCustomerCanComeLater", func(t *testing.T) {
+	t.Run("CustomerCanBeSetLater", func(t *testing.T) {
 		t.Parallel()
 
 		b := setup(t)
@@ -159,7 +159,7 @@ func TestIntentUpdates(t *testing.T) {
 		require.Equal(t, []string{later.ID, pi.ID}, b.list(t, &stripe.PaymentIntentListParams{Customer: &b.customer}), "in order of creation")
 	})
 
-	t.Run("ShippingAndTheLike", func(t *testing.T) {
+	t.Run("Shipping", func(t *testing.T) {
 		t.Parallel()
 
 		b := setup(t)
@@ -177,7 +177,7 @@ func TestIntentUpdates(t *testing.T) {
 	})
 }
 
-// TestFaultsFindTheirIntent matches requests and events that only name an
+// TestFaultsFindTheirIntent matches requests and events that name only another
 // object of the intent.
 func TestFaultsFindTheirIntent(t *testing.T) {
 	t.Parallel()

@@ -64,7 +64,7 @@ tax_id_collection hash
 ui_mode enum:hosted
 `
 
-// lineItemParams are those of one entry of line_items.
+// lineItemParams are the parameters of one entry of line_items.
 var lineItemParams = newParamTable(`
 adjustable_quantity hash
 dynamic_tax_rates list
@@ -162,7 +162,7 @@ func (s *CheckoutSession) lineItems() *list {
 	return l
 }
 
-// pricedItem is a line item with what it takes from its session.
+// pricedItem is a line item with the fields of its session that its JSON needs.
 type pricedItem struct {
 	*LineItem
 	currency string
@@ -248,7 +248,7 @@ func (c *call) newCheckout() (*CheckoutSession, *apiError) {
 		SuccessURL:        f.str("success_url"),
 		URL:               c.s.BaseURL() + checkoutPath + id,
 	}
-	orString(&s.CustomerCreation, "if_required")
+	defaultString(&s.CustomerCreation, "if_required")
 	if s.SuccessURL == "" {
 		return nil, missingParameter("success_url")
 	}
@@ -361,7 +361,7 @@ func (c *call) listCheckouts() (renderer, *apiError) {
 	customer, intent, status := f.str("customer"), f.str("payment_intent"), f.str("status")
 	email := f.str("customer_details", "email")
 	owner := customer
-	orString(&owner, intent)
+	defaultString(&owner, intent)
 	return listOf(c, &c.acct.checkouts, "checkout.session", owner,
 		func(s *CheckoutSession) bool {
 			return (customer == "" || s.Customer == customer) && (intent == "" || s.PaymentIntent == intent) &&
@@ -390,7 +390,7 @@ func (c *call) expireCheckout() (renderer, *apiError) {
 	return out, nil
 }
 
-// expireCheckout ends an open session, and the intent that it owns.
+// expireCheckout expires an open session and cancels its intent.
 func (t *tx) expireCheckout(id string) *CheckoutSession {
 	old := t.checkouts.get(id)
 	if old == nil || old.Status != CheckoutOpen {

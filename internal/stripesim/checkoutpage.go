@@ -34,8 +34,8 @@ func (s *Server) findSession(id string) (*account, *CheckoutSession) {
 	return nil, nil
 }
 
-// serveCheckout shows the payment page of a session. A customer who comes back
-// from a challenge passes through here on the way to the shop.
+// serveCheckout shows the payment page of a session. A customer who returns from a
+// challenge comes through here and is redirected to the shop.
 func (s *Server) serveCheckout(w http.ResponseWriter, r *http.Request) {
 	a, cs := s.findSession(r.PathValue("id"))
 	switch {
@@ -69,12 +69,12 @@ func (s *Server) showCheckout(w http.ResponseWriter, status int, a *account, cs 
 	s.servePage(w, status, "checkout", page)
 }
 
-// success is where the customer goes after paying.
+// success returns the address that the customer goes to after paying.
 func (s *CheckoutSession) success() string {
 	return strings.ReplaceAll(s.SuccessURL, "{CHECKOUT_SESSION_ID}", s.ID)
 }
 
-// payCheckout pays a session with the card that was chosen on its page.
+// payCheckout pays a session with the card chosen on its page.
 func (s *Server) payCheckout(w http.ResponseWriter, r *http.Request) {
 	a, cs := s.findSession(r.PathValue("id"))
 	if cs == nil {
@@ -106,8 +106,8 @@ func (s *Server) payCheckout(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// payCheckout makes the session's intent, or takes the one it has, and confirms
-// it with a card.
+// payCheckout confirms the session's intent with a card. It creates the intent if
+// the session has none.
 func (t *tx) payCheckout(id string, spec *card) (*Intent, *apiError) {
 	cs := t.checkouts.get(id)
 	if cs.Status != CheckoutOpen {
@@ -154,12 +154,12 @@ func (t *tx) checkoutIntent(cs *CheckoutSession) *Intent {
 		Status:                    StatusRequiresPaymentMethod,
 		TransferGroup:             cs.Intent.TransferGroup,
 	}
-	orString(&pi.CaptureMethod, "automatic")
+	defaultString(&pi.CaptureMethod, "automatic")
 	t.emit("payment_intent.created", pi.ID, t.putIntent(pi))
 	return pi
 }
 
-// checkoutPaid completes the session that owns an intent.
+// checkoutPaid completes the session of an intent.
 func (t *tx) checkoutPaid(pi *Intent) {
 	old := t.checkouts.get(pi.CheckoutSession)
 	if old == nil || old.Status != CheckoutOpen {
@@ -173,8 +173,8 @@ func (t *tx) checkoutPaid(pi *Intent) {
 	t.emit("checkout.session.completed", s.ID, t.putCheckout(&s))
 }
 
-// checkoutSettled tells how a payment ended that was processing when its
-// session was completed.
+// checkoutSettled records the result of a payment that was still processing when
+// its session was completed.
 func (t *tx) checkoutSettled(pi *Intent) {
 	old := t.checkouts.get(pi.CheckoutSession)
 	if old == nil || old.Status != CheckoutComplete || old.PaymentStatus == "paid" {

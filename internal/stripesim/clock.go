@@ -19,20 +19,21 @@ const (
 	timerRefund          = "refund"
 )
 
-// timer is something that happens at a moment of the virtual clock. It names
-// what to look at and holds no state of it, so one that comes too late does nothing.
+// timer is an action at a time of the virtual clock. It holds the id of its object
+// and none of its state. The action checks the object's current state, so a timer
+// that has become obsolete does nothing.
 type timer struct {
 	Arg  string `json:"arg,omitempty"`
-	Due  int64  `json:"due"` // nanoseconds on the virtual clock
+	Due  int64  `json:"due"` // nanoseconds of the virtual clock
 	ID   string `json:"id"`
 	Kind string `json:"kind"`
 	Live bool   `json:"live"`
 	Seq  int    `json:"seq"`
 
-	run func() // for timers that do not outlive the process
+	run func() // for timers that are not kept across a restart
 }
 
-// clock is the virtual clock: the clock below it plus an offset that only grows.
+// clock is the virtual clock: a base clock plus an offset that never decreases.
 type clock struct {
 	base func() time.Time
 	done chan struct{}
@@ -40,7 +41,7 @@ type clock struct {
 	wake chan struct{}
 	wg   sync.WaitGroup
 
-	firing sync.Mutex // one goroutine fires at a time, so timers go off in order
+	firing sync.Mutex // held while timers fire, so that they fire one at a time and in order
 
 	mu     sync.Mutex
 	offset time.Duration
@@ -52,7 +53,7 @@ func newClock(base func() time.Time) *clock {
 	return &clock{base: base, done: make(chan struct{}), wake: make(chan struct{}, 1)}
 }
 
-// now is the time on the virtual clock.
+// now returns the time of the virtual clock.
 func (c *clock) now() time.Time {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -69,10 +70,10 @@ func (c *clock) stop() {
 	c.wg.Wait()
 }
 
-// schedule sets a timer. One that is due already goes off soon.
+// schedule sets a timer. A timer that is already due fires soon.
 func (c *clock) schedule(t *timer) {
 	c.mu.Lock()
-	if t.Seq == 0 { // one from the state file keeps its number
+	if t.Seq == 0 { // a timer from the state file keeps its number
 		c.seq++
 		t.Seq = c.seq
 	}
@@ -133,7 +134,8 @@ func (c *clock) run(t *timer) {
 	c.fire(t)
 }
 
-// pop takes the next timer due within ahead, moving the clock to its moment.
+// pop removes and returns the next timer that is due within ahead, and moves the
+// clock to its time. It returns nil if no timer is.
 func (c *clock) pop(ahead time.Duration) *timer {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -150,8 +152,8 @@ func (c *clock) pop(ahead time.Duration) *timer {
 	return t
 }
 
-// advance moves the clock forward by d. Timers go off on the way, each at its
-// own moment, and those that they set in turn.
+// advance moves the clock forward by d. The timers that become due fire at their
+// own times, and so do timers that these set.
 func (c *clock) advance(d time.Duration) {
 	c.firing.Lock()
 	defer c.firing.Unlock()
@@ -177,14 +179,14 @@ func (c *clock) advance(d time.Duration) {
 	}
 }
 
-// pending returns the timers that are set, for the state dump and the journal.
+// pending returns the timers that are set.
 func (c *clock) pending() []*timer {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return append([]*timer(nil), c.timers...)
 }
 
-// clear forgets all timers.
+// clear removes all timers.
 func (c *clock) clear() {
 	c.mu.Lock()
 	defer c.mu.Unlock()

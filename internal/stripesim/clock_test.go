@@ -13,7 +13,7 @@ import (
 func TestClock(t *testing.T) {
 	t.Parallel()
 
-	t.Run("WhatFallsDueHappensAtItsOwnMoment", func(t *testing.T) {
+	t.Run("TimersFireAtTheirOwnTimes", func(t *testing.T) {
 		t.Parallel()
 
 		b := setup(t)

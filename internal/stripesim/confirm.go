@@ -6,25 +6,25 @@ import (
 )
 
 const (
-	// maxConfirmations is how often an intent can be confirmed. Stripe has such
-	// a limit and does not publish it.
+	// maxConfirmations is how often an intent can be confirmed. Stripe has such a
+	// limit but does not publish it.
 	maxConfirmations = 50
 
 	authorizationLife = 7 * 24 * time.Hour
 	processingTime    = 5 * time.Second
 )
 
-// confirmation is how a confirm wants its payment made.
+// confirmation holds the options of a confirm request.
 type confirmation struct {
 	errorOnAction bool
 	offSession    bool
-	processing    time.Duration // by a fault: an approval stays in processing
+	processing    time.Duration // set by a fault: an approved payment stays in processing
 	returnURL     string
 	sdk           bool
 }
 
-// confirmation reads the confirm parameters, for an intent that has been
-// brought up to date with the others.
+// confirmation reads the confirm parameters. The other parameters must already have
+// been applied to pi.
 func (c *call) confirmation(pi *Intent) (*confirmation, *apiError) {
 	f := &c.form
 	conf := &confirmation{
@@ -110,7 +110,7 @@ func (p *Intent) confirmable() *apiError {
 	return nil
 }
 
-// confirm makes one attempt to pay. pi is a copy that the caller gives away.
+// confirm makes one attempt to pay. It takes over pi, which must be a copy.
 func (t *tx) confirm(pi *Intent, pm *PaymentMethod, conf *confirmation) (*Intent, *apiError) {
 	pi.Attempt++
 	pi.LastPaymentError, pi.NextAction, pi.PaymentMethod = nil, nil, pm.ID
@@ -126,7 +126,7 @@ func (t *tx) confirm(pi *Intent, pm *PaymentMethod, conf *confirmation) (*Intent
 		case conf.offSession:
 			return nil, t.fail(pi, pm, needsAuth)
 		case conf.errorOnAction:
-			return nil, t.failWithoutCharge(pi, pm, noActionWanted)
+			return nil, t.failWithoutCharge(pi, pm, actionNotHandled)
 		}
 		return t.requireAction(pi, conf), nil
 	}
@@ -143,8 +143,8 @@ func (t *tx) confirm(pi *Intent, pm *PaymentMethod, conf *confirmation) (*Intent
 	return t.approve(pi, pm, conf.processing), nil
 }
 
-// requireAction sends the customer to the 3DS page, or to Stripe.js when there
-// is no address to come back to.
+// requireAction sends the customer to the 3DS page, or to Stripe.js if there is no
+// return URL.
 func (t *tx) requireAction(pi *Intent, conf *confirmation) *Intent {
 	pi.Status = StatusRequiresAction
 	pi.NextAction = &NextAction{Source: t.s.ids.new("src_1")}
@@ -156,14 +156,14 @@ func (t *tx) requireAction(pi *Intent, conf *confirmation) *Intent {
 	return pi
 }
 
-// fail records a decline: a failed charge, the intent open again, and the
-// payment method spent unless a customer owns it.
+// fail records a decline: it creates a failed charge and reopens the intent. It
+// consumes the payment method unless a customer owns it.
 func (t *tx) fail(pi *Intent, pm *PaymentMethod, d *decline) *apiError {
 	ch := t.newCharge(pi, pm)
 	ch.Status, ch.FailureCode, ch.FailureDeclineCode, ch.FailureMessage = "failed", d.code, d.declineCode, d.message
 	t.emit("charge.failed", ch.ID, t.putCharge(ch))
 	pi.LatestCharge = ch.ID
-	t.spend(pm)
+	t.consume(pm)
 	return t.failWithoutCharge(pi, pm, d)
 }
 
@@ -173,7 +173,7 @@ func (t *tx) failWithoutCharge(pi *Intent, pm *PaymentMethod, d *decline) *apiEr
 		Code: d.code, DeclineCode: d.declineCode, Message: d.message, PaymentMethod: pm, Type: typeCard,
 	}
 	err := d.err()
-	if ch := t.charges.get(pi.LatestCharge); ch != nil && ch.Status == "failed" && d != noActionWanted {
+	if ch := t.charges.get(pi.LatestCharge); ch != nil && ch.Status == "failed" && d != actionNotHandled {
 		pi.LastPaymentError.Charge, err.charge = ch.ID, ch.ID
 	}
 	t.emit("payment_intent.payment_failed", pi.ID, t.putIntent(pi))
@@ -181,8 +181,8 @@ func (t *tx) failWithoutCharge(pi *Intent, pm *PaymentMethod, d *decline) *apiEr
 	return err
 }
 
-// spend uses up a payment method that no customer owns.
-func (t *tx) spend(pm *PaymentMethod) {
+// consume marks as used a payment method that no customer owns.
+func (t *tx) consume(pm *PaymentMethod) {
 	if pm.Customer == "" && !pm.Used {
 		next := *pm
 		next.Used = true
@@ -190,7 +190,7 @@ func (t *tx) spend(pm *PaymentMethod) {
 	}
 }
 
-// approve records a payment that the issuer allows.
+// approve records a payment that the issuer approved.
 func (t *tx) approve(pi *Intent, pm *PaymentMethod, processing time.Duration) *Intent {
 	pm = t.saveForLater(pi, pm)
 	ch := t.newCharge(pi, pm)
@@ -200,7 +200,7 @@ func (t *tx) approve(pi *Intent, pm *PaymentMethod, processing time.Duration) *I
 		settles = "succeeded"
 	}
 	if settles != "" {
-		orDuration(&processing, processingTime)
+		defaultDuration(&processing, processingTime)
 		ch.Status, pi.Status = "pending", StatusProcessing
 		t.emit("charge.pending", ch.ID, t.putCharge(ch))
 		t.emit("payment_intent.processing", pi.ID, t.putIntent(pi))
@@ -213,7 +213,7 @@ func (t *tx) approve(pi *Intent, pm *PaymentMethod, processing time.Duration) *I
 	return pi
 }
 
-// complete turns an approved charge into money, or into an authorisation.
+// complete turns an approved charge into a payment or into an authorization.
 func (t *tx) complete(pi *Intent, ch *Charge) {
 	ch.Status = "succeeded"
 	if pi.CaptureMethod == "manual" {
@@ -228,14 +228,14 @@ func (t *tx) complete(pi *Intent, ch *Charge) {
 	pi.Status, pi.AmountReceived = StatusSucceeded, pi.Amount
 	t.emit("charge.succeeded", ch.ID, t.putCharge(ch))
 	t.emit("payment_intent.succeeded", pi.ID, t.putIntent(pi))
-	t.aftermath(ch)
+	t.scheduleConsequences(ch)
 }
 
-// saveForLater keeps the payment method for the customer when the intent asks
-// for it, and spends it when nobody does.
+// saveForLater attaches the payment method to the customer if the intent asks for
+// it, and otherwise consumes it.
 func (t *tx) saveForLater(pi *Intent, pm *PaymentMethod) *PaymentMethod {
 	if pi.SetupFutureUsage == "" || pi.Customer == "" {
-		t.spend(pm)
+		t.consume(pm)
 		return pm
 	}
 	if pm.Customer == "" {
@@ -264,7 +264,7 @@ func (t *tx) settle(id, how string) {
 	ch.Status, ch.FailureCode, ch.FailureDeclineCode = "failed", declined.code, declined.declineCode
 	ch.FailureMessage = declined.message
 	t.emit("charge.failed", ch.ID, t.putCharge(&ch))
-	_ = t.failWithoutCharge(&pi, ch.PaymentMethod, declined) // nobody waits for the answer
+	_ = t.failWithoutCharge(&pi, ch.PaymentMethod, declined) // no request waits for this error
 	t.checkoutSettled(&pi)
 }
 
@@ -278,8 +278,8 @@ func (t *tx) expireAuthorization(id, charge string) {
 	t.cancel(&pi, "automatic")
 }
 
-// answerChallenge is what the customer did on the 3DS page. It reports whether
-// it changed anything: a challenge is answered once.
+// answerChallenge applies the customer's answer on the 3DS page. It reports whether
+// the answer changed anything: only the first answer to a challenge does.
 func (t *tx) answerChallenge(id, source string, passed bool) bool {
 	old := t.intents.get(id)
 	if old == nil || old.Status != StatusRequiresAction || source != "" && old.NextAction.Source != source {
@@ -304,14 +304,14 @@ func (t *tx) answerChallenge(id, source string, passed bool) bool {
 		return true
 	}
 	if d := pm.spec().challenged; d != nil {
-		_ = t.fail(&pi, pm, d) // a decline is an answer; nobody waits for it here
+		_ = t.fail(&pi, pm, d) // the decline is stored in the intent, and no request waits for the error
 		return true
 	}
 	t.approve(&pi, pm, 0)
 	return true
 }
 
-// after sets a timer about an object.
+// after sets a timer for an object.
 func (t *tx) after(d time.Duration, kind, id, arg string) {
 	tm := &timer{Arg: arg, Due: t.ns + int64(d), ID: id, Kind: kind, Live: t.live}
 	t.s.clock.schedule(tm)

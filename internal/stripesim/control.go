@@ -10,11 +10,12 @@ import (
 	"time"
 )
 
-// ErrNotFound is returned by control methods for an object that does not exist
-// or is not in a state for what is asked.
+// ErrNotFound means that an object does not exist, or is not in a state that allows
+// the operation.
 var ErrNotFound = errors.New("stripesim: no such object, or not in that state")
 
-// settings are the parts of the configuration that can change while it runs.
+// settings are the parts of the configuration that can change while the server
+// runs.
 type settings struct {
 	listLag   atomic.Int64
 	searchLag atomic.Int64
@@ -33,12 +34,12 @@ func (s *Server) SetListLag(d time.Duration) { s.settings.listLag.Store(int64(d)
 // SetSearchLag changes Config.SearchLag.
 func (s *Server) SetSearchLag(d time.Duration) { s.settings.searchLag.Store(int64(d)) }
 
-// SetSignatureSkew moves the time that webhooks are signed with, as if the
-// simulator's clock and the receiver's differed.
+// SetSignatureSkew shifts the time that webhooks are signed with, to simulate a
+// difference between the simulator's clock and the receiver's.
 func (s *Server) SetSignatureSkew(d time.Duration) { s.settings.skew.Store(int64(d)) }
 
-// AddFault makes matching API requests go wrong and returns the rule's id. A
-// rule with the id of an older one replaces it.
+// AddFault adds a rule for API requests and returns its id. It replaces an older
+// rule with the same id.
 func (s *Server) AddFault(f Fault) (string, error) {
 	if err := f.check(); err != nil {
 		return "", fmt.Errorf("stripesim: fault: %w", err)
@@ -46,8 +47,8 @@ func (s *Server) AddFault(f Fault) (string, error) {
 	return s.faults.add(f.ID, f.Match, f.Dice, func(id string) Fault { f.ID = id; return f }), nil
 }
 
-// AddWebhookFault makes deliveries of matching events go wrong and returns the
-// rule's id.
+// AddWebhookFault adds a rule for webhook deliveries and returns its id. It
+// replaces an older rule with the same id.
 func (s *Server) AddWebhookFault(f WebhookFault) (string, error) {
 	if err := f.check(); err != nil {
 		return "", fmt.Errorf("stripesim: webhook fault: %w", err)
@@ -55,39 +56,39 @@ func (s *Server) AddWebhookFault(f WebhookFault) (string, error) {
 	return s.hooks.add(f.ID, f.Match, f.Dice, func(id string) WebhookFault { f.ID = id; return f }), nil
 }
 
-// RemoveFault removes a rule of either kind. It reports whether there was one.
+// RemoveFault removes a rule of either kind. It reports whether the rule existed.
 func (s *Server) RemoveFault(id string) bool {
 	api, hook := s.faults.remove(id), s.hooks.remove(id)
 	return api || hook
 }
 
-// ClearFaults removes all rules of both kinds, and lets go of the events that
-// they were holding back for reordering.
+// ClearFaults removes all rules of both kinds. It delivers the events that were
+// held back for reordering.
 func (s *Server) ClearFaults() {
 	s.faults.clear()
 	s.hooks.clear()
 	s.sender.releaseAll()
 }
 
-// Faults returns the API rules and what they have done.
+// Faults returns the API rules and their counters.
 func (s *Server) Faults() []FaultStatusReport[Fault] { return s.faults.report() }
 
-// WebhookFaults returns the webhook rules and what they have done.
+// WebhookFaults returns the webhook rules and their counters.
 func (s *Server) WebhookFaults() []FaultStatusReport[WebhookFault] { return s.hooks.report() }
 
-// PruneKey forgets an idempotency key early, in both modes. It reports whether
-// the key was known.
+// PruneKey forgets an idempotency key, in both modes, before its retention ends. It
+// reports whether the key was known.
 func (s *Server) PruneKey(key string) bool {
 	test, live := s.test.keys.prune(key), s.live.keys.prune(key)
 	return test || live
 }
 
-// Now is the time on the virtual clock.
+// Now returns the time of the virtual clock.
 func (s *Server) Now() time.Time { return s.clock.now() }
 
-// Advance moves the virtual clock forward by d. What falls due on the way
-// happens before Advance returns, each at its own moment; webhooks that this
-// sends are still to be delivered.
+// Advance moves the virtual clock forward by d. Everything that becomes due happens
+// at its own time, before Advance returns. It does not wait for the webhooks that
+// this sends.
 func (s *Server) Advance(d time.Duration) {
 	if d < 0 {
 		return
@@ -96,11 +97,11 @@ func (s *Server) Advance(d time.Duration) {
 	s.journal.clock(s.clock.getOffset())
 }
 
-// SetTime moves the virtual clock forward to a moment. A moment that lies back
-// changes nothing.
+// SetTime moves the virtual clock forward to a time. An earlier time changes
+// nothing.
 func (s *Server) SetTime(at time.Time) { s.Advance(at.Sub(s.clock.now())) }
 
-// fire does what a timer is for.
+// fire performs the action of a timer.
 func (s *Server) fire(t *timer) {
 	s.account(t.Live).change(func(x *tx) {
 		switch t.Kind {
@@ -121,9 +122,9 @@ func (s *Server) fire(t *timer) {
 	s.journal.fired(t)
 }
 
-// CompleteChallenge answers a 3DS challenge as the cardholder would, by the id
-// of a PaymentIntent or SetupIntent, and returns the status that follows. An
-// answer to a challenge that is over is ErrNotFound, with the status.
+// CompleteChallenge answers the 3DS challenge of a PaymentIntent or SetupIntent as
+// the cardholder would. It returns the status that follows. If the challenge is no
+// longer open, it returns the current status and ErrNotFound.
 func (s *Server) CompleteChallenge(id, outcome string) (status string, err error) {
 	if outcome != OutcomeSucceed && outcome != OutcomeFail {
 		return "", fmt.Errorf("stripesim: outcome must be %q or %q", OutcomeSucceed, OutcomeFail)
@@ -152,23 +153,23 @@ func (s *Server) CompleteChallenge(id, outcome string) (status string, err error
 
 func (s *Server) accounts() []*account { return []*account{s.test, s.live} }
 
-// SavedCard asks for a payment method.
+// SavedCard describes a payment method to be created.
 type SavedCard struct {
 	// Card is a magic id such as "pm_card_visa", a token or a test number.
 	Card string `json:"card"`
-	// Customer is who it is attached to; empty leaves it unattached.
+	// Customer is the customer to attach it to. Empty means none.
 	Customer string `json:"customer,omitempty"`
-	// ID is the payment method's id; empty makes one. Asking again for an id
-	// that exists returns it as it is.
+	// ID is the payment method's id. Empty means a new one. If the id exists, that
+	// payment method is returned unchanged.
 	ID string `json:"id,omitempty"`
-	// Live puts it into live mode.
+	// Live creates it in live mode.
 	Live bool `json:"livemode,omitempty"`
-	// SetUp says that it has been authenticated for off-session use.
+	// SetUp marks it as authenticated for off-session use.
 	SetUp bool `json:"set_up,omitempty"`
 }
 
-// CreatePaymentMethod makes a payment method of any test card and attaches it,
-// also where Stripe would refuse to: so a saved card can decline later.
+// CreatePaymentMethod creates a payment method of any test card and attaches it,
+// even if Stripe would refuse that. This way a saved card can be declined later.
 func (s *Server) CreatePaymentMethod(want SavedCard) (PaymentMethod, error) {
 	spec := findCard(want.Card)
 	if spec == nil {
@@ -205,17 +206,17 @@ func (s *Server) CreatePaymentMethod(want SavedCard) (PaymentMethod, error) {
 	return *pm, nil
 }
 
-// NewCustomer asks for a customer.
+// NewCustomer describes a customer to be created.
 type NewCustomer struct {
 	Email    string            `json:"email,omitempty"`
-	ID       string            `json:"id,omitempty"` // empty makes one
+	ID       string            `json:"id,omitempty"` // empty means a new one
 	Live     bool              `json:"livemode,omitempty"`
 	Metadata map[string]string `json:"metadata,omitempty"`
 	Name     string            `json:"name,omitempty"`
 }
 
-// CreateCustomer makes a customer, with a fixed id when one is given. Asking
-// again for an id that exists returns it as it is.
+// CreateCustomer creates a customer. If want.ID exists, that customer is returned
+// unchanged.
 func (s *Server) CreateCustomer(want NewCustomer) (Customer, error) {
 	if want.ID != "" && !strings.HasPrefix(want.ID, "cus_") {
 		return Customer{}, fmt.Errorf("stripesim: a customer's id starts with cus_, not %q", want.ID)
@@ -245,14 +246,14 @@ func metadataOf(m map[string]string) Metadata {
 	return out
 }
 
-// DisputeOptions say what kind of dispute to open.
+// DisputeOptions describe the dispute to open.
 type DisputeOptions struct {
-	Amount  int64  `json:"amount,omitempty"`  // zero is what is left of the charge
-	Inquiry bool   `json:"inquiry,omitempty"` // no money moves
-	Reason  string `json:"reason,omitempty"`  // empty is "fraudulent"
+	Amount  int64  `json:"amount,omitempty"`  // zero means all that was captured
+	Inquiry bool   `json:"inquiry,omitempty"` // an inquiry moves no money
+	Reason  string `json:"reason,omitempty"`  // empty means "fraudulent"
 }
 
-// OpenDispute disputes a charge now, by its id or its intent's.
+// OpenDispute disputes a charge now. The id is the charge's or its intent's.
 func (s *Server) OpenDispute(id string, o DisputeOptions) (Dispute, error) {
 	var out *Dispute
 	s.onCharge(id, func(t *tx, ch *Charge) {
@@ -266,7 +267,7 @@ func (s *Server) OpenDispute(id string, o DisputeOptions) (Dispute, error) {
 		if amount <= 0 {
 			amount = ch.AmountCaptured
 		}
-		orString(&o.Reason, "fraudulent")
+		defaultString(&o.Reason, "fraudulent")
 		out = t.disputeCharge(ch, o.Reason, amount, o.Inquiry)
 	})
 	if out == nil {
@@ -275,7 +276,7 @@ func (s *Server) OpenDispute(id string, o DisputeOptions) (Dispute, error) {
 	return *out, nil
 }
 
-// ResolveDispute closes an open dispute: won or lost, an inquiry as
+// ResolveDispute closes an open dispute as won or lost. An inquiry ends as
 // warning_closed.
 func (s *Server) ResolveDispute(id string, won bool) (Dispute, error) {
 	var out *Dispute
@@ -292,8 +293,9 @@ func (s *Server) ResolveDispute(id string, won bool) (Dispute, error) {
 	return *out, nil
 }
 
-// CreateRefund refunds a charge now, by its id or its intent's, as somebody at
-// the dashboard would. A zero amount is all that is left.
+// CreateRefund refunds a charge now, as if an operator did it in Stripe's
+// dashboard. The id is the charge's or its intent's. A zero amount means all that
+// is left.
 func (s *Server) CreateRefund(id string, amount int64) (Refund, error) {
 	r := &Refund{Amount: amount}
 	err := ErrNotFound
@@ -332,7 +334,8 @@ func (s *Server) EndRefund(id, status string) (Refund, error) {
 	return *out, nil
 }
 
-// onCharge finds a charge by its id or its intent's, in either mode.
+// onCharge calls use with the charge of the id, in either mode. The id is the
+// charge's or its intent's.
 func (s *Server) onCharge(id string, use func(*tx, *Charge)) {
 	for _, a := range s.accounts() {
 		a.change(func(t *tx) {
@@ -346,15 +349,15 @@ func (s *Server) onCharge(id string, use func(*tx, *Charge)) {
 	}
 }
 
-// WaitIdle returns when no delivery is queued or under way. Retries and
-// deliveries that wait for the clock are not waited for.
+// WaitIdle returns when no delivery is queued or in flight. It does not wait for
+// retries and deliveries that are scheduled for later.
 func (s *Server) WaitIdle(ctx context.Context) error { return s.sender.waitIdle(ctx) }
 
-// Deliveries counts the webhook deliveries.
+// Deliveries returns the counters of the webhook deliveries.
 func (s *Server) Deliveries() DeliveryCounts { return s.sender.counts() }
 
-// Attempts returns the delivery attempts of an event, or the latest of all
-// events when the id is empty.
+// Attempts returns the delivery attempts of an event, oldest first. An empty id
+// means all events, of which only the latest attempts are kept.
 func (s *Server) Attempts(event string) []Attempt {
 	s.sender.mu.Lock()
 	defer s.sender.mu.Unlock()
@@ -365,8 +368,8 @@ func (s *Server) Attempts(event string) []Attempt {
 	return out
 }
 
-// Requests counts the API requests per endpoint, such as
-// "POST /v1/payment_intents/{id}/confirm".
+// Requests returns the number of API requests per endpoint. Keys look like "POST
+// /v1/payment_intents/{id}/confirm".
 func (s *Server) Requests() map[string]int64 {
 	out := map[string]int64{}
 	for _, ep := range s.router.endpoints {
@@ -377,8 +380,8 @@ func (s *Server) Requests() map[string]int64 {
 	return out
 }
 
-// Reset forgets all data, faults, timers, deliveries and counts. The clock
-// keeps its offset and the configured webhook stays.
+// Reset removes all data, faults, timers, deliveries and counters. The clock keeps
+// its offset, and the configured webhook stays.
 func (s *Server) Reset() {
 	s.ClearFaults()
 	s.clock.clear()

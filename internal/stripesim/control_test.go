@@ -12,7 +12,7 @@ import (
 	"github.com/fundrail/fundrail/internal/stripesim/simtest"
 )
 
-// TestControlAPI drives the simulator as another process would.
+// TestControlAPI uses the control API as another process would.
 func TestControlAPI(t *testing.T) {
 	t.Parallel()
 
@@ -59,7 +59,7 @@ func TestControlAPI(t *testing.T) {
 		require.Equal(t, rules[0].Rule.Delay, rules[1].Rule.Delay)
 	})
 
-	t.Run("NonsenseIsRefused", func(t *testing.T) {
+	t.Run("InvalidInputIsRefused", func(t *testing.T) {
 		t.Parallel()
 
 		b := setup(t)
@@ -123,7 +123,7 @@ func TestControlAPI(t *testing.T) {
 		}, got)
 	})
 
-	t.Run("ThePathOfAPayment", func(t *testing.T) {
+	t.Run("Payment", func(t *testing.T) {
 		t.Parallel()
 
 		r := listen(t)

@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// controlRoutes registers the control API. It is for tests and operators of
-// the simulator, so it asks for no key.
+// controlRoutes registers the control API. It requires no key, because only tests
+// and operators of the simulator use it.
 func (s *Server) controlRoutes(mux *http.ServeMux) {
 	for pattern, h := range map[string]controlFunc{
 		"GET /_sim/faults":                          s.ctlFaults,
@@ -45,10 +45,10 @@ func (s *Server) controlRoutes(mux *http.ServeMux) {
 	}
 }
 
-// controlFunc answers a control request with a value to encode.
+// controlFunc answers a control request with a value to be encoded as JSON.
 type controlFunc func(r *http.Request) (any, error)
 
-// badRequestError is a control request that makes no sense.
+// badRequestError is the error of an invalid control request.
 type badRequestError struct{ error }
 
 func (f controlFunc) serve(w http.ResponseWriter, r *http.Request) {
@@ -73,11 +73,11 @@ func (f controlFunc) serve(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(status)
 	enc := json.NewEncoder(w)
 	enc.SetEscapeHTML(false)
-	_ = enc.Encode(v) // the client may have gone
+	_ = enc.Encode(v) // fails only if the client has gone
 }
 
-// decode reads a JSON body, if there is one. Unknown fields are refused: a
-// misspelt fault would otherwise silently do nothing.
+// decode reads the JSON body, which may be empty. It refuses unknown fields,
+// because a misspelled option of a fault would otherwise be ignored.
 func decode[T any](r *http.Request) (T, error) {
 	var v T
 	dec := json.NewDecoder(r.Body)
@@ -88,7 +88,7 @@ func decode[T any](r *http.Request) (T, error) {
 	return v, nil
 }
 
-// live reads the mode of a request that only looks.
+// live returns the mode of a read request.
 func live(r *http.Request) bool { return r.URL.Query().Get("livemode") == "true" }
 
 func ok() any { return map[string]bool{"ok": true} }
@@ -149,7 +149,7 @@ func (s *Server) ctlPruneKey(r *http.Request) (any, error) {
 
 type clockState struct {
 	Now    time.Time `json:"now"`
-	Offset Duration  `json:"offset"` // from the clock below
+	Offset Duration  `json:"offset"` // from the base clock
 	Timers []*timer  `json:"timers"`
 }
 
@@ -192,7 +192,7 @@ func (s *Server) ctlSettings(*http.Request) (any, error) {
 	}, nil
 }
 
-// ctlSetSettings changes the settings that are given.
+// ctlSetSettings changes the settings that the request contains.
 func (s *Server) ctlSetSettings(r *http.Request) (any, error) {
 	in, err := decode[settingsState](r)
 	if err != nil {
@@ -236,7 +236,7 @@ func (s *Server) ctlPaymentMethod(r *http.Request) (any, error) {
 	return rendering(&pm), nil
 }
 
-// rendering is an object as Stripe's API shows it.
+// rendering returns an object as Stripe's API shows it.
 func rendering(r renderer) json.RawMessage { return r.appendJSON(nil, nil) }
 
 func (s *Server) ctlDispute(r *http.Request) (any, error) {
@@ -339,7 +339,7 @@ func (s *Server) ctlWaitIdle(r *http.Request) (any, error) {
 		return nil, err
 	}
 	wait := time.Duration(in.Timeout)
-	orDuration(&wait, 30*time.Second)
+	defaultDuration(&wait, 30*time.Second)
 	ctx, cancel := context.WithTimeout(r.Context(), wait)
 	defer cancel()
 	err = s.WaitIdle(ctx)

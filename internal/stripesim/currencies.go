@@ -2,7 +2,7 @@ package stripesim
 
 import "strings"
 
-// minimumCharge is the least amount per currency, in its smallest unit.
+// minimumCharge is the minimum charge per currency, in minor units.
 var minimumCharge = map[string]int64{
 	"aed": 200, "aud": 50, "bgn": 100, "brl": 50, "cad": 50, "chf": 50, "czk": 1500, "dkk": 250, "eur": 50,
 	"gbp": 30, "hkd": 400, "huf": 17500, "inr": 50, "jpy": 50, "mxn": 1000, "myr": 200, "nok": 300, "nzd": 50,
@@ -30,7 +30,8 @@ func wordSet(words string) map[string]bool {
 	return set
 }
 
-// checkCurrency returns the currency in lower case.
+// checkCurrency returns the currency in lower case, or an error if Stripe does not
+// support it.
 func checkCurrency(s string) (string, *apiError) {
 	cur := strings.ToLower(s)
 	if !currencies[cur] {
@@ -40,7 +41,7 @@ func checkCurrency(s string) (string, *apiError) {
 	return cur, nil
 }
 
-// checkAmount holds an amount against what can be charged in the currency.
+// checkAmount checks that an amount can be charged in the currency.
 func checkAmount(amount int64, currency string) *apiError {
 	switch {
 	case amount < 1:
@@ -55,7 +56,7 @@ func checkAmount(amount int64, currency string) *apiError {
 	return nil
 }
 
-// money shows an amount to a person, such as "12.50 usd".
+// money formats an amount for people, such as "12.50 usd".
 func money(amount int64, currency string) string {
 	digits := 2
 	switch {

@@ -28,7 +28,7 @@ tax_id_data hash
 test_clock str
 `
 
-// metadataParam reads a metadata hash. nil means it was not given.
+// metadataParam reads the metadata parameter. It returns nil if that is missing.
 func metadataParam(f *form) ([]Pair, *apiError) {
 	const name = "metadata"
 	n := f.at(name)
@@ -53,7 +53,8 @@ func metadataParam(f *form) ([]Pair, *apiError) {
 	return pairs, nil
 }
 
-// merged reads a metadata hash and applies it. metadata= (an empty value) removes all.
+// merged returns old with the metadata parameter applied. The parameter "metadata="
+// removes all.
 func merged(f *form, old Metadata) (Metadata, *apiError) {
 	pairs, err := metadataParam(f)
 	if err != nil {
@@ -65,10 +66,10 @@ func merged(f *form, old Metadata) (Metadata, *apiError) {
 	return old.merge(pairs), nil
 }
 
-// addressFields are shown even when they are null.
+// addressFields are always present, null if they are empty.
 var addressFields = []string{"city", "country", "line1", "line2", "postal_code", "state"}
 
-// address writes an address hash as JSON; nil for none.
+// address encodes an address parameter as JSON. It returns nil if that is missing.
 func address(f *form) RawJSON {
 	if f == nil || len(f.kids) == 0 {
 		return nil
@@ -80,11 +81,11 @@ func address(f *form) RawJSON {
 			fields[name] = &v
 		}
 	}
-	b, _ := encode(fields) // strings always encode
+	b, _ := encode(fields) // strings can always be encoded
 	return bytes.TrimSpace(b)
 }
 
-// shipping writes a shipping hash as JSON; nil for none.
+// shipping encodes a shipping parameter as JSON. It returns nil if that is missing.
 func shipping(f *form) RawJSON {
 	if f == nil || len(f.kids) == 0 {
 		return nil
@@ -143,8 +144,8 @@ func (c *Customer) appendJSON(b []byte, x *expander) []byte {
 	return w.b
 }
 
-// emptyList writes a list without items. Stripe shows these lists of a customer
-// only when they are expanded.
+// emptyList writes an empty list. Stripe includes these lists of a customer only
+// when they are expanded.
 func (w *enc) emptyList(key, url string) {
 	if _, ok := w.x.wants(key); !ok {
 		return
@@ -153,8 +154,7 @@ func (w *enc) emptyList(key, url string) {
 	w.b = (&list{url: url}).appendJSON(w.b, nil)
 }
 
-// customer returns the customer that the parameter customer names. It is called
-// under the account's lock.
+// customer returns the customer of the parameter customer. a.mu must be held.
 func (a *account) customer(id string) (*Customer, *apiError) {
 	cus := a.customers.get(id)
 	if cus == nil || cus.Deleted {
@@ -206,7 +206,7 @@ func (c *call) applyCustomer(cus *Customer) *apiError {
 	}
 	if f.has("tax_exempt") {
 		cus.TaxExempt = f.str("tax_exempt")
-		orString(&cus.TaxExempt, "none")
+		defaultString(&cus.TaxExempt, "none")
 	}
 	if f.has("address") {
 		cus.Address = address(f.at("address"))
@@ -293,7 +293,7 @@ func (c *call) deleteCustomer() (renderer, *apiError) {
 				t.detach(pm)
 			}
 		}
-		t.emit("customer.deleted", old.ID, old) // the event shows the customer as it was
+		t.emit("customer.deleted", old.ID, old) // the event shows the customer before the deletion
 		gone = *old
 		gone.Deleted = true
 		t.putCustomer(&gone)

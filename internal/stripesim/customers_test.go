@@ -13,7 +13,7 @@ import (
 func TestCustomers(t *testing.T) {
 	t.Parallel()
 
-	t.Run("LiveTheirLife", func(t *testing.T) {
+	t.Run("Lifecycle", func(t *testing.T) {
 		t.Parallel()
 
 		b := setup(t)
@@ -103,7 +103,7 @@ func TestPaymentMethods(t *testing.T) {
 		return b.client.PaymentMethods.Attach(card, &stripe.PaymentMethodAttachParams{Customer: &b.customer})
 	}
 
-	t.Run("MagicIDsMakeFreshOnes", func(t *testing.T) {
+	t.Run("MagicIDsCreateNewOnes", func(t *testing.T) {
 		t.Parallel()
 
 		b := setup(t)
@@ -167,7 +167,7 @@ func TestPaymentMethods(t *testing.T) {
 		}
 	})
 
-	t.Run("DetachedIsGoneForGood", func(t *testing.T) {
+	t.Run("DetachedCannotBeUsedAgain", func(t *testing.T) {
 		t.Parallel()
 
 		b := setup(t)
@@ -269,7 +269,7 @@ func TestSavedCards(t *testing.T) {
 	require.Equal(t, "pm_seeded", pm.ID)
 	again, err := b.sim.CreatePaymentMethod(stripesim.SavedCard{Card: "pm_card_visa", Customer: b.customer, ID: "pm_seeded"})
 	require.NoError(t, err)
-	require.Equal(t, pm.Card, again.Card, "a seed can be planted twice")
+	require.Equal(t, pm.Card, again.Card, "the same id can be requested twice")
 	_, stripeErr := b.pay(t, "pm_card_visa", func(p *stripe.PaymentIntentParams) { p.PaymentMethod = &pm.ID })
 	require.EqualValues(t, "expired_card", stripeErr.Code)
 

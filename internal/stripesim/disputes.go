@@ -33,7 +33,7 @@ var evidenceFields = strings.Fields(`access_activity_log billing_address cancell
 var disputeUpdateParams = commonParams + "metadata hash\nsubmit bool\n" +
 	"evidence." + strings.Join(evidenceFields, " str\nevidence.") + " str\n"
 
-// inquiry reports whether no money has moved.
+// inquiry reports whether the dispute is an inquiry, which has moved no money.
 func (d *Dispute) inquiry() bool { return strings.HasPrefix(d.Status, "warning_") }
 
 func (d *Dispute) refundable() bool { return d.inquiry() || d.Status == DisputeWon }
@@ -143,7 +143,7 @@ func (t *tx) withdraw(d *Dispute) {
 	})
 }
 
-// reinstate gives the amount and the fee back.
+// reinstate returns the amount and the fee to the balance.
 func (t *tx) reinstate(d *Dispute) {
 	t.moveDispute(d, &BalanceTransaction{
 		Amount: d.Amount, Currency: d.Currency, Description: "Chargeback reversal for " + d.Charge,
@@ -156,7 +156,8 @@ func (t *tx) moveDispute(d *Dispute, b *BalanceTransaction) {
 	d.Transactions = append(slices.Clone(d.Transactions), *b)
 }
 
-// closeDispute ends an open dispute: won, lost, or for an inquiry warning_closed.
+// closeDispute closes an open dispute as won or lost, and an inquiry as
+// warning_closed.
 func (t *tx) closeDispute(old *Dispute, won bool) *Dispute {
 	d := *old
 	switch {
@@ -179,8 +180,8 @@ func (t *tx) closeDispute(old *Dispute, won bool) *Dispute {
 	return &d
 }
 
-// dueDispute ends a dispute whose deadline passed unanswered, or whose review
-// is over.
+// dueDispute closes a dispute whose deadline has passed without evidence, or whose
+// review has ended.
 func (t *tx) dueDispute(tm *timer) {
 	d := t.disputes.get(tm.ID)
 	if d == nil {
@@ -197,7 +198,7 @@ func (t *tx) dueDispute(tm *timer) {
 	}
 }
 
-// afterCharge is what a card does to its charge a while later.
+// afterCharge opens the dispute or the fraud warning that a charge's card causes.
 func (t *tx) afterCharge(id string) {
 	ch := t.charges.get(id)
 	if ch == nil || ch.Disputed {
@@ -205,7 +206,7 @@ func (t *tx) afterCharge(id string) {
 	}
 	card := ch.PaymentMethod.spec()
 	if card.fraudReport && len(t.warnings.index[ch.ID]) == 0 {
-		t.warn(ch)
+		t.addWarning(ch)
 	}
 	if card.dispute != "" {
 		t.disputeCharge(ch, card.dispute, ch.Amount-ch.AmountRefunded, card.inquiry)
@@ -230,8 +231,8 @@ func (c *call) getDispute() (renderer, *apiError) {
 	return d, nil
 }
 
-// updateDispute answers POST /v1/disputes/{id}. The words of Stripe's test mode
-// in the evidence decide how the dispute ends.
+// updateDispute answers POST /v1/disputes/{id}. As in Stripe's test mode, magic
+// texts in the evidence decide how the dispute ends.
 func (c *call) updateDispute() (renderer, *apiError) {
 	var d Dispute
 	err := c.update(func(t *tx) *apiError {
@@ -272,7 +273,7 @@ func (c *call) updateDispute() (renderer, *apiError) {
 	return &d, nil
 }
 
-// submit sends the evidence to the bank.
+// submit submits the evidence to the bank.
 func (t *tx) submit(d *Dispute) {
 	text := d.Evidence.Get("uncategorized_text")
 	d.Submissions++
@@ -322,7 +323,7 @@ payment_intent str
 func (c *call) listDisputes() (renderer, *apiError) {
 	charge, intent := c.form.str("charge"), c.form.str("payment_intent")
 	owner := charge
-	orString(&owner, intent)
+	defaultString(&owner, intent)
 	return listOf(c, &c.acct.disputes, "dispute", owner,
 		func(d *Dispute) bool {
 			return (charge == "" || d.Charge == charge) && (intent == "" || d.PaymentIntent == intent)
@@ -353,7 +354,7 @@ func (f *FraudWarning) appendJSON(b []byte, x *expander) []byte {
 	return w.b
 }
 
-func (t *tx) warn(ch *Charge) {
+func (t *tx) addWarning(ch *Charge) {
 	f := &FraudWarning{
 		ID: t.s.ids.new("issfr_1"), Charge: ch.ID, Created: t.sec, Livemode: t.live, PaymentIntent: ch.PaymentIntent,
 	}

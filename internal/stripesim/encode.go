@@ -5,15 +5,15 @@ import (
 	"unicode/utf8"
 )
 
-// renderer is an immutable snapshot that can be written as Stripe's JSON. The
-// same snapshot always renders to the same bytes, so answers and events are
-// kept as snapshots and rendered when they are sent.
+// renderer is an immutable snapshot that can be encoded as Stripe's JSON. A
+// snapshot always renders to the same bytes, so answers and events are stored as
+// snapshots and rendered when they are sent.
 type renderer interface {
 	appendJSON(b []byte, x *expander) []byte
 }
 
-// enc appends the fields of one JSON object. The first field is written by
-// begin, so that every other one can start with a comma.
+// enc encodes one JSON object field by field. begin writes the first field, so that
+// all others can start with a comma.
 type enc struct {
 	b []byte
 	x *expander
@@ -39,7 +39,7 @@ func (w *enc) str(key, val string) {
 	w.b = appendString(w.b, val)
 }
 
-// opt writes null for the empty string.
+// opt writes a string, or null if it is empty.
 func (w *enc) opt(key, val string) {
 	if val == "" {
 		w.null(key)
@@ -53,7 +53,7 @@ func (w *enc) int(key string, val int64) {
 	w.b = strconv.AppendInt(w.b, val, 10)
 }
 
-// optInt writes null for zero.
+// optInt writes a number, or null if it is zero.
 func (w *enc) optInt(key string, val int64) {
 	if val == 0 {
 		w.null(key)
@@ -67,13 +67,13 @@ func (w *enc) bool(key string, val bool) {
 	w.b = strconv.AppendBool(w.b, val)
 }
 
-// raw writes a value that is JSON already.
+// raw writes a value that is already JSON.
 func (w *enc) raw(key, json string) {
 	w.key(key)
 	w.b = append(w.b, json...)
 }
 
-// optRaw writes null for no JSON.
+// optRaw writes a value that is already JSON, or null if it is empty.
 func (w *enc) optRaw(key string, json []byte) {
 	if len(json) == 0 {
 		w.null(key)
@@ -108,14 +108,14 @@ func (w *enc) metadata(m Metadata) {
 	w.b = m.appendJSON(w.b)
 }
 
-// object writes a nested snapshot, or null.
+// object writes a nested snapshot. Nothing in it is expanded.
 func (w *enc) object(key string, r renderer) {
 	w.key(key)
 	w.b = r.appendJSON(w.b, w.x.flat())
 }
 
-// ref writes the id of another object, the object itself when the caller asked
-// to expand it, or null.
+// ref writes the id of another object. It writes the object itself if the request
+// expands it, and null if the id is empty.
 func (w *enc) ref(key, id string) {
 	if id == "" {
 		w.null(key)

@@ -23,7 +23,7 @@ url! str
 
 const endpointUpdateParams = endpointParams + "disabled bool\n"
 
-// setConfigured replaces the endpoint that the configuration names.
+// setConfigured replaces the endpoint of the configuration.
 func (a *account) setConfigured(url string, secrets, events []string) {
 	if len(events) == 0 {
 		events = []string{"*"}
@@ -39,7 +39,7 @@ func (a *account) setConfigured(url string, secrets, events []string) {
 	})
 }
 
-// retarget works out where events go. It is called under the account's lock.
+// retarget updates the list of endpoints that receive events. a.mu must be held.
 func (a *account) retarget() {
 	var targets []*WebhookEndpoint
 	if ep := a.configured.Load(); ep != nil {
@@ -53,7 +53,7 @@ func (a *account) retarget() {
 	a.targets.Store(&targets)
 }
 
-// targetsOf returns the endpoints that an event type is delivered to.
+// targetsOf returns the endpoints that receive events of a type.
 func (a *account) targetsOf(typ string) []*WebhookEndpoint {
 	all := a.targets.Load()
 	if all == nil {
@@ -63,7 +63,8 @@ func (a *account) targetsOf(typ string) []*WebhookEndpoint {
 		if ep.wants(typ) {
 			continue
 		}
-		// The usual case, every endpoint wants it, copies nothing.
+		// Usually every endpoint wants the event and this loop finds none to
+		// remove. Then no copy is made.
 		out := slices.Clone((*all)[:i])
 		for _, ep := range (*all)[i+1:] {
 			if ep.wants(typ) {
@@ -75,8 +76,8 @@ func (a *account) targetsOf(typ string) []*WebhookEndpoint {
 	return *all
 }
 
-// current returns an endpoint as it is now, or nil when it no longer receives
-// deliveries.
+// current returns the current version of an endpoint, or nil if it no longer
+// receives deliveries.
 func (a *account) current(ep *WebhookEndpoint) *WebhookEndpoint {
 	all := a.targets.Load()
 	if all == nil {
@@ -94,7 +95,7 @@ func (ep *WebhookEndpoint) wants(typ string) bool {
 	return slices.ContainsFunc(ep.EnabledEvents, func(p string) bool { return typeMatches(p, typ) })
 }
 
-// withSecret is an endpoint as the answer to its creation shows it.
+// withSecret renders an endpoint with its secret, for the answer to its creation.
 type withSecret struct{ *WebhookEndpoint }
 
 func (e withSecret) appendJSON(b []byte, _ *expander) []byte {

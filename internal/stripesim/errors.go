@@ -6,7 +6,7 @@ import (
 	"strconv"
 )
 
-// The types an error has on the wire.
+// The types of Stripe's errors.
 const (
 	typeAPI         = "api_error"
 	typeCard        = "card_error"
@@ -14,7 +14,7 @@ const (
 	typeInvalid     = "invalid_request_error"
 )
 
-// apiError is an answer that is not a 2xx.
+// apiError is an error answer.
 type apiError struct {
 	status int
 
@@ -29,8 +29,8 @@ type apiError struct {
 	setupIntent   *SetupIntent
 	typ           string
 
-	// unstored marks refusals from before the endpoint began executing: the
-	// idempotency layer forgets them.
+	// unstored means that the endpoint refused the request before it executed. The
+	// idempotency layer then does not store the answer.
 	unstored bool
 }
 
@@ -38,12 +38,12 @@ func (e *apiError) Error() string {
 	return fmt.Sprintf("%d %s %s: %s", e.status, e.typ, e.code, e.message)
 }
 
-// invalid is a refusal that execution decided on.
+// invalid returns an error that the endpoint found while executing.
 func invalid(code, param, message string) *apiError {
 	return &apiError{status: http.StatusBadRequest, typ: typeInvalid, code: code, param: param, message: message}
 }
 
-// refused is a parameter that failed validation, so nothing was executed.
+// refused returns the error of an invalid parameter. Nothing was executed.
 func refused(code, param, message string) *apiError {
 	e := invalid(code, param, message)
 	e.unstored = true
@@ -64,20 +64,20 @@ func missingParameter(path string) *apiError {
 	return refused("parameter_missing", name, "Missing required param: "+name+".")
 }
 
-// noSuch is an object that a parameter names and that does not exist.
+// noSuch returns the error of a parameter that names an unknown object.
 func noSuch(kind, id, param string) *apiError {
 	return invalid("resource_missing", param, "No such "+kind+": '"+id+"'")
 }
 
-// notFound is an object that the path names and that does not exist.
+// notFound returns the error of a path that names an unknown object.
 func notFound(kind, id, param string) *apiError {
 	e := noSuch(kind, id, param)
 	e.status = http.StatusNotFound
 	return e
 }
 
-// unexpectedState is an operation that the intent's status forbids. It carries
-// the intent, so the caller learns what became of it.
+// unexpectedState returns the error of an operation that the intent's status
+// forbids. It contains the intent, so that the caller sees the status.
 func unexpectedState(pi *Intent, message string) *apiError {
 	e := invalid("payment_intent_unexpected_state", "", message)
 	e.intent = pi
@@ -119,7 +119,7 @@ func internalError() *apiError {
 	}
 }
 
-// appendJSON writes the error envelope.
+// appendJSON implements renderer. It writes the error object in its envelope.
 func (e *apiError) appendJSON(b []byte, x *expander) []byte {
 	w := enc{b: append(b, `{"error":`...), x: x}
 	w.begin("type", e.typ)

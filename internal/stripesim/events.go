@@ -6,11 +6,11 @@ import (
 	"time"
 )
 
-// eventRetention is how long events are listed.
+// eventRetention is how long events can be read.
 const eventRetention = 30 * 24 * time.Hour
 
-// Event is something that happened. Its object is the snapshot of that moment;
-// only the state of its deliveries changes.
+// Event is an event. Its object is a snapshot from the time of the event. Only the
+// state of its deliveries changes later.
 type Event struct {
 	ID       string
 	Created  int64
@@ -18,18 +18,18 @@ type Event struct {
 	Type     string
 
 	failed   atomic.Bool  // a delivery was given up or dropped
-	key      string       // the idempotency key of the request, or ""
+	key      string       // the request's idempotency key, or ""
 	object   renderer     // the snapshot
-	objectID string       // for ordering and matching
-	pending  atomic.Int64 // endpoints that have not confirmed it
+	objectID string       // for the order of deliveries and for matching
+	pending  atomic.Int64 // the number of endpoints that have not confirmed it
 	previous string       // previous_attributes as JSON, or ""
-	reqID    string       // the request, or ""
+	reqID    string       // the request's id, or ""
 }
 
-// emit records an event and delivers it once the change is complete.
+// emit records an event. update sends it after the change.
 func (t *tx) emit(typ, objectID string, object renderer) { t.emitPrevious(typ, objectID, object, "") }
 
-// emitPrevious is emit with the attributes that changed, as JSON.
+// emitPrevious is emit with previous_attributes as JSON.
 func (t *tx) emitPrevious(typ, objectID string, object renderer, previous string) {
 	ev := &Event{
 		ID:       t.s.ids.new("evt_3"),
@@ -49,8 +49,8 @@ func (t *tx) emitPrevious(typ, objectID string, object renderer, previous string
 	t.s.journal.event(t.live, c.at, ev, targets)
 }
 
-// appendJSON writes the event as it is listed and delivered. Both are the same
-// bytes but for pending_webhooks, which counts down.
+// appendJSON implements renderer. Lists and deliveries show an event as the same
+// bytes, except for pending_webhooks, which decreases.
 func (e *Event) appendJSON(b []byte, _ *expander) []byte {
 	return e.appendPending(b, e.pending.Load())
 }
@@ -135,7 +135,8 @@ func (c *call) deliveryMatches(e *Event) bool {
 	return delivered == c.form.bool("delivery_success")
 }
 
-// previousAttributes builds the JSON of changed attributes.
+// previousAttributes builds the JSON of previous_attributes from pairs of names and
+// JSON values.
 func previousAttributes(pairs ...string) string {
 	var b strings.Builder
 	b.WriteByte('{')

@@ -2,14 +2,14 @@ package stripesim
 
 import "strings"
 
-// expander answers, while an object is written, which references the caller
-// wants as objects. A nil expander expands nothing.
+// expander says which references of an object are rendered as objects. A nil
+// expander expands none.
 type expander struct {
 	acct  *account
 	paths []string
 }
 
-// newExpander returns nil when there is nothing to expand.
+// newExpander returns an expander for the paths, or nil if they are empty.
 func newExpander(a *account, paths []string) *expander {
 	if len(paths) == 0 {
 		return nil
@@ -17,16 +17,18 @@ func newExpander(a *account, paths []string) *expander {
 	return &expander{acct: a, paths: paths}
 }
 
-// forData is the expander for the items of a list, whose paths start with "data.".
+// forData returns the expander for the items of a list, whose paths start with
+// "data.".
 func (x *expander) forData() *expander {
 	sub, _ := x.wants("data")
 	return sub
 }
 
-// flat drops the paths: nested snapshots are written as they are.
+// flat returns no expander: nested snapshots are not expanded.
 func (x *expander) flat() *expander { return nil }
 
-// wants reports whether field is to be expanded, and what of it further down.
+// wants reports whether field is expanded. It also returns the expander for the
+// fields below it.
 func (x *expander) wants(field string) (*expander, bool) {
 	if x == nil {
 		return nil, false
@@ -46,5 +48,5 @@ func (x *expander) wants(field string) (*expander, bool) {
 	return newExpander(x.acct, sub), found
 }
 
-// find looks an object up by the prefix of its id.
+// find returns an object by its id.
 func (x *expander) find(id string) renderer { return x.acct.lookup(id) }

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// faultPlan is what the rules that hit a request add up to.
+// faultPlan is the combined effect of the rules that apply to a request.
 type faultPlan struct {
 	body          string
 	failAfter     *Fault
@@ -20,7 +20,7 @@ type faultPlan struct {
 	latencyBefore time.Duration
 	processing    time.Duration
 	prune         bool
-	refuse        *Fault // before the idempotency layer
+	refuse        *Fault // answered before the idempotency layer
 	resetAfter    bool
 	resetBefore   bool
 }
@@ -72,14 +72,16 @@ func (p *faultPlan) add(f *Fault) {
 	}
 }
 
-// preempts reports whether the answer comes from before the idempotency layer.
+// preempts reports whether the answer is sent before the idempotency layer, as
+// Stripe does for these statuses.
 func (f *Fault) preempts() bool {
 	return slices.Contains([]int{
 		http.StatusUnauthorized, http.StatusForbidden, http.StatusConflict, http.StatusTooManyRequests,
 	}, f.Status)
 }
 
-// forReplay drops what cannot happen to a stored answer.
+// forReplay returns the plan for a stored answer: faults before the effect happen
+// after it, and stored faults do not apply.
 func (p faultPlan) forReplay() faultPlan {
 	if p.failAfter != nil && p.failAfter.Stored {
 		p.failAfter = nil
@@ -91,7 +93,7 @@ func (p faultPlan) forReplay() faultPlan {
 	return p
 }
 
-// answer is what a FaultStatus says.
+// answer returns the answer of a FaultStatus.
 func (f *Fault) answer(requestID string) answer {
 	if f.HTML {
 		page := fmt.Sprintf("<html>\r\n<head><title>%[1]d %[2]s</title></head>\r\n<body>\r\n<center><h1>%[1]d %[2]s"+
@@ -126,7 +128,7 @@ func (f *Fault) err() *apiError {
 	return err
 }
 
-// deliver sends the answer, or what the faults make of it.
+// deliver sends the answer, changed by the faults of the plan.
 func (c *call) deliver(plan faultPlan, ans answer, rec *keyRecord) {
 	if plan.resetBefore && ans.status == 0 {
 		c.cut(true)
@@ -148,7 +150,7 @@ func (c *call) deliver(plan faultPlan, ans answer, rec *keyRecord) {
 	}
 }
 
-// awaitEvents waits for the deliveries that a rule wants before the answer.
+// awaitEvents waits for the deliveries that a rule sends before the answer.
 func (c *call) awaitEvents() {
 	if !c.s.hooks.any.Load() {
 		return
@@ -174,20 +176,20 @@ func (c *call) hang(d time.Duration) {
 	c.cut(false)
 }
 
-// cut ends the connection, by a reset or in order. Where there is no connection
-// to be had, the server's own way of aborting does the same.
+// cut closes the connection, with a reset or normally. If the connection cannot be
+// taken over, as in HTTP/2, the server aborts the request.
 func (c *call) cut(reset bool) {
 	conn, _, err := http.NewResponseController(c.w).Hijack()
 	if err != nil {
 		panic(http.ErrAbortHandler)
 	}
 	if tcp, ok := conn.(*net.TCPConn); ok && reset {
-		_ = tcp.SetLinger(0) // best effort: a plain close is nearly as rude
+		_ = tcp.SetLinger(0) // best effort: a normal close also ends the answer
 	}
 	_ = conn.Close()
 }
 
-// garble sends an answer whose body cannot be read.
+// garble sends an answer with an unusable body.
 func (c *call) garble(how string, ans answer, rec *keyRecord) {
 	body := ans.render(nil)
 	ans.status = http.StatusOK
@@ -207,8 +209,8 @@ func (c *call) garble(how string, ans answer, rec *keyRecord) {
 	}
 }
 
-// facts are what a request is about: its parameters, and the object that its
-// path or parameters name.
+// facts returns what rules can match of a request: its parameters and the objects
+// that its path or parameters name.
 func (c *call) facts() facts {
 	f := facts{amount: c.form.int("amount"), customer: c.form.str("customer"), ids: []string{c.path}}
 	if m, err := metadataParam(&c.form); err == nil {
@@ -231,7 +233,8 @@ func (c *call) facts() facts {
 	return f
 }
 
-// about adds an object, and for one that belongs to an intent, the intent.
+// about adds an object. For an object that belongs to an intent it adds the intent
+// as well.
 func (f *facts) about(find func(string) renderer, obj renderer) {
 	switch o := obj.(type) {
 	case *Intent:
@@ -280,7 +283,7 @@ func (f *facts) addMethod(find func(string) renderer, id string) {
 	}
 }
 
-// check refuses a rule that could never do anything.
+// check refuses a rule that could never apply.
 func (f *Fault) check() error {
 	kinds := []string{
 		FaultBody, FaultHang, FaultLatency, FaultProcessing, FaultPruneKey, FaultReset, FaultStatus,

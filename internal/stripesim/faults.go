@@ -13,100 +13,103 @@ import (
 
 // The kinds of Fault.
 const (
-	// FaultBody answers 200 with a body that cannot be read: see Fault.Body.
+	// FaultBody answers 200 with an unusable body: see Fault.Body.
 	FaultBody = "body"
-	// FaultHang takes effect and then says nothing for Delay, or until the
-	// client gives up; then the connection is closed without an answer.
+	// FaultHang executes the request and sends nothing for Delay, or until the
+	// client gives up. Then it closes the connection without an answer.
 	FaultHang = "hang"
-	// FaultLatency answers late by Delay, before or after the effect. Before
-	// it, the idempotency key and the object stay locked meanwhile.
+	// FaultLatency delays the answer by Delay, before or after the effect. A delay
+	// before the effect holds the locks of the idempotency key and the object.
 	FaultLatency = "latency"
-	// FaultProcessing leaves an approved payment in processing for Delay.
+	// FaultProcessing keeps an approved payment in processing for Delay.
 	FaultProcessing = "processing"
-	// FaultPruneKey forgets the request's idempotency key before looking at it,
-	// as if its retention were over.
+	// FaultPruneKey forgets the request's idempotency key before it is looked up,
+	// as if its retention had ended.
 	FaultPruneKey = "prune_key"
 	// FaultReset resets the connection, before or after the effect.
 	FaultReset = "reset"
-	// FaultStatus answers Status, before or after the effect.
+	// FaultStatus answers with Status, before or after the effect.
 	FaultStatus = "status"
 )
 
-// When a fault happens, seen from the effect of the request.
+// When a fault happens, relative to the effect of the request.
 const (
 	After  = "after"
 	Before = "before"
 )
 
-// What a FaultBody sends.
+// The bodies of a FaultBody.
 const (
-	BodyCut       = "cut"       // the connection ends in the middle of the body
+	BodyCut       = "cut"       // the connection is closed in the middle of the body
 	BodyEmpty     = "empty"     // nothing
 	BodyInvalid   = "invalid"   // not JSON
-	BodyTruncated = "truncated" // JSON that stops in the middle
+	BodyTruncated = "truncated" // JSON that ends in the middle, with a matching Content-Length
 )
 
-// Fault makes matching API requests go wrong.
+// Fault is a rule that changes the answers to matching API requests.
 type Fault struct {
-	// ID names the rule; one is made when it is empty.
+	// ID identifies the rule. Empty means a new id.
 	ID string `json:"id,omitempty"`
-	// Match says which requests are meant. The zero Match is every request.
+	// Match selects the requests. The zero Match matches every request.
 	Match Match `json:"match,omitzero"`
-	// Dice says which of those are hit. The zero Dice hits all.
+	// Dice selects some of these. The zero Dice selects all.
 	Dice
 
 	Kind string `json:"kind"`
 	// When is Before (the default) or After the effect.
 	When string `json:"when,omitempty"`
 
-	// Body is for FaultBody.
+	// Body is required for FaultBody.
 	Body string `json:"body,omitempty"`
-	// Code is the error's code, for FaultStatus. 429 and 409 have theirs by default.
+	// Code is the error's code, for FaultStatus. Statuses 429 and 409 have default
+	// codes.
 	Code string `json:"code,omitempty"`
-	// Delay is for FaultLatency, FaultHang and FaultProcessing.
+	// Delay is required for FaultLatency, FaultHang and FaultProcessing.
 	Delay Duration `json:"delay,omitempty"`
-	// HTML answers with a page as a load balancer's, for FaultStatus.
+	// HTML answers with an HTML page like a load balancer's, for FaultStatus.
 	HTML bool `json:"html,omitempty"`
-	// ShouldRetry is "true" or "false" to send Stripe-Should-Retry, for FaultStatus.
+	// ShouldRetry is the value of Stripe-Should-Retry, "true" or "false", for
+	// FaultStatus.
 	ShouldRetry string `json:"should_retry,omitempty"`
-	// Status is for FaultStatus. 401, 403, 409 and 429 always come before the
-	// effect and are never stored, as at Stripe.
+	// Status is required for FaultStatus. As at Stripe, 401, 403, 409 and 429
+	// always come before the effect and are never stored.
 	Status int `json:"status,omitempty"`
-	// Stored keeps the faulty answer under the idempotency key, for FaultStatus.
-	// Otherwise a retry executes (before the effect) or gets the true answer (after).
+	// Stored stores the faulty answer under the idempotency key, for FaultStatus.
+	// Otherwise a retry executes the request (before the effect) or gets the real
+	// answer (after it).
 	Stored bool `json:"stored,omitempty"`
 }
 
-// Match selects requests or events. Empty fields match everything; the others
-// must all match. Amount, Customer, Metadata and PaymentMethod are looked for
-// in the parameters and in the object that the request or event is about.
+// Match selects requests or events. Empty fields match everything, and all other
+// fields must match. Amount, Customer, Metadata and PaymentMethod match the
+// parameters and the objects of the request or event.
 type Match struct {
 	Amount        int64             `json:"amount,omitempty"`
 	Customer      string            `json:"customer,omitempty"`
-	Event         string            `json:"event,omitempty"` // type with wildcards; webhook faults only
+	Event         string            `json:"event,omitempty"` // an event type, which may end in *; webhook faults only
 	IdemKey       string            `json:"idempotency_key,omitempty"`
 	Live          *bool             `json:"livemode,omitempty"`
 	Metadata      map[string]string `json:"metadata,omitempty"`
 	Method        string            `json:"method,omitempty"`
-	Object        string            `json:"object,omitempty"` // id of the object, such as pi_…
-	Path          string            `json:"path,omitempty"`   // as [path.Match]: "/v1/payment_intents/*/confirm"
+	Object        string            `json:"object,omitempty"` // an object's id, such as pi_…
+	Path          string            `json:"path,omitempty"`   // a pattern of [path.Match], such as "/v1/payment_intents/*/confirm"
 	PaymentMethod string            `json:"payment_method,omitempty"`
 }
 
 // Dice selects some of the matches.
 type Dice struct {
-	// Count stops the rule after so many hits. Zero means never.
+	// Count is the maximum number of hits. Zero means no limit.
 	Count int `json:"count,omitempty"`
-	// Every hits each n-th match. Zero means each one.
+	// Every selects each n-th match. Zero means each one.
 	Every int `json:"every,omitempty"`
-	// Probability hits with this chance, between 0 and 1. Zero means always.
+	// Probability is the chance of a hit, between 0 and 1. Zero means always.
 	Probability float64 `json:"probability,omitempty"`
-	// Skip lets the first matches pass.
+	// Skip is the number of first matches that are not hit.
 	Skip int `json:"skip,omitempty"`
 }
 
-// Duration is a [time.Duration] that reads and writes JSON as "1.5s". A bare
-// number is milliseconds.
+// Duration is a [time.Duration] that is encoded in JSON as "1.5s". A plain number
+// means milliseconds.
 type Duration time.Duration
 
 // MarshalText implements [encoding.TextMarshaler].
@@ -123,14 +126,14 @@ func (d *Duration) UnmarshalJSON(b []byte) error {
 	return err
 }
 
-// FaultStatusReport tells what a rule has done so far.
+// FaultStatusReport is a rule with its counters.
 type FaultStatusReport[F any] struct {
 	Rule    F     `json:"rule"`
-	Matched int64 `json:"matched"` // requests or events that matched
-	Applied int64 `json:"applied"` // of those, the ones that were hit
+	Matched int64 `json:"matched"` // matching requests or events
+	Applied int64 `json:"applied"` // those of them that were hit
 }
 
-// rule is a fault and its counters.
+// rule is a fault with its counters.
 type rule[F any] struct {
 	applied int64
 	dice    Dice
@@ -141,7 +144,8 @@ type rule[F any] struct {
 	rng     *rand.Rand
 }
 
-// faultSet holds the rules of one kind. The common case, none, costs one load.
+// faultSet holds the rules of one kind. Without rules, a request costs one atomic
+// load.
 type faultSet[F any] struct {
 	any   atomic.Bool
 	mu    sync.Mutex
@@ -160,7 +164,7 @@ func (s *faultSet[F]) add(id string, m Match, d Dice, set func(id string) F) str
 	s.rules = slices.DeleteFunc(s.rules, func(r *rule[F]) bool { return r.id == id })
 	s.rules = append(s.rules, &rule[F]{
 		dice: d, fault: set(id), id: id, match: m,
-		rng: rand.New(rand.NewPCG(s.seed, s.next)), //nolint:gosec // dice that repeat with their seed
+		rng: rand.New(rand.NewPCG(s.seed, s.next)), //nolint:gosec // repeatable dice, not a secret
 	})
 	s.any.Store(true)
 	return id
@@ -192,7 +196,7 @@ func (s *faultSet[F]) report() []FaultStatusReport[F] {
 	return out
 }
 
-// hit returns the faults that strike the subject.
+// hit returns the faults that apply to the subject.
 func (s *faultSet[F]) hit(subject *subject) []F {
 	if !s.any.Load() {
 		return nil
@@ -202,7 +206,7 @@ func (s *faultSet[F]) hit(subject *subject) []F {
 	s.mu.Unlock()
 	var out []F
 	for _, r := range rules {
-		if !subject.matches(&r.match) { // takes the account's lock, so not under ours
+		if !subject.matches(&r.match) { // takes the account's lock, so s.mu must not be held
 			continue
 		}
 		s.mu.Lock()
@@ -214,7 +218,7 @@ func (s *faultSet[F]) hit(subject *subject) []F {
 	return out
 }
 
-// roll counts a match and decides whether it is hit.
+// roll counts a match and reports whether it is hit.
 func (r *rule[F]) roll() bool {
 	r.matched++
 	n := r.matched - int64(r.dice.Skip)
@@ -229,8 +233,8 @@ func (r *rule[F]) roll() bool {
 	return true
 }
 
-// subject is what a rule is matched against. Looking up the object is put off
-// until a rule asks for it.
+// subject is what rules are matched against. It looks up the objects only if a rule
+// needs them.
 type subject struct {
 	event   string
 	facts   func() facts
@@ -243,7 +247,7 @@ type subject struct {
 	lookup facts
 }
 
-// facts are what a request or event is about.
+// facts are the properties of a request or event that rules can match.
 type facts struct {
 	amount        int64
 	customer      string
@@ -295,7 +299,7 @@ func pathMatches(pattern, p string) bool {
 	return ok && err == nil
 }
 
-// typeMatches compares an event type with a pattern such as "charge.*".
+// typeMatches reports whether an event type matches a pattern such as "charge.*".
 func typeMatches(pattern, typ string) bool {
 	if prefix, ok := strings.CutSuffix(pattern, "*"); ok {
 		return strings.HasPrefix(typ, prefix)

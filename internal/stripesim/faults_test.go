@@ -13,8 +13,8 @@ import (
 	"github.com/fundrail/fundrail/internal/stripesim"
 )
 
-// TestFaults states, for each fault, what the client sees, whether the effect
-// took place, and what the same key gets next.
+// TestFaults lists, for each fault, what the client sees, whether the request took
+// effect, and what the same key gets next.
 func TestFaults(t *testing.T) {
 	t.Parallel()
 
@@ -22,11 +22,11 @@ func TestFaults(t *testing.T) {
 	long := stripesim.Duration(20 * time.Second)
 	tests := map[string]struct {
 		fault   stripesim.Fault
-		status  int  // of the first answer; 0 means there was none that could be read
-		effect  bool // after the first request
-		then    int  // of the second answer
-		replays bool // the second answer says so
-		intents int  // in the end
+		status  int  // of the first answer; 0 means no readable answer
+		effect  bool // whether the first request took effect
+		then    int  // the status of the second answer
+		replays bool // whether the second answer is a replay
+		intents int  // the number of intents in the end
 	}{
 		"500BeforeStored": {
 			stripesim.Fault{Kind: stripesim.FaultStatus, Status: 500, Stored: true}, 500, false, 500, true, 0,
@@ -92,8 +92,8 @@ func TestFaults(t *testing.T) {
 	}
 }
 
-// within sends a create under one key and gives up after a while. It returns
-// nil when no whole answer came.
+// within sends a create request with a key and gives up after d. It returns nil if
+// it got no complete answer.
 func (b *bundle) within(t *testing.T, d time.Duration, body string) *answer {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), d)
@@ -224,7 +224,7 @@ func TestFaultMatching(t *testing.T) {
 	}
 }
 
-// paidLater is an intent that waits for its confirmation.
+// paidLater returns an intent that waits for its confirmation.
 func (b *bundle) paidLater(t *testing.T) *stripe.PaymentIntent {
 	t.Helper()
 	p := b.params("pm_card_visa")
@@ -272,7 +272,7 @@ func TestFaultDice(t *testing.T) {
 func TestFaultRules(t *testing.T) {
 	t.Parallel()
 
-	t.Run("NonsenseIsRefused", func(t *testing.T) {
+	t.Run("InvalidInputIsRefused", func(t *testing.T) {
 		t.Parallel()
 
 		b := setup(t)
@@ -303,7 +303,7 @@ func TestFaultRules(t *testing.T) {
 		require.Equal(t, 200, b.raw(t, http.MethodGet, "/v1/customers", "").status)
 	})
 
-	t.Run("ARuleReplacesItsNamesake", func(t *testing.T) {
+	t.Run("RuleReplacesOneWithItsID", func(t *testing.T) {
 		t.Parallel()
 
 		b := setup(t)

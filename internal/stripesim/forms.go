@@ -14,9 +14,8 @@ const (
 	maxFormPairs = 2000
 )
 
-// form is a parsed form body or query: a tree whose leaves are strings.
-// "a[b][c]=1" is the leaf c under b under a; "a[0]=1" and "a[]=1" are the leaf
-// 0 under a.
+// form is a parsed form body or query: a tree whose leaves are strings. "a[b][c]=1"
+// is the leaf c under b under a. "a[0]=1" and "a[]=1" are the leaf 0 under a.
 type form struct {
 	kids []form
 	leaf bool
@@ -24,12 +23,12 @@ type form struct {
 	val  string
 }
 
-// formError is a body that cannot be read as a form at all.
+// formError means that a body cannot be parsed as a form.
 type formError string
 
 func (e formError) Error() string { return string(e) }
 
-// parse adds the pairs of an URL-encoded string to the tree.
+// parse adds the pairs of a URL-encoded string to the tree.
 func (f *form) parse(encoded string) error {
 	pairs := 0
 	for encoded != "" {
@@ -71,8 +70,8 @@ func unescape(s string) (string, error) {
 	return out, nil
 }
 
-// add puts one value at the place its bracketed key names. A key that is given
-// twice keeps its last value.
+// add stores a value under its bracketed key. The last value of a repeated key
+// wins.
 func (f *form) add(key, val string) error {
 	name, rest := key, ""
 	if i := strings.IndexByte(key, '['); i > 0 {
@@ -123,7 +122,7 @@ func (f *form) at(path ...string) *form {
 	return f
 }
 
-// has reports whether anything was given at path, an empty value included.
+// has reports whether the form has a value at path, which may be empty.
 func (f *form) has(path ...string) bool { return f.at(path...) != nil }
 
 // str returns the value at path, or "".
@@ -134,7 +133,8 @@ func (f *form) str(path ...string) string {
 	return ""
 }
 
-// int returns the value at path, or 0. The parameter tables have checked it.
+// int returns the value at path, or 0. The parameter table has already checked that
+// it is a number.
 func (f *form) int(path ...string) int64 {
 	n, _ := strconv.ParseInt(f.str(path...), 10, 64)
 	return n
@@ -143,7 +143,7 @@ func (f *form) int(path ...string) int64 {
 // bool returns the value at path, or false.
 func (f *form) bool(path ...string) bool { return f.str(path...) == "true" }
 
-// list returns the values of an array, or a lone value as an array of one.
+// list returns the values of an array. A single value counts as an array of one.
 func (f *form) list(path ...string) []string {
 	n := f.at(path...)
 	if n == nil {
@@ -162,13 +162,13 @@ func (f *form) list(path ...string) []string {
 	return out
 }
 
-// digest identifies the parameters whatever their order.
+// digest returns a hash of the parameters that does not depend on their order.
 func (f *form) digest() [32]byte {
 	pairs := f.flatten(nil, "")
 	slices.Sort(pairs)
 	h := sha256.New()
 	for _, p := range pairs {
-		_, _ = h.Write([]byte(p)) // a hash never fails to write
+		_, _ = h.Write([]byte(p)) // a hash's Write never fails
 		_, _ = h.Write([]byte{0})
 	}
 	return [32]byte(h.Sum(nil))
@@ -187,7 +187,7 @@ func (f *form) flatten(pairs []string, prefix string) []string {
 	return pairs
 }
 
-// bracketed turns a dotted path into Stripe's spelling: a.b.c is a[b][c].
+// bracketed returns a dotted path in Stripe's notation: a.b.c becomes a[b][c].
 func bracketed(path string) string {
 	head, rest, nested := strings.Cut(path, ".")
 	if !nested {

@@ -23,8 +23,8 @@ func TestForm(t *testing.T) {
 	require.Equal(t, "a[b][c]", bracketed("a.b.c"))
 }
 
-// FuzzForm looks for bodies that break the parser, and for ones whose digest
-// depends on more than their parameters.
+// FuzzForm looks for bodies that break the parser, and for bodies whose digest
+// depends on more than the parameters.
 func FuzzForm(f *testing.F) {
 	for _, seed := range []string{
 		"", "a=1", "a[b]=1&a[c]=2", "a[]=1&a[]=2", "a[0]=1&a[1]=2", "a[b][c][d]=1", "%5B=1", "a[", "a]=1", "=1", "&&", "a=1&a[b]=2",

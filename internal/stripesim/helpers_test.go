@@ -20,10 +20,10 @@ import (
 
 const returnURL = "https://shop.example/back?order=7"
 
-// noon is when the clock stands still in most tests.
+// noon is the time of most tests' clocks.
 var noon = time.Date(2026, time.March, 14, 12, 0, 0, 0, time.UTC)
 
-// bundle is a simulator whose clock moves only by Advance, its client, and a
+// bundle is a simulator whose clock moves only by Advance, with a client and a
 // customer.
 type bundle struct {
 	client   *client.API
@@ -37,7 +37,7 @@ func setup(t *testing.T, opts ...simtest.Option) *bundle {
 	return &bundle{client: sim.Client(), customer: sim.Customer(), sim: sim}
 }
 
-// params is a create+confirm of 10.00 usd with a saved card.
+// params returns a create-and-confirm request for 10.00 usd with a saved card.
 func (b *bundle) params(card string) *stripe.PaymentIntentParams {
 	return &stripe.PaymentIntentParams{
 		Amount:             stripe.Int64(1000),
@@ -50,8 +50,8 @@ func (b *bundle) params(card string) *stripe.PaymentIntentParams {
 	}
 }
 
-// pay creates and confirms an intent and returns it as it is afterwards, with
-// the error that the call returned.
+// pay creates and confirms an intent. It returns the intent's state afterwards and
+// the error of the call.
 func (b *bundle) pay(t *testing.T, card string, change ...func(*stripe.PaymentIntentParams)) (*stripe.PaymentIntent, *stripe.Error) {
 	t.Helper()
 	p := b.params(card)
@@ -76,7 +76,7 @@ func (b *bundle) retrieve(t *testing.T, id string) *stripe.PaymentIntent {
 	return pi
 }
 
-// paid is an intent that succeeded.
+// paid returns an intent that succeeded.
 func (b *bundle) paid(t *testing.T, card string, change ...func(*stripe.PaymentIntentParams)) *stripe.PaymentIntent {
 	t.Helper()
 	pi, err := b.pay(t, card, change...)
@@ -106,7 +106,7 @@ func asStripe(t *testing.T, err error) *stripe.Error {
 	return stripeErr
 }
 
-// types are the event types about one object, oldest first.
+// types returns the event types of the objects, oldest first.
 func (b *bundle) types(objects ...string) []string {
 	var out []string
 	for _, ev := range b.sim.Events(false) {
@@ -119,7 +119,7 @@ func (b *bundle) types(objects ...string) []string {
 	return out
 }
 
-// answer is an HTTP answer that was read to its end.
+// answer is an HTTP answer with its whole body.
 type answer struct {
 	body   []byte
 	header http.Header
@@ -133,7 +133,7 @@ func (a *answer) json(t *testing.T) map[string]any {
 	return v
 }
 
-// problem is the error object of an answer.
+// problem returns the error object of an answer.
 func (a *answer) problem(t *testing.T) map[string]any {
 	t.Helper()
 	v, ok := a.json(t)["error"].(map[string]any)
@@ -141,7 +141,7 @@ func (a *answer) problem(t *testing.T) map[string]any {
 	return v
 }
 
-// raw sends a request of our own making. Redirects are not followed.
+// raw sends an arbitrary request. It does not follow redirects.
 func (b *bundle) raw(t *testing.T, method, path, body string, headers ...string) *answer {
 	t.Helper()
 	a, err := b.try(t, method, path, body, headers...)
@@ -181,7 +181,7 @@ func (b *bundle) tryContext(ctx context.Context, method, path, body string, head
 	return &answer{body: read, header: res.Header, status: res.StatusCode}, err
 }
 
-// plain neither follows redirects nor repeats requests on new connections.
+// plain does not follow redirects and does not repeat requests on new connections.
 var plain = &http.Client{
 	CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	Transport:     &http.Transport{DisableKeepAlives: true},
@@ -222,7 +222,7 @@ func savedCard(customer, card string) stripesim.SavedCard {
 	return stripesim.SavedCard{Card: card, Customer: customer, SetUp: true}
 }
 
-// text is a field of the answer as JSON.
+// text returns a field of the answer as JSON.
 func (a *answer) text(t *testing.T, field string) string {
 	t.Helper()
 	raw, err := json.Marshal(a.json(t)[field])

@@ -5,13 +5,13 @@ import (
 	"time"
 )
 
-// keyRetention is how long a key is remembered, on the virtual clock.
+// keyRetention is how long a key is kept, by the virtual clock.
 const keyRetention = 24 * time.Hour
 
 const maxKeyLength = 255
 
-// keyRecord is what is known of one idempotency key: the request it was first
-// used for and, once that has run, its answer.
+// keyRecord is the record of one idempotency key: the request that used it first
+// and, after that has run, its answer.
 type keyRecord struct {
 	answer  answer
 	at      int64
@@ -19,7 +19,7 @@ type keyRecord struct {
 	done    bool
 	method  string
 	path    string
-	request string // the id of the request that ran
+	request string // the id of the request that executed
 }
 
 // keyStore is the idempotency layer of one mode.
@@ -29,8 +29,8 @@ type keyStore struct {
 	recs map[string]*keyRecord
 }
 
-// begin claims a key for a request. It returns the record to finish, or the
-// stored answer to replay, or the refusal.
+// begin claims a key for a request. It returns the record to finish, the stored
+// answer to replay, or an error.
 func (k *keyStore) begin(key string, c *call) (rec, replay *keyRecord, err *apiError) {
 	digest := c.form.digest()
 	now := c.s.clock.now().UnixNano()
@@ -61,14 +61,14 @@ func (k *keyStore) begin(key string, c *call) (rec, replay *keyRecord, err *apiE
 	return nil, old, nil
 }
 
-// finish stores the answer that every later use of the key gets.
+// finish stores the answer that later requests with the key get.
 func (k *keyStore) finish(rec *keyRecord, a answer) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	rec.answer, rec.done = a, true
 }
 
-// abandon forgets a key whose request did not execute.
+// abandon forgets the key of a request that did not execute.
 func (k *keyStore) abandon(key string, rec *keyRecord) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -77,7 +77,8 @@ func (k *keyStore) abandon(key string, rec *keyRecord) {
 	}
 }
 
-// prune forgets a key as if its retention were over, and reports whether it was known.
+// prune forgets a key as if its retention had ended. It reports whether the key was
+// known.
 func (k *keyStore) prune(key string) bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()

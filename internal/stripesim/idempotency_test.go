@@ -199,7 +199,7 @@ func TestIdempotency(t *testing.T) {
 		})
 		require.Eventually(t, func() bool { return b.sim.Applied(slow) == 1 }, 5*time.Second, time.Millisecond)
 		var a *answer
-		require.Eventually(t, func() bool { // the first may have been counted and not yet hold the lock
+		require.Eventually(t, func() bool { // the first request may have been counted before it holds the lock
 			a = b.raw(t, http.MethodPost, create+"/"+pi.ID, "description=x", "Idempotency-Key", "b"+time.Now().String())
 			return a.status == http.StatusTooManyRequests
 		}, 5*time.Second, time.Millisecond)

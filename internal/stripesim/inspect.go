@@ -11,10 +11,10 @@ import (
 	"time"
 )
 
-// EventInfo is an event as a test looks at it.
+// EventInfo is an event for use in tests.
 type EventInfo struct {
 	ID              string
-	Body            []byte // as it is listed now
+	Body            []byte // the JSON that the API shows now
 	Created         time.Time
 	Object          string // the id of its object
 	PendingWebhooks int
@@ -51,7 +51,7 @@ func (s *Server) PaymentMethods(live bool) []PaymentMethod {
 	return currents(s.account(live), &s.account(live).methods)
 }
 
-// currents copies the current versions out of a table.
+// currents returns copies of the current versions in a table.
 func currents[T any](a *account, t *table[T]) []T {
 	var cells []*cell[T]
 	a.read(func() { cells = t.order })
@@ -87,8 +87,8 @@ func one[T any](s *Server, id string) (T, bool) {
 	return zero, false
 }
 
-// Events returns the events of a mode, oldest first; with types only those,
-// wildcards such as "payment_intent.*" allowed.
+// Events returns the events of a mode, oldest first. Types restrict them and may
+// end in a wildcard, as in "payment_intent.*".
 func (s *Server) Events(live bool, types ...string) []EventInfo {
 	var cells []*cell[Event]
 	a := s.account(live)
@@ -105,7 +105,7 @@ func (s *Server) Events(live bool, types ...string) []EventInfo {
 	return out
 }
 
-// Paid is a PaymentIntent that took money, with everything that went back.
+// Paid is a PaymentIntent that succeeded, with its refunds and disputes.
 type Paid struct {
 	ID             string    `json:"id"`
 	AmountReceived int64     `json:"amount_received"`
@@ -117,7 +117,7 @@ type Paid struct {
 	Refunds        []Refund  `json:"refunds,omitempty"`
 }
 
-// Export returns every succeeded PaymentIntent of a mode, as of one moment.
+// Export returns all succeeded PaymentIntents of a mode, as of one moment.
 func (s *Server) Export(live bool) []Paid {
 	a := s.account(live)
 	a.mu.Lock()
@@ -147,16 +147,16 @@ func (s *Server) Export(live bool) []Paid {
 
 // ReplayOptions say how events are delivered again.
 type ReplayOptions struct {
-	// Concurrent sends all at the same time.
+	// Concurrent sends all deliveries at the same time.
 	Concurrent bool `json:"concurrent,omitempty"`
-	// Seed shuffles the order; zero keeps it.
+	// Seed shuffles the order. Zero keeps it.
 	Seed uint64 `json:"seed,omitempty"`
 	// Times is how often each event is delivered. Zero means once.
 	Times int `json:"times,omitempty"`
 }
 
-// Replay delivers events again to every endpoint that wants them, signed anew
-// and with a single attempt each.
+// Replay delivers events again to every endpoint that wants them, with a new
+// signature and one attempt each.
 func (s *Server) Replay(ids []string, o ReplayOptions) error {
 	var out []*delivery
 	for range max(o.Times, 1) {
@@ -175,7 +175,7 @@ func (s *Server) Replay(ids []string, o ReplayOptions) error {
 		}
 	}
 	if o.Seed != 0 {
-		rng := rand.New(rand.NewPCG(o.Seed, 1)) //nolint:gosec // a shuffle that repeats with its seed
+		rng := rand.New(rand.NewPCG(o.Seed, 1)) //nolint:gosec // a repeatable shuffle, not a secret
 		rng.Shuffle(len(out), func(i, j int) { out[i], out[j] = out[j], out[i] })
 	}
 	for _, dl := range out {
@@ -195,21 +195,21 @@ func (s *Server) findEvent(id string) (*account, *Event) {
 	return nil, nil
 }
 
-// Forgery is a webhook that Stripe never sent.
+// Forgery is a webhook that does not come from Stripe.
 type Forgery struct {
-	// Age is how far the signature's time lies back.
+	// Age is how old the signature's timestamp is.
 	Age Duration `json:"age,omitempty"`
-	// Body is sent as it is.
+	// Body is sent unchanged.
 	Body json.RawMessage `json:"body"`
-	// Live sends to the address of live mode.
+	// Live sends to the configured address of live mode.
 	Live bool `json:"livemode,omitempty"`
-	// Secret signs it; empty sends no signature at all.
+	// Secret signs the body. Empty means that no signature is sent.
 	Secret string `json:"secret,omitempty"`
-	// URL is where it goes; empty is the configured address.
+	// URL is the address to send to. Empty means the configured one.
 	URL string `json:"url,omitempty"`
 }
 
-// Forge sends an arbitrary event and returns the status it was answered with.
+// Forge sends an arbitrary event and returns the status of the answer.
 func (s *Server) Forge(ctx context.Context, f Forgery) (status int, err error) {
 	if f.URL == "" {
 		ep := s.account(f.Live).configured.Load()
@@ -235,17 +235,17 @@ func (s *Server) Forge(ctx context.Context, f Forgery) (status int, err error) {
 	return res.StatusCode, nil
 }
 
-// reset forgets the queue and the counts.
+// reset removes all queued deliveries and resets the counters.
 func (d *sender) reset() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for _, dl := range d.queue {
 		delete(d.busy, dl.lane)
-		d.drop(dl)
+		d.releaseWaiters(dl)
 	}
 	for lane, waiting := range d.busy {
 		for _, dl := range waiting {
-			d.drop(dl)
+			d.releaseWaiters(dl)
 		}
 		d.busy[lane] = nil
 	}
@@ -254,8 +254,8 @@ func (d *sender) reset() {
 	d.settle()
 }
 
-// settle tells those who wait for it that nothing is queued or under way. It is
-// called with the lock held.
+// settle wakes the callers of waitIdle if no delivery is queued or in flight. d.mu
+// must be held.
 func (d *sender) settle() {
 	if d.inFlight > 0 || len(d.queue) > 0 || len(d.busy) > 0 {
 		return

@@ -33,7 +33,7 @@ payment_method_data.radar_options hash
 payment_method_data.type enum:card
 `
 
-// confirmOnlyParams are refused on create without confirm=true.
+// confirmOnlyParams are refused in a create request without confirm=true.
 const confirmOnlyParams = `
 error_on_requires_action bool
 mandate str
@@ -117,7 +117,7 @@ func (c *call) createIntent() (renderer, *apiError) {
 			}
 			return nil
 		}
-		attempt := next // the event keeps the intent as it is before the attempt
+		attempt := next // the event shows the intent before the attempt
 		t.emit("payment_intent.created", next.ID, t.putIntent(&next))
 		out, err = t.confirm(&attempt, pm, confirm)
 		return err
@@ -128,8 +128,8 @@ func (c *call) createIntent() (renderer, *apiError) {
 	return out, nil
 }
 
-// newIntent reads the parameters of a create. The confirmation is nil without
-// confirm=true.
+// newIntent reads the parameters of a create request. The confirmation is nil
+// without confirm=true.
 func (c *call) newIntent() (*Intent, *confirmation, *apiError) {
 	f := &c.form
 	currency, err := checkCurrency(f.str("currency"))
@@ -152,8 +152,8 @@ func (c *call) newIntent() (*Intent, *confirmation, *apiError) {
 		OnBehalfOf:         f.str("on_behalf_of"),
 		Status:             StatusRequiresPaymentMethod,
 	}
-	orString(&pi.CaptureMethod, "automatic")
-	orString(&pi.ConfirmationMethod, "automatic")
+	defaultString(&pi.CaptureMethod, "automatic")
+	defaultString(&pi.ConfirmationMethod, "automatic")
 	if pi.AllowRedirects, pi.PaymentMethodTypes, err = methodTypes(f); err != nil {
 		return nil, nil, err
 	}
@@ -171,7 +171,7 @@ func (c *call) newIntent() (*Intent, *confirmation, *apiError) {
 	return pi, conf, err
 }
 
-// methodTypes reads which payment methods an intent takes.
+// methodTypes reads the types of payment methods that an intent accepts.
 func methodTypes(f *form) (redirects string, types []string, err *apiError) {
 	types = f.list("payment_method_types")
 	automatic := f.bool("automatic_payment_methods", "enabled")
@@ -187,7 +187,7 @@ func methodTypes(f *form) (redirects string, types []string, err *apiError) {
 		return "", types, nil
 	}
 	redirects = f.str("automatic_payment_methods", "allow_redirects")
-	orString(&redirects, "always")
+	defaultString(&redirects, "always")
 	if f.has("automatic_payment_methods") && !automatic {
 		return "", cardOnly, nil
 	}
@@ -210,7 +210,8 @@ func confirmOnly(f *form) *apiError {
 	return nil
 }
 
-// applyIntent reads the parameters that create, update and confirm share.
+// applyIntent applies the parameters that create, update and confirm have in
+// common.
 func (c *call) applyIntent(pi *Intent) *apiError {
 	f := &c.form
 	var err *apiError
@@ -240,7 +241,8 @@ func (c *call) applyIntent(pi *Intent) *apiError {
 	return nil
 }
 
-// methodParam resolves payment_method or payment_method_data; nil for neither.
+// methodParam returns the payment method of payment_method or payment_method_data,
+// or else the intent's own. It returns nil if there is none.
 func (c *call) methodParam(t *tx, pi *Intent) (*PaymentMethod, *apiError) {
 	if data := c.form.at("payment_method_data"); data != nil {
 		spec, err := cardParam(data)
@@ -264,7 +266,7 @@ func (c *call) methodParam(t *tx, pi *Intent) (*PaymentMethod, *apiError) {
 	return nil, nil
 }
 
-// accepts refuses a payment method that belongs to somebody else.
+// accepts returns an error if the payment method belongs to another customer.
 func (p *Intent) accepts(pm *PaymentMethod) *apiError {
 	switch {
 	case pm == nil || pm.Customer == "" || pm.Customer == p.Customer:
@@ -320,14 +322,14 @@ func (c *call) changeIntent(change func(*tx, *Intent) (*Intent, *apiError)) (ren
 	return out, nil
 }
 
-// open reports whether the intent may still be changed and confirmed.
+// open reports whether the intent can still be changed and confirmed.
 func (p *Intent) open() bool {
 	return p.Status == StatusRequiresPaymentMethod || p.Status == StatusRequiresConfirmation ||
 		p.Status == StatusRequiresAction
 }
 
-// updateIntent answers POST /v1/payment_intents/{id}. After success only what
-// describes the payment can be changed.
+// updateIntent answers POST /v1/payment_intents/{id}. Of an intent that is not
+// open, only descriptive fields can be changed.
 func (c *call) updateIntent() (renderer, *apiError) {
 	return c.changeIntent(func(t *tx, pi *Intent) (*Intent, *apiError) {
 		f := &c.form
@@ -357,7 +359,8 @@ func (c *call) updateIntent() (renderer, *apiError) {
 	})
 }
 
-// reprice applies the part of an update that decides what is charged to whom.
+// reprice applies the part of an update that decides which amount is charged to
+// which card and customer.
 func (c *call) reprice(t *tx, pi *Intent) *apiError {
 	f := &c.form
 	amount, currency := pi.Amount, pi.Currency
@@ -388,7 +391,7 @@ func (c *call) reprice(t *tx, pi *Intent) *apiError {
 			return err
 		}
 	}
-	// A challenge that is under way was for what the intent said before.
+	// A pending challenge was for the previous amount, so it becomes invalid.
 	stale := amount != pi.Amount || currency != pi.Currency
 	pi.Amount, pi.Currency = amount, currency
 	switch {
@@ -402,7 +405,7 @@ func (c *call) reprice(t *tx, pi *Intent) *apiError {
 		}
 		t.putMethod(pm)
 		pi.PaymentMethod, stale = pm.ID, true
-	case f.has("payment_method"): // an empty value unsets it
+	case f.has("payment_method"): // an empty value removes the payment method
 		pi.PaymentMethod, pi.Status, pi.NextAction = "", StatusRequiresPaymentMethod, nil
 	}
 	if stale && pi.PaymentMethod != "" {
@@ -427,7 +430,7 @@ func (c *call) cancelIntent() (renderer, *apiError) {
 	})
 }
 
-// cancel ends an intent and lets an authorised amount go.
+// cancel cancels an intent and releases an authorized amount.
 func (t *tx) cancel(pi *Intent, reason string) *Intent {
 	if pi.Status == StatusRequiresCapture {
 		t.voidCharge(pi.LatestCharge, reason == "automatic")
@@ -475,7 +478,7 @@ func (c *call) listIntents() (renderer, *apiError) {
 		func(pi *Intent) int64 { return pi.Created })
 }
 
-// unconfirmable is the refusal of a confirmation without a payment method.
+// unconfirmable returns the error of a confirm request without a payment method.
 func unconfirmable(pi *Intent) *apiError {
 	err := unexpectedState(pi, "You cannot confirm this PaymentIntent because it's missing a payment method. You can either "+
 		"update the PaymentIntent with a payment method and then confirm it again, or confirm it again directly with a "+

@@ -11,17 +11,17 @@ import (
 	"github.com/fundrail/fundrail/internal/stripesim"
 )
 
-// TestIntentTransitions goes over every pair of a status and an operation, and
-// so reads as the table of a PaymentIntent's life. An expectation that starts
-// with "!" is a refusal by that code, after which the status is what it was.
+// TestIntentTransitions tests every pair of a status and an operation, so its table
+// is the state machine of a PaymentIntent. An expectation that starts with "!" is
+// an error with that code that leaves the status unchanged.
 func TestIntentTransitions(t *testing.T) {
 	t.Parallel()
 
 	const refused = "!payment_intent_unexpected_state"
 	operations := []string{
-		"Confirm", "Confirm3DS", "ConfirmDeclined", "Cancel", "Capture", "Reprice", "Retell", "ChallengePassed", "ChallengeFailed",
+		"Confirm", "Confirm3DS", "ConfirmDeclined", "Cancel", "Capture", "Reprice", "ChangeDescription", "ChallengePassed", "ChallengeFailed",
 	}
-	const nothing = "!" // there is no challenge to answer
+	const nothing = "!" // no challenge is open
 	table := map[string][]string{
 		stripesim.StatusRequiresPaymentMethod: {
 			"succeeded", "requires_action", "!card_declined", "canceled", refused,
@@ -92,7 +92,7 @@ func cutBang(s string) (string, bool) {
 	return s, false
 }
 
-// inStatus brings a new intent into a status through the API.
+// inStatus creates an intent and brings it into a status through the API.
 func (b *bundle) inStatus(t *testing.T, status string) *stripe.PaymentIntent {
 	t.Helper()
 	p := b.params("pm_card_visa")
@@ -139,7 +139,7 @@ func (b *bundle) operate(id, op string) error {
 		_, err = b.client.PaymentIntents.Capture(id, &stripe.PaymentIntentCaptureParams{})
 	case "Reprice":
 		_, err = b.client.PaymentIntents.Update(id, &stripe.PaymentIntentParams{Amount: stripe.Int64(2000)})
-	case "Retell":
+	case "ChangeDescription":
 		_, err = b.client.PaymentIntents.Update(id, &stripe.PaymentIntentParams{Description: new("retold")})
 	case "ChallengePassed":
 		_, err = b.sim.CompleteChallenge(id, stripesim.OutcomeSucceed)
@@ -344,7 +344,7 @@ func TestIntent(t *testing.T) {
 		require.Equal(t, stripesim.StatusCanceled, b.sim.MustIntent(pi.ID).Status)
 	})
 
-	t.Run("CancelSaysWhy", func(t *testing.T) {
+	t.Run("CancelHasAReason", func(t *testing.T) {
 		t.Parallel()
 
 		b := setup(t)
@@ -371,7 +371,7 @@ func TestIntent(t *testing.T) {
 	})
 }
 
-// TestIntentRefusals goes over requests that never make an attempt.
+// TestIntentRefusals lists requests that are refused before an attempt.
 func TestIntentRefusals(t *testing.T) {
 	t.Parallel()
 
@@ -416,7 +416,7 @@ func TestIntentRefusals(t *testing.T) {
 		"UnknownCustomer":         {func(p *stripe.PaymentIntentParams) { p.Customer = new("cus_none") }, "resource_missing", "customer"},
 		"UnknownMethod":           {func(p *stripe.PaymentIntentParams) { p.PaymentMethod = new("pm_none") }, "resource_missing", "payment_method"},
 		"CustomerLeftOut":         {func(p *stripe.PaymentIntentParams) { p.Customer = nil }, "", "payment_method"},
-		"SomebodyElsesCard":       {func(p *stripe.PaymentIntentParams) { p.PaymentMethod = new(othersCard) }, "resource_missing", "payment_method"},
+		"CardOfAnotherCustomer":   {func(p *stripe.PaymentIntentParams) { p.PaymentMethod = new(othersCard) }, "resource_missing", "payment_method"},
 		"MetadataKeyTooLong":      {withMetadata("k12345678901234567890123456789012345678901", "v"), "", "metadata"},
 		"CaptureMethodUnknown":    {func(p *stripe.PaymentIntentParams) { p.CaptureMethod = new("later") }, "", "capture_method"},
 	}

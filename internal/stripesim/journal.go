@@ -36,22 +36,22 @@ const (
 	kindWarning   = "early_fraud_warning"
 )
 
-// line is one line of the state file: the newest line of an object counts.
+// line is one line of the state file. The last line of an object is valid.
 type line struct {
-	At   int64           `json:"at,omitempty"` // creation in nanoseconds
+	At   int64           `json:"at,omitempty"` // creation, in nanoseconds of the virtual clock
 	Kind string          `json:"kind"`
 	Live bool            `json:"live,omitempty"`
 	V    json.RawMessage `json:"v"`
 }
 
-// journal appends every change to the state file before it is answered, so a
-// killed process loses nothing. It is compacted when it is opened. A nil
-// journal, that of a simulator in memory only, does nothing.
+// journal appends every change to the state file before the request is answered, so
+// a killed process loses no answered change. Opening the file compacts it. A nil
+// journal, which a simulator without a state file has, does nothing.
 type journal struct {
 	mu      sync.Mutex
-	err     error // the first failure; the state file is worthless from there on
+	err     error // the first failure; the state file is incomplete from then on
 	f       *os.File
-	pending map[string][]string // endpoints that have not confirmed an event
+	pending map[string][]string // the endpoints that have not confirmed an event, by the event's id
 	s       *Server
 	timers  map[int]*timer
 	w       *bufio.Writer
@@ -86,14 +86,14 @@ type keyLine struct {
 	Status  int      `json:"status"`
 }
 
-// openJournal loads a state file, compacts it and keeps it open for appending.
+// openJournal loads a state file, compacts it and opens it for appending.
 func openJournal(s *Server, path string) (*journal, error) {
 	j := &journal{pending: map[string][]string{}, s: s, timers: map[int]*timer{}}
 	if err := j.load(path); err != nil {
 		return nil, err
 	}
 	tmp := path + ".tmp"
-	f, err := os.OpenFile(tmp, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600) //nolint:gosec // the operator names the file
+	f, err := os.OpenFile(tmp, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600) //nolint:gosec // the operator chose the file
 	if err != nil {
 		return nil, err
 	}
@@ -113,7 +113,7 @@ func openJournal(s *Server, path string) (*journal, error) {
 }
 
 func (j *journal) load(path string) error {
-	f, err := os.Open(path) //nolint:gosec // the operator names the file
+	f, err := os.Open(path) //nolint:gosec // the operator chose the file
 	if errors.Is(err, os.ErrNotExist) {
 		return nil
 	}
@@ -125,7 +125,7 @@ func (j *journal) load(path string) error {
 	for n := 1; ; n++ {
 		b, err := r.ReadBytes('\n')
 		if errors.Is(err, io.EOF) {
-			return nil // what follows the last newline was being written when the process died
+			return nil // an incomplete last line was being written when the process died
 		}
 		if err != nil {
 			return err
@@ -140,7 +140,8 @@ func (j *journal) load(path string) error {
 	}
 }
 
-// apply takes one line over into the server. Nothing else runs yet.
+// apply applies one line to the server. It is called before the server starts, so
+// it takes no locks.
 func (j *journal) apply(l *line) error {
 	a := j.s.account(l.Live)
 	t := &tx{account: a, ns: l.At}
@@ -209,7 +210,7 @@ func (j *journal) applyEvent(t *tx, v *eventLine) {
 	}
 }
 
-// confirmed notes that an endpoint needs an event no longer.
+// confirmed records that an endpoint has confirmed an event.
 func (j *journal) confirmed(event, endpoint string) {
 	left := slices.DeleteFunc(j.pending[event], func(id string) bool { return id == endpoint })
 	if len(left) == 0 {
@@ -229,7 +230,7 @@ func (k *keyStore) restore(v *keyLine) {
 	}
 }
 
-// compact writes the state as it is, one line for each object.
+// compact writes the current state, one line per object.
 func (j *journal) compact() {
 	j.write(false, kindClock, 0, j.s.clock.getOffset())
 	for _, a := range []*account{j.s.test, j.s.live} {
@@ -289,7 +290,7 @@ func (j *journal) write(live bool, kind string, at int64, v any) {
 	}
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	if j.w == nil { // closed: what still runs is not kept
+	if j.w == nil { // closed: changes made from now on are not kept
 		return
 	}
 	if err == nil {
@@ -298,8 +299,8 @@ func (j *journal) write(live bool, kind string, at int64, v any) {
 	j.fail(err)
 }
 
-// encode writes JSON and a newline. It leaves text as it is: an event's object
-// must come back to the byte.
+// encode returns v as JSON and a newline. It does not escape HTML, because an
+// event's object must be restored byte for byte.
 func encode(v any) ([]byte, error) {
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
@@ -358,8 +359,8 @@ func (j *journal) key(a *account, key string, rec *keyRecord) {
 	j.flush()
 }
 
-// flush hands what was written to the operating system, which keeps it even
-// when the process is killed.
+// flush passes the buffered lines to the operating system, which keeps them even if
+// the process is killed.
 func (j *journal) flush() {
 	if j == nil {
 		return
@@ -383,7 +384,8 @@ func (j *journal) close() error {
 	return err
 }
 
-// resumeDeliveries delivers what was pending when the state file was left.
+// resumeDeliveries queues the deliveries that were pending when the previous
+// process ended.
 func (s *Server) resumeDeliveries() {
 	if s.journal == nil {
 		return

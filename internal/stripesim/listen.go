@@ -10,11 +10,11 @@ import (
 	"time"
 )
 
-// Running is a simulator that answers on an address.
+// Running is a simulator that listens on an address.
 type Running struct {
-	// Addr is the host and port that the listener got.
+	// Addr is the listener's host and port.
 	Addr string
-	// URL is the address to give to clients, such as http://127.0.0.1:12111.
+	// URL is the address for clients, such as http://127.0.0.1:12111.
 	URL string
 
 	http     *http.Server
@@ -23,8 +23,8 @@ type Running struct {
 	sim      *Server
 }
 
-// Listen serves the simulator on addr; port 0 picks one. When the
-// configuration has no BaseURL, hosted pages are linked under this address.
+// Listen serves the simulator on addr. Port 0 means any free port. If
+// Config.BaseURL is empty, links to hosted pages use the listener's address.
 func (s *Server) Listen(addr string) (*Running, error) {
 	var lc net.ListenConfig
 	ln, err := lc.Listen(context.Background(), "tcp", addr)
@@ -45,7 +45,7 @@ func (s *Server) Listen(addr string) (*Running, error) {
 	return run, nil
 }
 
-// reachable turns a listener's wildcard address into one a client can dial.
+// reachable replaces a listener's wildcard address by one that a client can dial.
 func reachable(addr string) string {
 	host, port, err := net.SplitHostPort(addr)
 	if err != nil {
@@ -57,12 +57,12 @@ func reachable(addr string) string {
 	return net.JoinHostPort(host, port)
 }
 
-// Close stops answering, then closes the simulator. Requests under way get
-// until ctx ends; after that their connections are cut.
+// Close stops the server and closes the simulator. Requests in flight may take
+// until ctx ends. Then their connections are closed.
 func (r *Running) Close(ctx context.Context) error {
-	simErr := r.sim.Close(ctx) // first: it wakes requests that wait on purpose
-	// Shutdown alone would wait seconds for connections that were opened and
-	// not used, so it is ended as soon as no request is under way.
+	simErr := r.sim.Close(ctx) // first, because it wakes requests that a fault delays
+	// Shutdown alone would wait several seconds for connections that were opened
+	// and never used. It is canceled as soon as no request is in flight.
 	stopping, stop := context.WithCancel(ctx)
 	go func() {
 		defer stop()
@@ -82,7 +82,7 @@ func (r *Running) Close(ctx context.Context) error {
 // inFlight counts requests.
 type inFlight struct {
 	closing bool
-	idle    chan struct{} // closed once nothing is under way while closing
+	idle    chan struct{} // closed when the count reaches zero while closing
 	mu      sync.Mutex
 	n       int
 }
@@ -106,7 +106,7 @@ func (f *inFlight) add(delta int) {
 	}
 }
 
-// wait returns when no request is under way, or ctx ends.
+// wait returns when no request is in flight or ctx ends.
 func (f *inFlight) wait(ctx context.Context) {
 	f.mu.Lock()
 	f.closing = f.n > 0

@@ -12,7 +12,7 @@ const (
 	maxLimit     = 100
 )
 
-// list is a page of objects.
+// list is one page of objects.
 type list struct {
 	items []renderer
 	more  bool
@@ -37,11 +37,11 @@ func (l *list) appendJSON(b []byte, x *expander) []byte {
 	return w.b
 }
 
-// page is what the caller asked of a list.
+// page holds the paging parameters of a list request.
 type page struct {
 	after, before string // cursors
 	limit         int
-	min, max      int64 // creation, inclusive; max is never 0
+	min, max      int64 // creation time, inclusive
 }
 
 func (c *call) page() (page, *apiError) {
@@ -64,7 +64,7 @@ func (c *call) page() (page, *apiError) {
 		return p, nil
 	}
 	for _, k := range created.kids {
-		v, _ := strconv.ParseInt(k.val, 10, 64) // the parameter table has checked it
+		v, _ := strconv.ParseInt(k.val, 10, 64) // the parameter table has already checked it
 		switch k.name {
 		case "gt":
 			p.min = max(p.min, v+1)
@@ -93,9 +93,9 @@ func (c *call) limit() (int, *apiError) {
 	return int(n), nil
 }
 
-// listOf answers a list, newest first. With an owner only the owner's objects
-// are walked. The lock is held just to pick up the cells: an array of cells is
-// only ever appended to, or replaced.
+// listOf answers a list request, newest first. With an owner it reads only the
+// owner's objects. It holds the lock only while it picks up the slice of cells. The
+// slice can be read without the lock, because it is only appended to or replaced.
 func listOf[T any, P snapshot[T]](c *call, t *table[T], kind, owner string, keep func(*T) bool,
 	created func(*T) int64,
 ) (renderer, *apiError) {
@@ -107,9 +107,9 @@ func listOf[T any, P snapshot[T]](c *call, t *table[T], kind, owner string, keep
 	if err != nil {
 		return nil, err
 	}
-	young := c.s.clock.now().Add(-time.Duration(c.s.settings.listLag.Load())).UnixNano()
-	if n := len(cells); n > 0 && cells[n-1].at > young {
-		cells = cells[:sort.Search(n, func(i int) bool { return cells[i].at > young })]
+	cutoff := c.s.clock.now().Add(-time.Duration(c.s.settings.listLag.Load())).UnixNano()
+	if n := len(cells); n > 0 && cells[n-1].at > cutoff {
+		cells = cells[:sort.Search(n, func(i int) bool { return cells[i].at > cutoff })]
 	}
 	l := &list{url: c.r.URL.Path, items: []renderer{}}
 	add := func(ce *cell[T]) (full bool) {
@@ -150,8 +150,9 @@ type snapshot[T any] interface {
 	renderer
 }
 
-// pick takes the cells to walk, and where the cursor stands among them: with
-// starting_after at the cursor's object, with ending_before just behind it.
+// pick returns the cells to read and the index of the cursor in them. For
+// starting_after it is the index of the cursor's object, for ending_before the
+// index after it.
 func pick[T any](c *call, t *table[T], kind, owner string, p page) (cells []*cell[T], cursor int, err *apiError) {
 	c.acct.mu.Lock()
 	defer c.acct.mu.Unlock()
@@ -179,5 +180,5 @@ func pick[T any](c *call, t *table[T], kind, owner string, p page) (cells []*cel
 	return cells, cursor, nil
 }
 
-// all is a filter that keeps everything.
+// all is a filter that accepts every object.
 func all[T any](*T) bool { return true }

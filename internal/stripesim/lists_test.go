@@ -14,7 +14,7 @@ import (
 	"github.com/fundrail/fundrail/internal/stripesim"
 )
 
-// intents makes n unconfirmed intents, one an hour, and returns their ids,
+// intents creates n unconfirmed intents, one per hour, and returns their ids,
 // oldest first.
 func (b *bundle) intents(t *testing.T, n int) []string {
 	t.Helper()
@@ -218,7 +218,7 @@ func TestEvents(t *testing.T) {
 		require.EqualValues(t, "resource_missing", asStripe(t, err).Code)
 	})
 
-	t.Run("ACursorThatAgedOut", func(t *testing.T) {
+	t.Run("ExpiredCursor", func(t *testing.T) {
 		t.Parallel()
 
 		b := setup(t)

@@ -161,7 +161,7 @@ func TestRefunds(t *testing.T) {
 		require.NoError(t, list.Err())
 	})
 
-	t.Run("AtTheDashboard", func(t *testing.T) {
+	t.Run("ByAnOperator", func(t *testing.T) {
 		t.Parallel()
 
 		b := setup(t)
@@ -182,7 +182,7 @@ func TestRefunds(t *testing.T) {
 func TestDisputes(t *testing.T) {
 	t.Parallel()
 
-	// disputed is a payment whose card disputed it.
+	// disputed returns a payment whose card disputed it.
 	disputed := func(t *testing.T, card string) (*bundle, *stripe.PaymentIntent, *stripe.Dispute) {
 		t.Helper()
 		b := setup(t)
@@ -220,7 +220,7 @@ func TestDisputes(t *testing.T) {
 		require.EqualValues(t, "product_not_received", d.Reason)
 	})
 
-	t.Run("InquiryMovesNothing", func(t *testing.T) {
+	t.Run("InquiryMovesNoMoney", func(t *testing.T) {
 		t.Parallel()
 
 		b, pi, d := disputed(t, "pm_card_createDisputeInquiry")
@@ -269,7 +269,7 @@ func TestDisputes(t *testing.T) {
 		_, err := b.client.Disputes.Update(d.ID, &stripe.DisputeParams{
 			Evidence: &stripe.DisputeEvidenceParams{UncategorizedText: new("losing_evidence")},
 		})
-		require.NoError(t, err, "evidence is submitted unless told otherwise")
+		require.NoError(t, err, "evidence is submitted by default")
 		b.sim.Advance(time.Minute)
 		d, err = b.client.Disputes.Get(d.ID, nil)
 		require.NoError(t, err)
@@ -277,7 +277,7 @@ func TestDisputes(t *testing.T) {
 		require.Len(t, d.BalanceTransactions, 1)
 	})
 
-	t.Run("StagedEvidenceWaits", func(t *testing.T) {
+	t.Run("EvidenceIsStagedUntilSubmitted", func(t *testing.T) {
 		t.Parallel()
 
 		b, _, d := disputed(t, "pm_card_createDispute")
@@ -335,7 +335,7 @@ func TestDisputes(t *testing.T) {
 		require.NoError(t, err)
 		require.EqualValues(t, 600, d.Amount)
 		_, err = b.sim.OpenDispute(pi.ID, stripesim.DisputeOptions{})
-		require.ErrorIs(t, err, stripesim.ErrNotFound, "one at a time")
+		require.ErrorIs(t, err, stripesim.ErrNotFound, "a charge has one open dispute")
 		d, err = b.sim.ResolveDispute(d.ID, true)
 		require.NoError(t, err)
 		require.Equal(t, stripesim.DisputeWon, d.Status)

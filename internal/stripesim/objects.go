@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// The snapshots in this file are immutable: a change makes a copy. They hold
-// what varies; their appendJSON methods add the fields that never do. Their
+// The snapshots in this file are immutable: a change makes a copy. They hold only
+// what varies, and their appendJSON methods add the fields that are constant. The
 // json tags are for the state file and the control API, not for Stripe's API.
 
 // Metadata is an object's metadata, sorted by key.
@@ -28,7 +28,8 @@ func (m Metadata) find(key string) (int, bool) {
 	return slices.BinarySearchFunc(m, key, func(p Pair, k string) int { return strings.Compare(p.Key, k) })
 }
 
-// merge applies an update as Stripe does: per key, an empty value removing it.
+// merge applies an update as Stripe does: key by key, where an empty value removes
+// the key.
 func (m Metadata) merge(changes []Pair) Metadata {
 	out := slices.Clone(m)
 	for _, c := range changes {
@@ -85,7 +86,7 @@ const (
 	StatusSucceeded             = "succeeded"
 )
 
-// Intent is a PaymentIntent as it was at one moment.
+// Intent is a snapshot of a PaymentIntent.
 type Intent struct {
 	ID                        string        `json:"id"`
 	AllowRedirects            string        `json:"allow_redirects,omitempty"` // "always" or "never"; empty without automatic payment methods
@@ -93,7 +94,7 @@ type Intent struct {
 	AmountCapturable          int64         `json:"amount_capturable"`
 	AmountReceived            int64         `json:"amount_received"`
 	ApplicationFeeAmount      int64         `json:"application_fee_amount,omitempty"`
-	Attempt                   int           `json:"attempt,omitempty"` // confirmations so far
+	Attempt                   int           `json:"attempt,omitempty"` // the number of confirmations so far
 	Authenticated             bool          `json:"authenticated,omitempty"`
 	CanceledAt                int64         `json:"canceled_at,omitempty"`
 	CancellationReason        string        `json:"cancellation_reason,omitempty"`
@@ -123,14 +124,14 @@ type Intent struct {
 	TransferGroup             string        `json:"transfer_group,omitempty"`
 }
 
-// NextAction is what a customer has to do. Without a URL it is Stripe.js's.
+// NextAction is what the customer has to do. Without a URL it is left to Stripe.js.
 type NextAction struct {
 	ReturnURL string `json:"return_url,omitempty"`
-	Source    string `json:"source"` // names the challenge, so that an older page of the same intent is known
+	Source    string `json:"source"` // identifies the challenge, so that an outdated page of the same intent is recognized
 	URL       string `json:"url,omitempty"`
 }
 
-// PaymentError is the reason why the last attempt failed.
+// PaymentError is the reason for which the last attempt failed.
 type PaymentError struct {
 	Charge        string         `json:"charge,omitempty"`
 	Code          string         `json:"code"`
@@ -140,15 +141,15 @@ type PaymentError struct {
 	Type          string         `json:"type"`
 }
 
-// RawJSON is a value that is kept as it is shown.
+// RawJSON is a value that is stored as it is shown.
 type RawJSON = json.RawMessage
 
-// PaymentMethod is a card as it was at one moment.
+// PaymentMethod is a snapshot of a payment method, which is always a card.
 type PaymentMethod struct {
 	ID             string   `json:"id"`
-	Attached       bool     `json:"attached,omitempty"` // was attached at some time, so it is never attached again
+	Attached       bool     `json:"attached,omitempty"` // was ever attached
 	BillingDetails Billing  `json:"billing_details,omitzero"`
-	Card           string   `json:"card"` // the magic id, such as "pm_card_visa", that says how it behaves
+	Card           string   `json:"card"` // the magic id that determines its behavior, such as "pm_card_visa"
 	Created        int64    `json:"created"`
 	Customer       string   `json:"customer,omitempty"`
 	ExpMonth       int64    `json:"exp_month"`
@@ -156,7 +157,7 @@ type PaymentMethod struct {
 	Livemode       bool     `json:"livemode"`
 	Metadata       Metadata `json:"metadata"`
 	SetUp          bool     `json:"set_up,omitempty"` // authenticated for off-session use
-	Used           bool     `json:"used,omitempty"`   // spent without being attached
+	Used           bool     `json:"used,omitempty"`   // consumed or detached, so it cannot be used again
 }
 
 // Billing is a payment method's billing_details.
@@ -167,7 +168,7 @@ type Billing struct {
 	Phone   string  `json:"phone,omitempty"`
 }
 
-// Charge is one attempt to move money, as it was at one moment.
+// Charge is a snapshot of a charge, one attempt to move money.
 type Charge struct {
 	ID                        string         `json:"id"`
 	Amount                    int64          `json:"amount"`
@@ -187,11 +188,11 @@ type Charge struct {
 	FailureMessage            string         `json:"failure_message,omitempty"`
 	FraudReport               string         `json:"fraud_report,omitempty"`
 	Livemode                  bool           `json:"livemode"`
-	Manual                    bool           `json:"manual,omitempty"` // authorised first, captured later
+	Manual                    bool           `json:"manual,omitempty"` // authorized first, captured later
 	Metadata                  Metadata       `json:"metadata"`
 	OnBehalfOf                string         `json:"on_behalf_of,omitempty"`
 	PaymentIntent             string         `json:"payment_intent,omitempty"`
-	PaymentMethod             *PaymentMethod `json:"payment_method"` // as it was when charged
+	PaymentMethod             *PaymentMethod `json:"payment_method"` // as it was when it was charged
 	ReceiptEmail              string         `json:"receipt_email,omitempty"`
 	Shipping                  RawJSON        `json:"shipping,omitempty"`
 	StatementDescriptor       string         `json:"statement_descriptor,omitempty"`
@@ -200,7 +201,7 @@ type Charge struct {
 	TransferGroup             string         `json:"transfer_group,omitempty"`
 }
 
-// Refund is money on its way back, as it was at one moment.
+// Refund is a snapshot of a refund.
 type Refund struct {
 	ID                        string   `json:"id"`
 	Amount                    int64    `json:"amount"`
@@ -217,7 +218,7 @@ type Refund struct {
 	Status                    string   `json:"status"`
 }
 
-// Dispute is a chargeback or an inquiry, as it was at one moment.
+// Dispute is a snapshot of a chargeback or an inquiry.
 type Dispute struct {
 	ID            string               `json:"id"`
 	Amount        int64                `json:"amount"`
@@ -236,7 +237,7 @@ type Dispute struct {
 	Transactions  []BalanceTransaction `json:"balance_transactions"`
 }
 
-// Customer is a customer as it was at one moment.
+// Customer is a snapshot of a customer.
 type Customer struct {
 	ID                   string   `json:"id"`
 	Address              RawJSON  `json:"address,omitempty"`
@@ -257,7 +258,7 @@ type Customer struct {
 	TaxExempt            string   `json:"tax_exempt"`
 }
 
-// SetupIntent is a SetupIntent as it was at one moment.
+// SetupIntent is a snapshot of a SetupIntent.
 type SetupIntent struct {
 	ID                 string        `json:"id"`
 	AllowRedirects     string        `json:"allow_redirects,omitempty"`
@@ -279,7 +280,7 @@ type SetupIntent struct {
 	Usage              string        `json:"usage"`
 }
 
-// BalanceTransaction is one movement on the account's balance.
+// BalanceTransaction is one change of the account's balance.
 type BalanceTransaction struct {
 	ID          string `json:"id"`
 	Amount      int64  `json:"amount"`
@@ -293,7 +294,7 @@ type BalanceTransaction struct {
 	Type        string `json:"type"`
 }
 
-// CheckoutSession is a Checkout Session as it was at one moment.
+// CheckoutSession is a snapshot of a Checkout Session.
 type CheckoutSession struct {
 	ID                string     `json:"id"`
 	AmountTotal       int64      `json:"amount_total"`
@@ -317,7 +318,7 @@ type CheckoutSession struct {
 	URL               string     `json:"url"`
 }
 
-// IntentData is what a Checkout Session's PaymentIntent will be made with.
+// IntentData holds the parameters for the PaymentIntent of a Checkout Session.
 type IntentData struct {
 	CaptureMethod       string   `json:"capture_method,omitempty"`
 	Description         string   `json:"description,omitempty"`
@@ -339,7 +340,7 @@ type LineItem struct {
 	UnitAmount int64  `json:"unit_amount"`
 }
 
-// WebhookEndpoint is where events are delivered to, as it was at one moment.
+// WebhookEndpoint is a snapshot of an address that receives events.
 type WebhookEndpoint struct {
 	ID            string   `json:"id"`
 	APIVersion    string   `json:"api_version,omitempty"`

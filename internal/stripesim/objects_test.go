@@ -15,9 +15,9 @@ import (
 	"github.com/fundrail/fundrail/internal/stripesim"
 )
 
-// TestObjectsAreWhole holds each object against the fields that stripe-go
-// knows: every one must be there, null when it is empty.
-func TestObjectsAreWhole(t *testing.T) {
+// TestObjectsHaveAllFields compares each object with the fields of stripe-go's type.
+// Every field must be present, null if it is empty.
+func TestObjectsHaveAllFields(t *testing.T) {
 	t.Parallel()
 
 	b := setup(t)
@@ -47,8 +47,8 @@ func TestObjectsAreWhole(t *testing.T) {
 	charge, err := b.client.Charges.Get(pi.LatestCharge.ID, nil)
 	require.NoError(t, err)
 
-	// What Stripe shows only sometimes: when expanded, when deleted, of other
-	// kinds of payment methods, or only in newer versions of the API.
+	// Stripe shows these fields only when they are expanded or the object is
+	// deleted, for other kinds of payment methods, or in newer versions of the API.
 	sometimes := map[string][]string{
 		"Charge":          {"refunds"},
 		"CheckoutSession": {"line_items"},
@@ -102,8 +102,8 @@ func requireFields(t *testing.T, got map[string]any, typ reflect.Type, sometimes
 	}
 }
 
-// isOtherKind reports whether a field of a payment method describes a kind that
-// it is not.
+// isOtherKind reports whether a field of a payment method belongs to another kind
+// of payment method.
 func isOtherKind(name string, typ reflect.Type) bool {
 	return typ.Kind() == reflect.Pointer && strings.HasPrefix(typ.Elem().Name(), "PaymentMethod") &&
 		!slices.Contains([]string{"card", "billing_details", "radar_options"}, name)

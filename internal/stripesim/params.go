@@ -7,17 +7,17 @@ import (
 	"strings"
 )
 
-// paramTable holds the parameters an endpoint knows. It is written as text,
-// one parameter a line: a dotted name, "!" when it is required, and a kind.
+// paramTable holds the parameters of an endpoint. It is written as text, one
+// parameter per line: a dotted name, "!" if it is required, and a kind.
 //
 //	amount! int
 //	automatic_payment_methods.enabled! bool
 //	capture_method enum:automatic|manual
 //	metadata hash
 //
-// Kinds are bool, enum, hash (anything below it), int, list (of strings) and
-// str. A name with children is a hash; its required children are required only
-// when it is given.
+// Kinds are bool, enum, hash (with any content), int, list (of strings) and str. A
+// name with children is a hash. Its required children are required only if the hash
+// is given.
 type paramTable struct {
 	kids     map[string]*paramTable
 	kind     string
@@ -27,7 +27,7 @@ type paramTable struct {
 
 const commonParams = "expand list\n"
 
-// listParams are understood by every list.
+// listParams are the parameters of every list.
 const listParams = commonParams + `
 created.gt int
 created.gte int
@@ -77,7 +77,8 @@ func (t *paramTable) declare(path, kind string) {
 	}
 }
 
-// check validates the parameters of a request, unknown names first, as Stripe does.
+// check validates the parameters of a request. Like Stripe, it reports unknown
+// names first.
 func (t *paramTable) check(f *form) *apiError { return t.checkHash(f, "") }
 
 func (t *paramTable) checkHash(f *form, prefix string) *apiError {
@@ -105,10 +106,10 @@ func (t *paramTable) checkValue(n *form, path string) *apiError {
 	case t.kind == "list":
 		return nil
 	case t.kind == "hash" && n.leaf:
-		if n.val == "" { // an empty value unsets a hash
+		if n.val == "" { // an empty value removes the hash
 			return nil
 		}
-		if t.kids["gte"] != nil { // created=123 is allowed beside created[gte]
+		if t.kids["gte"] != nil { // created=123 is allowed as well as created[gte]
 			return checkInt(n.val, name)
 		}
 		return refused("", name, "Invalid object")

@@ -89,7 +89,7 @@ func (p *PaymentMethod) appendCard(b []byte) []byte {
 	return w.b
 }
 
-// newMethod makes a payment method of a card.
+// newMethod returns a new payment method of a card. It does not store it.
 func (t *tx) newMethod(c *card) *PaymentMethod {
 	return &PaymentMethod{
 		ID:       t.s.ids.new("pm_1"),
@@ -101,8 +101,8 @@ func (t *tx) newMethod(c *card) *PaymentMethod {
 	}
 }
 
-// method resolves a payment method that a parameter names. A magic id makes a
-// fresh payment method, which the caller stores once it is sure of it.
+// method returns the payment method that a parameter names. For a magic id it
+// returns a new payment method, which the caller has to store.
 func (t *tx) method(id, param string) (*PaymentMethod, *apiError) {
 	if pm := t.methods.get(id); pm != nil {
 		return pm, nil
@@ -115,7 +115,7 @@ func (t *tx) method(id, param string) (*PaymentMethod, *apiError) {
 	return nil, noSuch("PaymentMethod", id, param)
 }
 
-// reusable refuses a payment method that is spent.
+// reusable returns an error if the payment method has been consumed.
 func (p *PaymentMethod) reusable(param string) *apiError {
 	if !p.Used {
 		return nil
@@ -131,7 +131,7 @@ func (d *decline) err() *apiError {
 	}
 }
 
-// attach puts a payment method under a customer, unless its card refuses.
+// attach attaches a payment method to a customer, unless its card is declined.
 func (t *tx) attach(id string, cus *Customer, param string) *apiError {
 	pm, err := t.method(id, param)
 	if err != nil {
@@ -156,7 +156,7 @@ func (t *tx) attachMethod(pm *PaymentMethod, cus *Customer, param string) (*Paym
 	return t.forceAttach(pm, cus.ID), nil
 }
 
-// forceAttach attaches a payment method whatever its card says.
+// forceAttach attaches a payment method even if its card would be declined.
 func (t *tx) forceAttach(pm *PaymentMethod, customer string) *PaymentMethod {
 	next := *pm
 	next.Customer, next.Attached = customer, true
@@ -164,7 +164,7 @@ func (t *tx) forceAttach(pm *PaymentMethod, customer string) *PaymentMethod {
 	return &next
 }
 
-// detach takes a payment method from its customer, for good.
+// detach detaches a payment method from its customer. It cannot be used again.
 func (t *tx) detach(pm *PaymentMethod) *PaymentMethod {
 	next := *pm
 	next.Customer, next.Used = "", true
@@ -174,7 +174,7 @@ func (t *tx) detach(pm *PaymentMethod) *PaymentMethod {
 	return &next
 }
 
-// cardParam reads the card of a request: a token or a number.
+// cardParam returns the card of a request's token or number.
 func cardParam(f *form) (*card, *apiError) {
 	if tok := f.str("card", "token"); tok != "" {
 		if c := findCard(tok); c != nil && strings.HasPrefix(tok, "tok_") {
@@ -256,7 +256,7 @@ func (c *call) getMethod() (renderer, *apiError) {
 	return pm, nil
 }
 
-// changeMethod applies change to a stored payment method.
+// changeMethod applies change to the payment method in the path.
 func (c *call) changeMethod(change func(*tx, *PaymentMethod) (*PaymentMethod, *apiError)) (renderer, *apiError) {
 	var next *PaymentMethod
 	err := c.update(func(t *tx) *apiError {

@@ -74,7 +74,7 @@ func (c *call) createRefund() (renderer, *apiError) {
 	return r, nil
 }
 
-// refundable finds the charge that a refund names.
+// refundable returns the charge that a refund request names.
 func (t *tx) refundable(intent, charge string) (*Charge, *apiError) {
 	switch {
 	case intent == "" && charge == "":
@@ -121,7 +121,7 @@ func (t *tx) checkRefund(ch *Charge, amount, left int64) *apiError {
 	return nil
 }
 
-// refund sends money back. The charge's card says how that ends.
+// refund creates a refund. The charge's card determines how it ends.
 func (t *tx) refund(old *Charge, r *Refund) {
 	ch := *old
 	r.ID, r.Charge, r.PaymentIntent = t.s.ids.new("re_3"), ch.ID, ch.PaymentIntent
@@ -149,7 +149,7 @@ func (t *tx) refund(old *Charge, r *Refund) {
 	}
 }
 
-// endRefund moves a refund to its later status.
+// endRefund changes the status of a refund, unless it has failed or was canceled.
 func (t *tx) endRefund(id, status string) {
 	old := t.refunds.get(id)
 	if old == nil || old.Status == "failed" || old.Status == "canceled" || old.Status == status {
@@ -158,14 +158,14 @@ func (t *tx) endRefund(id, status string) {
 	r := *old
 	r.Status = status
 	if status == "failed" || status == "canceled" {
-		t.takeBack(&r)
+		t.revertRefund(&r)
 	}
 	t.putRefund(&r)
 	t.refundUpdated(&r, old.Status)
 }
 
-// takeBack puts the money of a refund that did not happen back on the charge.
-func (t *tx) takeBack(r *Refund) {
+// revertRefund adds the money of a failed or canceled refund to the charge again.
+func (t *tx) revertRefund(r *Refund) {
 	if r.Status == "failed" {
 		r.FailureReason = "expired_or_canceled_card"
 	}
@@ -260,7 +260,7 @@ payment_intent str
 func (c *call) listRefunds() (renderer, *apiError) {
 	charge, intent := c.form.str("charge"), c.form.str("payment_intent")
 	owner := charge
-	orString(&owner, intent)
+	defaultString(&owner, intent)
 	return listOf(c, &c.acct.refunds, "refund", owner,
 		func(r *Refund) bool {
 			return (charge == "" || r.Charge == charge) && (intent == "" || r.PaymentIntent == intent)

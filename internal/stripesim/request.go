@@ -14,41 +14,41 @@ import (
 
 const maxBodyBytes = 1 << 20
 
-// call is one API request on its way to an answer.
+// call is one API request.
 type call struct {
 	acct *account
 	ep   *endpoint
 	form form
-	id   string // request id
-	key  string // idempotency key, of a POST
+	id   string // the request's id
+	key  string // the idempotency key, for POST only
 	path string // the id in the path
 	r    *http.Request
 	s    *Server
 	w    http.ResponseWriter
 
-	early      sync.WaitGroup // deliveries that come before the answer
-	processing time.Duration  // how long an approval stays in processing, by a fault
+	early      sync.WaitGroup // deliveries to be made before the answer
+	processing time.Duration  // set by a fault: how long an approved payment stays in processing
 }
 
-// answer is what a request is answered with. It keeps the snapshot and not its
-// bytes: a replay renders the same bytes again, and memory stays small.
+// answer is the answer to a request. It keeps a snapshot and not its bytes, which
+// saves memory. A replay renders the same bytes again.
 type answer struct {
 	body   renderer
-	raw    []byte // instead of body
+	raw    []byte // used if body is nil
 	status int
 	html   bool
-	retry  string // Stripe-Should-Retry, or "" for the usual
+	retry  string // the value of Stripe-Should-Retry, or "" for the default
 	x      *expander
 }
 
-// rendered is an answer body that is kept as bytes.
+// rendered is an answer body that is stored as bytes.
 type rendered []byte
 
 func (r rendered) appendJSON(b []byte, _ *expander) []byte { return append(b, r...) }
 
 func errorAnswer(e *apiError) answer { return answer{body: e, status: e.status} }
 
-// render returns the body's bytes, in buf where it can.
+// render appends the body's bytes to buf.
 func (a *answer) render(buf []byte) []byte {
 	if a.body == nil {
 		return append(buf, a.raw...)
@@ -56,7 +56,7 @@ func (a *answer) render(buf []byte) []byte {
 	return a.body.appendJSON(buf, a.x)
 }
 
-// freeze turns an answer whose body depends on other objects into bytes.
+// freeze renders an answer with expanded objects, which may change later.
 func (a *answer) freeze() {
 	if a.x != nil {
 		a.body, a.x = rendered(a.render(nil)), nil
@@ -75,8 +75,8 @@ type endpoint struct {
 
 var bufPool = sync.Pool{New: func() any { b := make([]byte, 0, 8<<10); return &b }}
 
-// serveAPI takes a request through authentication, faults, the idempotency
-// layer, validation, the object's lock and its endpoint, in Stripe's order.
+// serveAPI answers a request. The order of authentication, faults, idempotency,
+// validation, locking and execution is Stripe's.
 func (s *Server) serveAPI(ep *endpoint, w http.ResponseWriter, r *http.Request) {
 	ep.count.Add(1)
 	c := &call{ep: ep, id: s.ids.requestID(), path: r.PathValue("id"), r: r, s: s, w: w}
@@ -116,10 +116,10 @@ func (s *Server) serveAPI(ep *endpoint, w http.ResponseWriter, r *http.Request) 
 	}
 }
 
-// from is the request as the cause of a change.
+// from returns the request as the origin of a change.
 func (c *call) from() origin { return origin{key: c.key, reqID: c.id, wait: &c.early} }
 
-// update changes the account on behalf of the request.
+// update changes the account as part of the request.
 func (c *call) update(fn func(*tx) *apiError) *apiError {
 	_, err := c.acct.update(c.from(), fn)
 	return err
@@ -174,7 +174,7 @@ func (c *call) readForm() *apiError {
 	return nil
 }
 
-// readAll is io.ReadAll into a buffer of the caller's.
+// readAll is io.ReadAll that appends to b.
 func readAll(b []byte, r io.Reader) ([]byte, error) {
 	for {
 		if len(b) == cap(b) {
@@ -191,13 +191,13 @@ func readAll(b []byte, r io.Reader) ([]byte, error) {
 	}
 }
 
-// execute validates and runs the endpoint, and stores the answer under the key.
-// It reports whether the endpoint began executing.
+// execute validates the request, runs the endpoint and stores the answer under the
+// key. It reports whether the endpoint was executed.
 func (c *call) execute(plan faultPlan, rec *keyRecord) (answer, bool) {
 	if err := c.ep.params.check(&c.form); err != nil {
 		return c.notRun(err, rec)
 	}
-	if c.ep.locks && !strings.HasPrefix(c.path, "pm_card_") { // a magic id is nobody's object
+	if c.ep.locks && !strings.HasPrefix(c.path, "pm_card_") { // a magic id names no stored object
 		if !c.acct.locks.acquire(c.path, c.s.cfg.LockWait, c.s.done) {
 			return c.notRun(lockTimeout(), rec)
 		}
@@ -228,8 +228,8 @@ func (c *call) execute(plan faultPlan, rec *keyRecord) (answer, bool) {
 	return ans, true
 }
 
-// run calls the endpoint. It returns an error only for a refusal that is not
-// to be stored.
+// run calls the endpoint. It returns an error only if the answer must not be
+// stored.
 func (c *call) run(plan faultPlan) (answer, *apiError) {
 	c.processing = plan.processing
 	obj, err := c.ep.run(c)
@@ -266,8 +266,8 @@ func (c *call) abandon(rec *keyRecord) {
 	}
 }
 
-// sleep waits even when the client has gone, as Stripe does; only closing the
-// simulator ends it early.
+// sleep waits for d. Like Stripe, it keeps waiting when the client has gone. It
+// returns early only if the simulator is closed.
 func (c *call) sleep(d time.Duration) {
 	if d <= 0 {
 		return
@@ -280,8 +280,8 @@ func (c *call) sleep(d time.Duration) {
 	}
 }
 
-// write sends an answer. rec is the key's record when the endpoint ran or the
-// answer is a replay.
+// write sends an answer. rec is the key's record if the endpoint was executed or
+// the answer is a replay, and nil otherwise.
 func (c *call) write(ans answer, rec *keyRecord) {
 	buf, _ := bufPool.Get().(*[]byte)
 	defer bufPool.Put(buf)
@@ -318,10 +318,10 @@ func (c *call) writeBytes(ans answer, rec *keyRecord, body []byte, length int) {
 		h["Stripe-Should-Retry"] = falseHeader
 	}
 	c.w.WriteHeader(ans.status)
-	_, _ = c.w.Write(body) //nolint:gosec // JSON, and a client that has gone is no error of ours
+	_, _ = c.w.Write(body) //nolint:gosec // the body is JSON; an error means that the client has gone
 }
 
-// Header values that never vary; net/http only reads them.
+// Constant header values. They are shared, because net/http only reads them.
 var (
 	falseHeader   = []string{"false"}
 	htmlHeader    = []string{"text/html; charset=utf-8"}
@@ -330,8 +330,8 @@ var (
 	versionHeader = []string{APIVersion}
 )
 
-// authenticate reads the mode from a secret or restricted key, given as Bearer
-// token or as Basic user name.
+// authenticate returns the mode of a secret or restricted key. The key is a bearer
+// token or the user name of basic authentication.
 func authenticate(header string) (live bool, err *apiError) {
 	scheme, rest, _ := strings.Cut(header, " ")
 	key := strings.TrimSpace(rest)
@@ -364,7 +364,7 @@ func hasKeyPrefix(key, prefix string) bool {
 	return strings.HasPrefix(key, prefix) && len(key) > len(prefix) && !strings.ContainsAny(key, " \t,")
 }
 
-// masked shows the ends of a key, as Stripe does.
+// masked hides the middle of a key, as Stripe does.
 func masked(key string) string {
 	if len(key) <= 12 {
 		return strings.Repeat("*", len(key))

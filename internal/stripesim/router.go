@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// router sends requests to their endpoints.
+// router maps requests to endpoints.
 type router struct {
 	endpoints []*endpoint
 	mux       *http.ServeMux
@@ -33,8 +33,8 @@ func newRouter(s *Server) *router {
 // ServeHTTP implements [http.Handler].
 func (rt *router) ServeHTTP(w http.ResponseWriter, r *http.Request) { rt.mux.ServeHTTP(w, r) }
 
-// handle registers an endpoint. Collections answer with a trailing slash, too:
-// that is where a client with an empty id ends up.
+// handle registers an endpoint. A collection is also registered with a trailing
+// slash, because that is the path that a client with an empty id requests.
 func (rt *router) handle(method, pattern, params string, run func(*call) (renderer, *apiError)) *endpoint {
 	ep := &endpoint{method: method, params: newParamTable(params), pattern: pattern, run: run}
 	rt.endpoints = append(rt.endpoints, ep)
@@ -54,8 +54,8 @@ func (rt *router) post(pattern, params string, run func(*call) (renderer, *apiEr
 	rt.handle(http.MethodPost, pattern, params, run)
 }
 
-// change registers a POST that changes the object in its path: such requests
-// for one object run one at a time.
+// change registers a POST that changes the object in its path. Such requests for
+// one object run one at a time.
 func (rt *router) change(pattern, params string, run func(*call) (renderer, *apiError)) {
 	rt.handle(http.MethodPost, pattern, params, run).locks = true
 }
@@ -140,7 +140,7 @@ func (rt *router) events() {
 	rt.remove("/v1/webhook_endpoints/{id}", (*call).deleteEndpoint)
 }
 
-// unknown answers API paths that do not exist.
+// unknown answers requests for unknown API paths.
 func (rt *router) unknown(w http.ResponseWriter, r *http.Request) {
 	c := &call{id: rt.s.ids.requestID(), r: r, s: rt.s, w: w}
 	err := invalid("", "", "Unrecognized request URL ("+r.Method+": "+r.URL.Path+
@@ -153,7 +153,7 @@ func (rt *router) unknown(w http.ResponseWriter, r *http.Request) {
 	c.write(errorAnswer(err), nil)
 }
 
-// serveIndex shows a person what this is.
+// serveIndex shows an overview page for people.
 func (s *Server) serveIndex(w http.ResponseWriter, _ *http.Request) {
 	type count struct {
 		Name string

@@ -12,7 +12,7 @@ page str
 query! str
 `
 
-// searchResult is a page of a search.
+// searchResult is one page of search results.
 type searchResult struct {
 	items []renderer
 	next  string
@@ -47,14 +47,14 @@ type clause struct {
 	val    string
 }
 
-// query is a list of clauses, all of which or one of which must hold.
+// query is a list of clauses. All must hold, or with any at least one.
 type query struct {
 	any     bool
 	clauses []clause
 }
 
-// parseQuery reads Stripe's search language: field:'value', field>1,
-// metadata['key']:'value', -negation, joined by AND (or a blank) or by OR.
+// parseQuery parses Stripe's search language: field:'value', field>1,
+// metadata['key']:'value' and -negation, joined by AND (or a space) or by OR.
 func parseQuery(s string) (query, bool) {
 	var q query
 	ands := 0
@@ -108,7 +108,7 @@ func parseClause(s string) (c clause, rest string, ok bool) {
 	return c, rest, c.val != "" && c.op != 0
 }
 
-// quoted reads a quoted string with backslash escapes.
+// quoted parses a quoted string with backslash escapes.
 func quoted(s string) (val, rest string, ok bool) {
 	if s == "" || s[0] != '\'' && s[0] != '"' {
 		return "", "", false
@@ -129,7 +129,7 @@ func quoted(s string) (val, rest string, ok bool) {
 	return "", "", false
 }
 
-// known reports whether PaymentIntents can be searched by the clause.
+// known reports whether the clause can be used for PaymentIntents.
 func (c *clause) known() bool {
 	switch c.field {
 	case "metadata":
@@ -164,7 +164,7 @@ func (c *clause) holds(pi *Intent) bool {
 }
 
 func (c *clause) compare(got int64) bool {
-	want, _ := strconv.ParseInt(c.val, 10, 64) // known has checked it
+	want, _ := strconv.ParseInt(c.val, 10, 64) // known has already checked it
 	switch c.op {
 	case '<':
 		return got < want
@@ -187,8 +187,8 @@ func (q *query) holds(pi *Intent) bool {
 	return !q.any
 }
 
-// searchIntents answers GET /v1/payment_intents/search. It lags behind by
-// SearchLag, as the real one does by an unknown time.
+// searchIntents answers GET /v1/payment_intents/search. Its results lag by
+// SearchLag, as Stripe's lag by an unknown time.
 func (c *call) searchIntents() (renderer, *apiError) {
 	q, ok := parseQuery(c.form.str("query"))
 	for i := range q.clauses {
@@ -212,11 +212,11 @@ func (c *call) searchIntents() (renderer, *apiError) {
 		}
 		from = n
 	}
-	young := c.s.clock.now().Add(-time.Duration(c.s.settings.searchLag.Load())).UnixNano()
+	cutoff := c.s.clock.now().Add(-time.Duration(c.s.settings.searchLag.Load())).UnixNano()
 	res := &searchResult{url: c.r.URL.Path}
 	for i := from - 1; i >= 0; i-- {
 		pi := cells[i].cur.Load()
-		if cells[i].at > young || !q.holds(pi) {
+		if cells[i].at > cutoff || !q.holds(pi) {
 			continue
 		}
 		if len(res.items) == limit {

@@ -87,7 +87,7 @@ func (c *call) createSetup() (renderer, *apiError) {
 		Status:       StatusRequiresPaymentMethod,
 		Usage:        f.str("usage"),
 	}
-	orString(&si.Usage, "off_session")
+	defaultString(&si.Usage, "off_session")
 	var err *apiError
 	if si.AllowRedirects, si.PaymentMethodTypes, err = methodTypes(f); err != nil {
 		return nil, err
@@ -131,7 +131,8 @@ func (c *call) createSetup() (renderer, *apiError) {
 	return out, nil
 }
 
-// setupMethod resolves the payment method and checks it against the customer.
+// setupMethod returns the payment method and checks that it belongs to the
+// customer.
 func (c *call) setupMethod(t *tx, si *SetupIntent) (*PaymentMethod, *apiError) {
 	if si.Customer != "" {
 		if _, err := t.customer(si.Customer); err != nil {
@@ -146,8 +147,8 @@ func (c *call) setupMethod(t *tx, si *SetupIntent) (*PaymentMethod, *apiError) {
 	return pm, as.accepts(pm)
 }
 
-// confirmSetup makes one attempt to set a payment method up. si is a copy that
-// the caller gives away.
+// confirmSetup makes one attempt to set up a payment method. It takes over si,
+// which must be a copy.
 func (t *tx) confirmSetup(si *SetupIntent, pm *PaymentMethod, conf *confirmation) (*SetupIntent, *apiError) {
 	if pm == nil {
 		return nil, unexpectedSetupState(t.setups.get(si.ID), "You cannot confirm this SetupIntent because it's missing a "+
@@ -190,7 +191,7 @@ func (t *tx) failSetup(si *SetupIntent, pm *PaymentMethod, d *decline) *apiError
 	si.LastSetupError = &PaymentError{
 		Code: d.code, DeclineCode: d.declineCode, Message: d.message, PaymentMethod: pm, Type: typeCard,
 	}
-	t.spend(pm)
+	t.consume(pm)
 	t.emit("setup_intent.setup_failed", si.ID, t.putSetup(si))
 	err := d.err()
 	err.setupIntent, err.paymentMethod = si, pm

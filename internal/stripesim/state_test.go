@@ -23,7 +23,8 @@ func TestStateFile(t *testing.T) {
 		sim := simtest.New(t, append([]simtest.Option{simtest.WithNow(func() time.Time { return noon })}, opts...)...)
 		return &bundle{client: sim.Client(), sim: sim}
 	}
-	// killed leaves a copy of the state as a process that is killed now would.
+	// killed returns a copy of the state file as a process killed now would leave
+	// it.
 	killed := func(t *testing.T, path string) string {
 		t.Helper()
 		raw, err := os.ReadFile(path)
@@ -71,7 +72,7 @@ func TestStateFile(t *testing.T) {
 		require.Equal(t, "succeeded", settled.Status)
 		require.Equal(t, "succeeded", after.sim.Challenge(acting.ID, true))
 
-		p := b.params("pm_card_visa") // of the first simulator: only the id of the card matters
+		p := b.params("pm_card_visa") // of the first simulator, but only the card's id is used
 		p.PaymentMethod, p.Metadata = &paid.PaymentMethod.ID, map[string]string{"payment_id": "p1"}
 		p.SetIdempotencyKey("k")
 		again, err := after.client.PaymentIntents.New(p)
@@ -82,7 +83,7 @@ func TestStateFile(t *testing.T) {
 		require.NotContains(t, []string{paid.ID, acting.ID, failed.ID, disputed.ID}, fresh.ID)
 	})
 
-	t.Run("DeliversWhatWasPending", func(t *testing.T) {
+	t.Run("DeliversPendingEvents", func(t *testing.T) {
 		t.Parallel()
 
 		path := filepath.Join(t.TempDir(), "state")
@@ -142,7 +143,7 @@ func TestStateFile(t *testing.T) {
 		require.Len(t, after.sim.Events(false, "radar.*"), 1, "what has happened does not happen again")
 	})
 
-	t.Run("ResetForgets", func(t *testing.T) {
+	t.Run("ResetRemovesAllData", func(t *testing.T) {
 		t.Parallel()
 
 		path := filepath.Join(t.TempDir(), "state")

@@ -9,10 +9,10 @@ import (
 	"time"
 )
 
-// cell holds the current version of one object. Its place in the table never
-// changes, so lists walk the cells without a lock.
+// cell holds the current version of one object. Its position in the table never
+// changes, so lists can read the cells without a lock.
 type cell[T any] struct {
-	at  int64 // creation on the virtual clock, in nanoseconds
+	at  int64 // creation, in nanoseconds of the virtual clock
 	cur atomic.Pointer[T]
 	seq int
 }
@@ -20,7 +20,7 @@ type cell[T any] struct {
 // table holds all objects of one kind in order of creation.
 type table[T any] struct {
 	byID  map[string]*cell[T]
-	index map[string][]*cell[T] // by the id of an owner: a customer, a charge
+	index map[string][]*cell[T] // by the id of an owner, such as a customer or a charge
 	order []*cell[T]
 }
 
@@ -48,7 +48,7 @@ func (t *table[T]) set(id string, v *T, at int64) *cell[T] {
 	return c
 }
 
-// own puts a cell under an owner, in order of creation.
+// own adds a cell to an owner, in order of creation.
 func (t *table[T]) own(owner string, c *cell[T]) {
 	if owner == "" {
 		return
@@ -61,14 +61,14 @@ func (t *table[T]) own(owner string, c *cell[T]) {
 	if i < len(cells) && cells[i] == c {
 		return
 	}
-	if i < len(cells) { // lists may be walking the old array
+	if i < len(cells) { // lists may be reading the old array
 		cells = slices.Clone(cells)
 	}
 	t.index[owner] = slices.Insert(cells, i, c)
 }
 
-// account is the data of one mode. One mutex guards it: what is done under it
-// are a few map writes, and nothing is parsed, rendered or waited for.
+// account is the data of one mode, guarded by one mutex. Code that holds it does a
+// few map operations. It must not parse, render or wait.
 type account struct {
 	live bool
 	s    *Server
@@ -107,26 +107,27 @@ func (a *account) mode() string {
 	return "test"
 }
 
-// tx is one change of an account: new versions of objects and the events that
-// tell of them, all under one lock.
+// tx is one change of an account: new versions of objects, and events about them,
+// under one lock.
 type tx struct {
 	*account
 	events []*Event
 	from   origin
-	ns     int64 // now, on the virtual clock
+	ns     int64 // the current time of the virtual clock
 	sec    int64
 }
 
-// origin is the API request that causes a change; zero when none does.
+// origin is the API request that causes a change. It is zero for changes with
+// another cause.
 type origin struct {
 	key   string
 	reqID string
-	wait  *sync.WaitGroup // for deliveries that come before the answer
+	wait  *sync.WaitGroup // for deliveries to be made before the answer
 }
 
-// update runs fn under the account's lock and hands its events to the sender.
-// fn must have decided whether to refuse before it stores anything: there is
-// no way back. It may store things and return an error, as a decline does.
+// update runs fn under the account's lock and publishes its events. A change cannot
+// be undone, so fn must check everything before it stores anything. It may store
+// objects and still return an error, as a decline does.
 func (a *account) update(from origin, fn func(*tx) *apiError) ([]*Event, *apiError) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -140,7 +141,7 @@ func (a *account) update(from origin, fn func(*tx) *apiError) ([]*Event, *apiErr
 	return t.events, err
 }
 
-// change is update for causes other than an API request.
+// change is update for changes that no API request causes.
 func (a *account) change(fn func(*tx)) []*Event {
 	events, _ := a.update(origin{}, func(t *tx) *apiError { fn(t); return nil })
 	return events
@@ -225,47 +226,49 @@ func (a *account) lookup(id string) renderer {
 	return a.find(id)
 }
 
-// find is lookup under the account's lock.
+// find is lookup with a.mu held.
 func (a *account) find(id string) renderer {
 	prefix, _, _ := strings.Cut(id, "_")
 	switch prefix {
 	case "ch", "py":
-		return some(a.charges.get(id))
+		return asRenderer(a.charges.get(id))
 	case "cs":
-		return some(a.checkouts.get(id))
+		return asRenderer(a.checkouts.get(id))
 	case "cus":
-		return some(a.customers.get(id))
+		return asRenderer(a.customers.get(id))
 	case "dp", "du":
-		return some(a.disputes.get(id))
+		return asRenderer(a.disputes.get(id))
 	case "pi":
-		return some(a.intents.get(id))
+		return asRenderer(a.intents.get(id))
 	case "pm":
-		return some(a.methods.get(id))
+		return asRenderer(a.methods.get(id))
 	case "re", "pyr":
-		return some(a.refunds.get(id))
+		return asRenderer(a.refunds.get(id))
 	case "seti":
-		return some(a.setups.get(id))
+		return asRenderer(a.setups.get(id))
 	case "txn":
-		return some(a.balance.get(id))
+		return asRenderer(a.balance.get(id))
 	}
 	return nil
 }
 
-// some keeps a nil pointer from becoming a renderer that is not nil.
-func some[T any, P snapshot[T]](v P) renderer {
+// asRenderer converts a pointer to a renderer. A nil pointer becomes a nil renderer, not
+// a non-nil one that holds nil.
+func asRenderer[T any, P snapshot[T]](v P) renderer {
 	if v == nil {
 		return nil
 	}
 	return v
 }
 
-// objectLocks serialise requests that change one object, as Stripe does.
+// objectLocks serializes requests that change one object, as Stripe does.
 type objectLocks struct {
 	held map[string]chan struct{}
 	mu   sync.Mutex
 }
 
-// acquire waits for the object for at most wait and reports whether it got it.
+// acquire waits for the object for at most wait. It reports whether it got the
+// lock.
 func (l *objectLocks) acquire(id string, wait time.Duration, done <-chan struct{}) bool {
 	var timeout *time.Timer
 	for {
@@ -284,7 +287,7 @@ func (l *objectLocks) acquire(id string, wait time.Duration, done <-chan struct{
 			l.held[id] = ch
 		}
 		l.mu.Unlock()
-		if timeout == nil { // the usual case waits for nobody
+		if timeout == nil { // usually the lock is free and no timer is needed
 			timeout = time.NewTimer(wait)
 		}
 		select {

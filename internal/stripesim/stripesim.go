@@ -1,11 +1,12 @@
-// Package stripesim is a Stripe in memory: API version 2023-10-16, stateful,
-// concurrent and fast enough to carry load tests. stripe-go v76 runs against
-// it unchanged. It serves the API, the hosted 3DS and Checkout pages, delivers
-// signed webhooks, produces faults on demand and owns a virtual clock; the
-// control API under /_sim/ and the methods of [Server] drive the latter two.
+// Package stripesim simulates Stripe in memory, with API version 2023-10-16. It is
+// stateful, concurrent and fast enough for load tests. stripe-go v76 works with it
+// unchanged. It serves the API and the hosted 3DS and Checkout pages, delivers
+// signed webhooks, produces faults on demand and has a virtual clock. Faults and
+// clock are controlled by the control API under /_sim/ and by the methods of
+// [Server].
 //
-// The package knows nothing of Fundrail. What the real Stripe does with real
-// banks is left to the real Stripe: a card here does what its test number says.
+// The package does not depend on Fundrail. It does not simulate banks: a test
+// card's number determines its behavior.
 package stripesim
 
 import (
@@ -21,91 +22,93 @@ import (
 	"time"
 )
 
-// APIVersion is the version of Stripe's API that the simulator speaks.
+// APIVersion is the version of Stripe's API that the simulator implements.
 const APIVersion = "2023-10-16"
 
-// defaultBaseURL stands in for the public address until one is known.
+// defaultBaseURL is the public address until another one is set.
 const defaultBaseURL = "http://127.0.0.1:12111"
 
-// Config says how a simulator behaves. The zero value is useful: no webhooks,
-// real time, no latency, nothing kept on disk.
+// Config configures a simulator. The zero value is usable: it has no webhooks, real
+// time, no latency and no state file.
 type Config struct {
-	// BaseURL is the simulator's own public address, without a trailing slash.
-	// It starts the addresses of hosted pages. Listen fills it in when empty.
+	// BaseURL is the simulator's public address, without a trailing slash. The
+	// addresses of hosted pages start with it. If it is empty, Listen sets it.
 	BaseURL string
 
-	// DisputeDelay is how long after its charge a card that disputes is
-	// disputed, on the virtual clock. Zero means 3 s.
+	// DisputeDelay is the time between a charge and the dispute that its card
+	// causes, by the virtual clock. Zero means 3 s.
 	DisputeDelay time.Duration
 
-	// ListLag hides objects younger than this from lists, as a lagging replica
-	// would. Retrieving by id is never stale.
+	// ListLag hides objects younger than this from lists, as a replica with lag
+	// would. Reading by id is never stale.
 	ListLag time.Duration
 
-	// LiveWebhookSecrets sign the events of live mode. Without any, live events
-	// are listed and never delivered to WebhookURL.
+	// LiveWebhookSecrets sign the events of live mode. If empty, live events are
+	// listed but not delivered to WebhookURL.
 	LiveWebhookSecrets []string
 
 	// LockWait is how long a request waits for an object that another request
-	// holds before it is answered 429 lock_timeout. Zero means 1 s.
+	// holds. Then it is answered 429 lock_timeout. Zero means 1 s.
 	LockWait time.Duration
 
-	// Log receives what a person running the simulator wants to see. Nil means
-	// nothing is logged.
+	// Log receives messages for the person who runs the simulator. Nil means no
+	// log.
 	Log *slog.Logger
 
-	// Now is the clock under the virtual clock. Nil means time.Now.
+	// Now is the base of the virtual clock. Nil means time.Now.
 	Now func() time.Time
 
-	// RateLimit is the number of requests per second and mode that are let
-	// through before 429 rate_limit. Zero means no limit.
+	// RateLimit is the maximum number of requests per second and mode. Further
+	// requests are answered 429 rate_limit. Zero means no limit.
 	RateLimit int
 
-	// RefundDelay is how long a refund that settles or fails later takes, on
-	// the virtual clock. Zero means 3 s.
+	// RefundDelay is the time after which a refund with a later result settles or
+	// fails, by the virtual clock. Zero means 3 s.
 	RefundDelay time.Duration
 
-	// RefundEvents adds the newer refund.created, refund.updated and
-	// refund.failed events to the events of this API version.
+	// RefundEvents adds the refund.created, refund.updated and refund.failed events
+	// of newer API versions.
 	RefundEvents bool
 
-	// RequestLatency is how long each API request takes before its effect.
+	// RequestLatency is how long each API request waits before its effect.
 	RequestLatency time.Duration
 
 	// SearchLag hides objects younger than this from search.
 	SearchLag time.Duration
 
-	// Seed makes ids and the dice of faults repeatable. Zero draws a random
-	// one. With a StateFile ids are random all the same, so that a restart
-	// never hands out an id twice.
+	// Seed makes ids and the dice of faults repeatable. Zero means a random seed.
+	// With a StateFile ids are always random, so that a restart never repeats an
+	// id.
 	Seed uint64
 
-	// StateFile keeps the state across restarts, even across a killed process:
-	// every change is written to it before it is answered. Empty means memory only.
+	// StateFile keeps the state across restarts, even if the process is killed.
+	// Every change is written to it before the request is answered. Empty means
+	// that the state is in memory only.
 	StateFile string
 
-	// WebhookConcurrency bounds the deliveries under way at once. Zero means 64.
+	// WebhookConcurrency limits concurrent deliveries. Zero means 64.
 	WebhookConcurrency int
 
-	// WebhookEvents are the event types that WebhookURL receives, with
-	// wildcards such as "payment_intent.*". Empty means all.
+	// WebhookEvents are the event types that WebhookURL receives. They may end in a
+	// wildcard, as in "payment_intent.*". Empty means all.
 	WebhookEvents []string
 
-	// WebhookRetry is the wait before each further attempt of a delivery, on
-	// the virtual clock. Nil means RetryFast.
+	// WebhookRetry holds the waits between the attempts of a delivery, by the
+	// virtual clock. Nil means RetryFast.
 	WebhookRetry []time.Duration
 
-	// WebhookSecrets sign the events of test mode, each with a v1 of its own.
+	// WebhookSecrets sign the events of test mode. Each adds a v1 signature.
 	WebhookSecrets []string
 
-	// WebhookTimeout bounds one delivery attempt. Zero means 20 s.
+	// WebhookTimeout limits one delivery attempt. Zero means 20 s.
 	WebhookTimeout time.Duration
 
-	// WebhookURL receives events. Empty means they are only listed.
+	// WebhookURL receives the events. Empty means that they are listed but not
+	// delivered.
 	WebhookURL string
 }
 
-// RetryFast is a retry schedule for development and tests: it gives up after
+// RetryFast returns a retry schedule for development and tests. It gives up after
 // about five minutes.
 func RetryFast() []time.Duration {
 	return []time.Duration{
@@ -114,7 +117,8 @@ func RetryFast() []time.Duration {
 	}
 }
 
-// RetryReal grows like Stripe's schedule in live mode, up to three days.
+// RetryReal returns a retry schedule like Stripe's in live mode, which lasts three
+// days.
 func RetryReal() []time.Duration {
 	return []time.Duration{
 		5 * time.Minute, 30 * time.Minute, 2 * time.Hour, 5 * time.Hour, 10 * time.Hour,
@@ -123,15 +127,15 @@ func RetryReal() []time.Duration {
 }
 
 func (c *Config) setDefaults() {
-	orDuration(&c.DisputeDelay, 3*time.Second)
-	orDuration(&c.LockWait, time.Second)
-	orDuration(&c.RefundDelay, 3*time.Second)
-	orDuration(&c.WebhookTimeout, 20*time.Second)
+	defaultDuration(&c.DisputeDelay, 3*time.Second)
+	defaultDuration(&c.LockWait, time.Second)
+	defaultDuration(&c.RefundDelay, 3*time.Second)
+	defaultDuration(&c.WebhookTimeout, 20*time.Second)
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
 	if c.Now == nil {
-		c.Now = time.Now //nolint:forbidigo // the clock comes in here and is passed on
+		c.Now = time.Now //nolint:forbidigo // the only use of the real clock
 	}
 	if c.WebhookConcurrency <= 0 {
 		c.WebhookConcurrency = 64
@@ -141,14 +145,14 @@ func (c *Config) setDefaults() {
 	}
 }
 
-func orDuration(d *time.Duration, def time.Duration) {
+func defaultDuration(d *time.Duration, def time.Duration) {
 	if *d == 0 {
 		*d = def
 	}
 }
 
-// Server is one simulated Stripe account in both modes. It is an
-// [http.Handler] and safe for concurrent use. Close it when done.
+// Server is one simulated Stripe account in both modes. It is an [http.Handler] and
+// safe for concurrent use. It must be closed after use.
 type Server struct {
 	baseURL  atomic.Pointer[string]
 	cfg      Config
@@ -168,8 +172,8 @@ type Server struct {
 	test     *account
 }
 
-// New builds a simulator and starts its clock and webhook sender. It fails
-// only when the state file cannot be read or written.
+// New returns a simulator with a running clock and webhook sender. It fails only if
+// the state file cannot be read or written.
 func New(cfg Config) (*Server, error) {
 	cfg.setDefaults()
 	seed := cfg.Seed
@@ -221,7 +225,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // Handler returns the server as an [http.Handler].
 func (s *Server) Handler() http.Handler { return s }
 
-// SetBaseURL sets the public address that hosted pages are linked under.
+// SetBaseURL sets the public address that links to hosted pages start with.
 func (s *Server) SetBaseURL(url string) {
 	for len(url) > 0 && url[len(url)-1] == '/' {
 		url = url[:len(url)-1]
@@ -232,17 +236,18 @@ func (s *Server) SetBaseURL(url string) {
 	s.baseURL.Store(&url)
 }
 
-// BaseURL is the public address that hosted pages are linked under.
+// BaseURL returns the public address that links to hosted pages start with.
 func (s *Server) BaseURL() string { return *s.baseURL.Load() }
 
-// SetWebhook sets where the events of test mode are delivered, and the secrets
-// that sign them: each adds a v1 to the signature header, as while Stripe rolls
-// a secret. An empty url stops deliveries to the one set before.
+// SetWebhook sets the address for the events of test mode and the secrets that sign
+// them. Each secret adds a v1 to the signature header, as Stripe does while a
+// secret is rolled. An empty url ends deliveries to the previous address.
 func (s *Server) SetWebhook(url string, secrets ...string) {
 	s.test.setConfigured(url, secrets, s.cfg.WebhookEvents)
 }
 
-// SetLiveWebhook is SetWebhook for live mode.
+// SetLiveWebhook is SetWebhook for live mode. Without secrets, live events are not
+// delivered.
 func (s *Server) SetLiveWebhook(url string, secrets ...string) {
 	if len(secrets) == 0 {
 		url = ""
@@ -250,8 +255,8 @@ func (s *Server) SetLiveWebhook(url string, secrets ...string) {
 	s.live.setConfigured(url, secrets, s.cfg.WebhookEvents)
 }
 
-// Close stops the clock and the webhook sender, waits for deliveries under way
-// until ctx ends, and completes the state file. It is safe to call twice.
+// Close stops the clock and the webhook sender, waits for deliveries in flight
+// until ctx ends, and closes the state file. It can be called twice.
 func (s *Server) Close(ctx context.Context) error {
 	var err error
 	s.closing.Do(func() {

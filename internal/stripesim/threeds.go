@@ -22,8 +22,8 @@ var pagesSource string
 
 var pages = template.Must(template.New("pages").Parse(pagesSource))
 
-// challengeURL is the address of a 3DS page, shaped like Stripe's. The client
-// secret in it is what lets the cardholder, and nobody else, answer.
+// challengeURL returns the address of a 3DS page, in Stripe's format. It contains
+// the client secret, so that only the cardholder can answer the challenge.
 func (t *tx) challengeURL(kind, id, secret, source string) string {
 	var b strings.Builder
 	b.WriteString(t.s.BaseURL())
@@ -43,7 +43,7 @@ func (t *tx) challengeURL(kind, id, secret, source string) string {
 	return b.String()
 }
 
-// challenge is a 3DS page and the intent behind it.
+// challenge is a 3DS page with its intent.
 type challenge struct {
 	acct   *account
 	amount string
@@ -56,7 +56,7 @@ type challenge struct {
 	setup  *SetupIntent
 }
 
-// findChallenge reads a page's address; nil when it is not one of ours.
+// findChallenge returns the challenge of a page's query, or nil if there is none.
 func (s *Server) findChallenge(q url.Values) *challenge {
 	c := &challenge{kind: "payment_intent", source: q.Get("source")}
 	if q.Has("setup_intent") {
@@ -71,8 +71,8 @@ func (s *Server) findChallenge(q url.Values) *challenge {
 	return nil
 }
 
-// load takes the intent as it is now. It reports whether the intent exists and
-// the address holds its secret.
+// load reads the current intent. It reports whether the intent exists and the
+// address contains its secret.
 func (c *challenge) load() bool {
 	switch o := c.acct.lookup(c.id).(type) {
 	case *Intent:
@@ -85,7 +85,7 @@ func (c *challenge) load() bool {
 	return false
 }
 
-// open reports whether this page's challenge still waits for an answer.
+// open reports whether this page's challenge is still unanswered.
 func (c *challenge) open() bool {
 	next := c.next()
 	return next != nil && next.Source == c.source
@@ -98,7 +98,8 @@ func (c *challenge) next() *NextAction {
 	return c.setup.NextAction
 }
 
-// answer changes the intent's state, the first time.
+// answer changes the intent's state and reports whether it did. Only the first
+// answer does.
 func (c *challenge) answer(passed bool) bool {
 	changed := false
 	c.acct.change(func(t *tx) {
@@ -112,7 +113,8 @@ func (c *challenge) answer(passed bool) bool {
 	return changed
 }
 
-// redirectStatus is the true status, in the words of redirect_status.
+// redirectStatus returns the value of redirect_status for the intent's actual
+// status.
 func (c *challenge) redirectStatus() string {
 	status := ""
 	if c.intent != nil {
@@ -129,7 +131,7 @@ func (c *challenge) redirectStatus() string {
 	return "failed"
 }
 
-// returnTo adds Stripe's parameters to the address to go back to, keeping its own.
+// returnTo adds Stripe's parameters to a return address and keeps its own.
 func (c *challenge) returnTo(address string) string {
 	u, err := url.Parse(address)
 	if err != nil {
@@ -151,7 +153,7 @@ type challengePage struct {
 	Open               bool
 }
 
-// serveChallenge shows the page.
+// serveChallenge shows a 3DS page.
 func (s *Server) serveChallenge(w http.ResponseWriter, r *http.Request) {
 	c := s.findChallenge(r.URL.Query())
 	if c == nil {
@@ -163,8 +165,8 @@ func (s *Server) serveChallenge(w http.ResponseWriter, r *http.Request) {
 	})
 }
 
-// answerChallenge takes one of the page's two forms. It changes the state at
-// most once and always sends the customer back with the truth.
+// answerChallenge handles the forms of a 3DS page. The state changes at most once.
+// The customer is always sent back with the actual status.
 func (s *Server) answerChallenge(w http.ResponseWriter, r *http.Request) {
 	c := s.findChallenge(r.URL.Query())
 	if c == nil {
@@ -178,7 +180,7 @@ func (s *Server) answerChallenge(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	c.answer(outcome == OutcomeSucceed)
-	back := c.back()
+	back := c.returnURL()
 	if back == "" {
 		s.servePage(w, http.StatusOK, "challenge", challengePage{Amount: c.amount, ID: c.id, Status: c.redirectStatus()})
 		return
@@ -186,8 +188,8 @@ func (s *Server) answerChallenge(w http.ResponseWriter, r *http.Request) {
 	http.Redirect(w, r, c.returnTo(back), http.StatusSeeOther) //nolint:gosec // the merchant chose the address
 }
 
-// back is the address to send the customer to, or "".
-func (c *challenge) back() string {
+// returnURL returns the address to send the customer back to, or "".
+func (c *challenge) returnURL() string {
 	if c.intent != nil {
 		return c.intent.ReturnURL
 	}

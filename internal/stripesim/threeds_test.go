@@ -53,17 +53,17 @@ func TestChallengePage(t *testing.T) {
 		require.Contains(t, body, `name="outcome" value="succeed"`)
 		require.Contains(t, body, `name="outcome" value="fail"`)
 		require.NotContains(t, body, "<script")
-		require.Equal(t, stripesim.StatusRequiresAction, b.sim.MustIntent(pi.ID).Status, "looking changes nothing")
+		require.Equal(t, stripesim.StatusRequiresAction, b.sim.MustIntent(pi.ID).Status, "reading the page changes nothing")
 	})
 
-	t.Run("CompleteSettlesAndSendsBack", func(t *testing.T) {
+	t.Run("CompleteSettlesAndRedirects", func(t *testing.T) {
 		t.Parallel()
 
 		b, pi, page := challenge(t, "pm_card_threeDSecure2Required")
 		a := b.raw(t, http.MethodPost, page, "outcome=succeed")
 		require.Equal(t, http.StatusSeeOther, a.status)
 		location := a.header.Get("Location")
-		require.True(t, strings.HasPrefix(location, returnURL+"&"), "its own query is kept: %s", location)
+		require.True(t, strings.HasPrefix(location, returnURL+"&"), "the address keeps its own query: %s", location)
 		q := simtest.ReturnQuery(t, location)
 		require.Equal(t, "7", q.Get("order"))
 		require.Equal(t, pi.ID, q.Get("payment_intent"))
@@ -121,7 +121,7 @@ func TestChallengePage(t *testing.T) {
 		b.raw(t, http.MethodPost, page, "outcome=succeed")
 		events := len(b.sim.Events(false))
 		a := b.raw(t, http.MethodPost, page, "outcome=fail")
-		require.Equal(t, "succeeded", simtest.ReturnQuery(t, a.header.Get("Location")).Get("redirect_status"), "the truth")
+		require.Equal(t, "succeeded", simtest.ReturnQuery(t, a.header.Get("Location")).Get("redirect_status"), "the actual status")
 		require.Equal(t, stripesim.StatusSucceeded, b.sim.MustIntent(pi.ID).Status)
 		require.Len(t, b.sim.Events(false), events)
 		require.Contains(t, string(b.raw(t, http.MethodGet, page, "").body), "Authentication complete")
@@ -137,7 +137,7 @@ func TestChallengePage(t *testing.T) {
 		require.Equal(t, stripesim.StatusCanceled, b.sim.MustIntent(pi.ID).Status)
 	})
 
-	t.Run("AnOlderPageIsOver", func(t *testing.T) {
+	t.Run("OutdatedPageIsClosed", func(t *testing.T) {
 		t.Parallel()
 
 		b, pi, old := challenge(t, "pm_card_threeDSecure2Required")

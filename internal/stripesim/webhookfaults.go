@@ -11,52 +11,54 @@ import (
 
 // The kinds of WebhookFault.
 const (
-	// HookAPIVersion says another api_version in the body.
+	// HookAPIVersion puts another api_version into the body.
 	HookAPIVersion = "api_version"
-	// HookBeforeAnswer delivers the event before the API request that caused it
-	// is answered.
+	// HookBeforeAnswer delivers the event before the API request that caused it is
+	// answered.
 	HookBeforeAnswer = "before_answer"
-	// HookDelay delivers Delay later, on the virtual clock.
+	// HookDelay delays the delivery by Delay, by the virtual clock.
 	HookDelay = "delay"
-	// HookDrop never delivers; the event is only listed.
+	// HookDrop does not deliver the event, which is still listed.
 	HookDrop = "drop"
-	// HookDuplicate delivers Times more, one after the other or Concurrent.
+	// HookDuplicate delivers the event Times more often, one after the other or
+	// Concurrent.
 	HookDuplicate = "duplicate"
-	// HookLivemode says the other mode in the body.
+	// HookLivemode puts the other mode into the body.
 	HookLivemode = "livemode"
 	// HookOversize pads the body to Size bytes.
 	HookOversize = "oversize"
-	// HookReorder gathers Window events, for at most Delay of real time, and
-	// delivers them newest first.
+	// HookReorder collects Window events, for at most Delay of real time, and
+	// delivers the newest first.
 	HookReorder = "reorder"
-	// HookStale signs with a time that lies Delay back.
+	// HookStale signs with a timestamp that is Delay old.
 	HookStale = "stale"
 	// HookTamper changes the body after signing it.
 	HookTamper = "tamper"
-	// HookUnknownType says a type that does not exist.
+	// HookUnknownType puts a type into the body that does not exist.
 	HookUnknownType = "unknown_type"
-	// HookWrongSecret signs with a secret that nobody knows.
+	// HookWrongSecret signs with a secret that the receiver does not have.
 	HookWrongSecret = "wrong_secret"
 )
 
-// WebhookFault makes the deliveries of matching events go wrong. The kinds that
-// spoil a message do so in the first Attempts, so a retry delivers it well.
+// WebhookFault is a rule that changes the deliveries of matching events. The kinds
+// that change the message affect only the first Attempts, so a retry succeeds.
 type WebhookFault struct {
-	// ID names the rule; one is made when it is empty.
+	// ID identifies the rule. Empty means a new id.
 	ID string `json:"id,omitempty"`
-	// Match says which events are meant: Event, Object, Amount, Customer,
-	// Metadata, PaymentMethod and Live count.
+	// Match selects the events. Its fields Event, Object, Amount, Customer,
+	// Metadata, PaymentMethod and Live are used.
 	Match Match `json:"match,omitzero"`
-	// Dice says which of those are hit.
+	// Dice selects some of these.
 	Dice
 
 	Kind string `json:"kind"`
 
-	// Attempts is how many attempts are spoiled. Zero means 1, -1 all.
+	// Attempts is how many attempts are affected. Zero means 1, and -1 means all.
 	Attempts int `json:"attempts,omitempty"`
-	// Concurrent sends duplicates at the same time, not one after the other.
+	// Concurrent sends duplicates at the same time instead of one after the other.
 	Concurrent bool `json:"concurrent,omitempty"`
-	// Delay is for HookDelay, HookStale (default 10 min) and HookReorder (default 500 ms).
+	// Delay is for HookDelay (required), HookStale (10 min by default) and
+	// HookReorder (500 ms by default).
 	Delay Duration `json:"delay,omitempty"`
 	// Size is for HookOversize. Zero means 2 MiB.
 	Size int `json:"size,omitempty"`
@@ -80,7 +82,7 @@ func (f *WebhookFault) check() error {
 	return f.Dice.check()
 }
 
-// send starts a new delivery, as the rules that hit it want.
+// send starts a delivery, changed by the rules that apply to it.
 func (d *sender) send(dl *delivery, wait *sync.WaitGroup) {
 	if !d.s.hooks.any.Load() {
 		d.enqueue(dl)
@@ -91,7 +93,7 @@ func (d *sender) send(dl *delivery, wait *sync.WaitGroup) {
 		event: ev.Type, live: ev.Livemode,
 		facts: func() facts {
 			f := facts{ids: []string{ev.ID, ev.objectID}}
-			f.about(dl.acct.find, ev.object) // send runs under the account's lock
+			f.about(dl.acct.find, ev.object) // send runs with the account's lock held
 			return f
 		},
 	})
@@ -148,14 +150,14 @@ func (d *sender) count(add func(*DeliveryCounts)) {
 	add(&d.total)
 }
 
-// hold keeps a delivery until the window is full or its time is over.
+// hold keeps a delivery until the rule's window is full or its time has passed.
 func (d *sender) hold(f *WebhookFault, dl *delivery) {
 	window, wait := f.Window, time.Duration(f.Delay)
 	if window <= 0 {
 		window = 4
 	}
-	orDuration(&wait, 500*time.Millisecond)
-	dl.lane = "reorder " + f.ID // the object's own lane would put it back in order
+	defaultDuration(&wait, 500*time.Millisecond)
+	dl.lane = "reorder " + f.ID // the lane of the object would restore the order
 	d.mu.Lock()
 	if d.held == nil {
 		d.held = map[string][]*delivery{}
@@ -172,7 +174,7 @@ func (d *sender) hold(f *WebhookFault, dl *delivery) {
 	}
 }
 
-// release delivers what a rule has gathered, newest first.
+// release delivers the events that a rule has collected, newest first.
 func (d *sender) release(id string) {
 	d.mu.Lock()
 	gathered := d.held[id]
@@ -186,7 +188,7 @@ func (d *sender) release(id string) {
 	d.mu.Unlock()
 }
 
-// garble spoils a message as the rules want.
+// garble changes a message as the rules say.
 func (dl *delivery) garble(m *message) {
 	for i := range dl.faults {
 		f := &dl.faults[i]
@@ -202,7 +204,7 @@ func (dl *delivery) garble(m *message) {
 			m.pad(f.Size)
 		case HookStale:
 			back := time.Duration(f.Delay)
-			orDuration(&back, 10*time.Minute)
+			defaultDuration(&back, 10*time.Minute)
 			m.at = m.at.Add(-back)
 		case HookTamper:
 			m.body = append(bytes.Clone(m.body[:len(m.body)-1]), `,"tampered":true}`...)
@@ -216,7 +218,7 @@ func (dl *delivery) garble(m *message) {
 
 func livemodeField(live bool) string { return fmt.Sprintf(`"livemode":%t`, live) }
 
-// replace changes the signed body.
+// replace changes the body before it is signed.
 func (m *message) replace(from, to string) {
 	m.body = bytes.ReplaceAll(m.body, []byte(from), []byte(to))
 	m.signed = m.body

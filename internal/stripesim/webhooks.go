@@ -16,46 +16,47 @@ import (
 	"time"
 )
 
-// configuredID is the id of the endpoint that the configuration names.
+// configuredID is the id of the endpoint of the configuration.
 const configuredID = "we_configured"
 
-// maxAttemptsLogged bounds the log of delivery attempts.
+// maxAttemptsLogged limits the log of delivery attempts.
 const maxAttemptsLogged = 10_000
 
-// Attempt is one try to deliver an event.
+// Attempt is one attempt to deliver an event.
 type Attempt struct {
-	At       time.Time `json:"at"` // on the virtual clock
+	At       time.Time `json:"at"` // by the virtual clock
 	Endpoint string    `json:"endpoint"`
-	Error    string    `json:"error,omitempty"` // when there was no answer
+	Error    string    `json:"error,omitempty"` // why there was no answer
 	Event    string    `json:"event"`
 	Number   int       `json:"number"`           // from 1
 	Status   int       `json:"status,omitempty"` // of the answer
 	Type     string    `json:"type"`
 }
 
-// message is one delivery attempt before it is signed.
+// message is the content of one delivery attempt, before it is signed.
 type message struct {
 	at      time.Time
-	body    []byte // what is sent
+	body    []byte // the bytes that are sent
 	secrets []string
-	signed  []byte // what the signature is made of
+	signed  []byte // the bytes that are signed
 }
 
-// delivery is an event on its way to one endpoint.
+// delivery is the delivery of one event to one endpoint.
 type delivery struct {
-	attempt int // made so far
+	attempt int // the number of attempts so far
 	acct    *account
-	counted bool // the event's pending_webhooks counts it
+	counted bool // included in the event's pending_webhooks
 	ep      *WebhookEndpoint
 	ev      *Event
 	faults  []WebhookFault
-	lane    string // deliveries of one lane go one after the other
+	lane    string // deliveries with the same lane run one after the other; empty means no lane
 	pending int64  // pending_webhooks in the body
 	waiters *sync.WaitGroup
 }
 
-// sender delivers events: a queue, a bounded number of goroutines, and lanes
-// that keep the events of one object in order while others go in parallel.
+// sender delivers events with a queue and a fixed number of goroutines. Deliveries
+// of one lane, which is an object at an endpoint, run in order. Different lanes run
+// in parallel.
 type sender struct {
 	client *http.Client
 	ctx    context.Context
@@ -65,10 +66,10 @@ type sender struct {
 
 	mu        sync.Mutex
 	attempts  []Attempt
-	busy      map[string][]*delivery // lanes under way, and what waits behind
+	busy      map[string][]*delivery // the lanes in progress, with the deliveries that wait for them
 	closed    bool
-	held      map[string][]*delivery // gathered by reordering rules
-	idle      chan struct{}          // closed while nothing is queued or under way
+	held      map[string][]*delivery // collected by reordering rules
+	idle      chan struct{}          // closed while no delivery is queued or in flight
 	inFlight  int
 	queue     []*delivery
 	ready     *sync.Cond
@@ -76,12 +77,12 @@ type sender struct {
 	total     DeliveryCounts
 }
 
-// DeliveryCounts are the deliveries of a simulator since it started.
+// DeliveryCounts are the counters of a simulator's deliveries.
 type DeliveryCounts struct {
-	Confirmed int64 `json:"confirmed"` // answered 2xx
+	Confirmed int64 `json:"confirmed"` // answered with a 2xx status
 	Dropped   int64 `json:"dropped"`   // by a fault
-	Failed    int64 `json:"failed"`    // attempts without a 2xx
-	GivenUp   int64 `json:"given_up"`  // out of attempts
+	Failed    int64 `json:"failed"`    // attempts without a 2xx answer
+	GivenUp   int64 `json:"given_up"`  // all attempts have failed
 	InFlight  int   `json:"in_flight"`
 	Queued    int   `json:"queued"`
 	Scheduled int   `json:"scheduled"` // retries and delayed deliveries
@@ -119,7 +120,7 @@ func (d *sender) start() {
 	}
 }
 
-// stop ends the workers. Deliveries under way get until ctx ends.
+// stop ends the workers. Deliveries in flight may take until ctx ends.
 func (d *sender) stop(ctx context.Context) error {
 	d.mu.Lock()
 	d.closed = true
@@ -140,9 +141,8 @@ func (d *sender) stop(ctx context.Context) error {
 	return err
 }
 
-// publish starts the deliveries of an event to every endpoint that wants it.
-// A delivery that has to come before the answer to an API request is added to
-// wait.
+// publish starts the deliveries of an event to every endpoint that wants it. It
+// adds deliveries that must precede the answer to an API request to wait.
 func (d *sender) publish(a *account, ev *Event, wait *sync.WaitGroup) {
 	targets := a.targetsOf(ev.Type)
 	for _, ep := range targets {
@@ -152,12 +152,12 @@ func (d *sender) publish(a *account, ev *Event, wait *sync.WaitGroup) {
 	}
 }
 
-// enqueue queues a delivery behind those of its lane.
+// enqueue queues a delivery behind the others of its lane.
 func (d *sender) enqueue(dl *delivery) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.closed {
-		d.drop(dl)
+		d.releaseWaiters(dl)
 		return
 	}
 	if d.inFlight == 0 && len(d.queue) == 0 && len(d.busy) == 0 {
@@ -174,7 +174,8 @@ func (d *sender) enqueue(dl *delivery) {
 	d.ready.Signal()
 }
 
-func (d *sender) drop(dl *delivery) {
+// releaseWaiters lets the API request continue that waits for the delivery.
+func (d *sender) releaseWaiters(dl *delivery) {
 	if dl.waiters != nil {
 		dl.waiters.Done()
 		dl.waiters = nil
@@ -208,7 +209,7 @@ func (d *sender) next() *delivery {
 	return dl
 }
 
-// finished lets the lane's next delivery go.
+// finished starts the next delivery of the lane.
 func (d *sender) finished(dl *delivery) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -220,11 +221,11 @@ func (d *sender) finished(dl *delivery) {
 	} else {
 		delete(d.busy, dl.lane)
 	}
-	d.drop(dl)
+	d.releaseWaiters(dl)
 	d.settle()
 }
 
-// attempt delivers once, and plans the next attempt when it failed.
+// attempt makes one delivery attempt, and schedules the next if it fails.
 func (d *sender) attempt(dl *delivery) {
 	ep := dl.acct.current(dl.ep)
 	if ep == nil {
@@ -266,7 +267,7 @@ func (d *sender) post(dl *delivery) (int, error) {
 		return 0, err
 	}
 	defer res.Body.Close()
-	_, _ = io.Copy(io.Discard, io.LimitReader(res.Body, 64<<10)) // so that the connection is reused
+	_, _ = io.Copy(io.Discard, io.LimitReader(res.Body, 64<<10)) // drained, so that the connection can be reused
 	return res.StatusCode, nil
 }
 
@@ -275,15 +276,15 @@ var (
 	webhookUserAgent   = []string{"Stripe/1.0 (+https://stripe.com/docs/webhooks)"}
 )
 
-// Sign returns the Stripe-Signature header of a body: the time and one v1 for
-// each secret.
+// Sign returns the Stripe-Signature header of a body. It has the timestamp and one
+// v1 for each secret.
 func Sign(body []byte, at time.Time, secrets ...string) string {
 	t := strconv.FormatInt(at.Unix(), 10)
 	header := append(make([]byte, 0, 16+68*len(secrets)), "t="...)
 	header = append(header, t...)
 	for _, secret := range secrets {
 		mac := hmac.New(sha256.New, []byte(secret))
-		_, _ = mac.Write([]byte(t + ".")) // a hash never fails to write
+		_, _ = mac.Write([]byte(t + ".")) // a hash's Write never fails
 		_, _ = mac.Write(body)
 		header = append(header, ",v1="...)
 		header = hex.AppendEncode(header, mac.Sum(nil))
@@ -291,7 +292,7 @@ func Sign(body []byte, at time.Time, secrets ...string) string {
 	return string(header)
 }
 
-// confirm counts the event as delivered to this endpoint, once.
+// confirm records, once, that the event was delivered to this endpoint.
 func (dl *delivery) confirm() {
 	if dl.counted {
 		dl.counted = false
@@ -303,7 +304,7 @@ func (dl *delivery) confirm() {
 // retry schedules the next attempt, or gives up.
 func (d *sender) retry(dl *delivery) {
 	if !dl.counted {
-		return // a duplicate or a replay has a single attempt
+		return // duplicates and replays have one attempt only
 	}
 	if dl.attempt > len(d.s.cfg.WebhookRetry) {
 		dl.ev.failed.Store(true)
@@ -319,7 +320,7 @@ func (d *sender) retry(dl *delivery) {
 	d.after(d.s.cfg.WebhookRetry[dl.attempt-1], &again)
 }
 
-// after queues a delivery once the virtual clock has moved by wait.
+// after queues a delivery when the virtual clock has moved by wait.
 func (d *sender) after(wait time.Duration, dl *delivery) {
 	d.mu.Lock()
 	d.scheduled++
@@ -327,7 +328,7 @@ func (d *sender) after(wait time.Duration, dl *delivery) {
 	d.s.clock.schedule(&timer{
 		Due: d.s.clock.now().Add(wait).UnixNano(), ID: dl.ev.ID, Kind: timerDelivery, Live: dl.acct.live,
 		run: func() {
-			d.enqueue(dl) // before it stops being scheduled, so that it is always one of the two
+			d.enqueue(dl) // before scheduled decreases, so that the delivery is always counted
 			d.mu.Lock()
 			d.scheduled--
 			d.mu.Unlock()
@@ -367,7 +368,7 @@ func (d *sender) counts() DeliveryCounts {
 	return c
 }
 
-// waitIdle returns when nothing is queued or under way.
+// waitIdle returns when no delivery is queued or in flight.
 func (d *sender) waitIdle(ctx context.Context) error {
 	for {
 		d.mu.Lock()

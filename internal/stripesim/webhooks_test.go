@@ -23,7 +23,7 @@ import (
 
 const secret = "whsec_receiver"
 
-// delivered is one webhook as it came in.
+// delivered is one received webhook.
 type delivered struct {
 	body      []byte
 	header    http.Header
@@ -31,7 +31,7 @@ type delivered struct {
 	signature string
 }
 
-// receiver is an endpoint for webhooks. It answers 200 until told otherwise.
+// receiver is a webhook endpoint. It answers 200 unless answer is set.
 type receiver struct {
 	url string
 
@@ -56,7 +56,7 @@ func (r *receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		return
 	}
 	var ev struct{ ID, Type string }
-	_ = json.Unmarshal(body, &ev) // a forged body need not be an event
+	_ = json.Unmarshal(body, &ev) // a forged body may not be an event
 	d := delivered{body: body, header: req.Header, id: ev.ID, typ: ev.Type, signature: req.Header.Get("Stripe-Signature")}
 	r.mu.Lock()
 	r.got = append(r.got, d)
@@ -95,7 +95,7 @@ func (d *delivered) verify(secrets ...string) (stripe.Event, error) {
 	return ev, err
 }
 
-// hooked is a simulator in real time that delivers to a receiver.
+// hooked returns a simulator in real time that delivers to a receiver.
 func hooked(t *testing.T, opts ...simtest.Option) (*bundle, *receiver) {
 	t.Helper()
 	r := listen(t)
@@ -194,7 +194,7 @@ func TestWebhooks(t *testing.T) {
 		require.Equal(t, []int{500, 302, 400, 202}, []int{attempts[0].Status, attempts[1].Status, attempts[2].Status, attempts[3].Status})
 	})
 
-	t.Run("GivesUpInTheEnd", func(t *testing.T) {
+	t.Run("GivesUpAfterTheLastRetry", func(t *testing.T) {
 		t.Parallel()
 
 		b, r := hooked(t)
@@ -240,7 +240,7 @@ func TestWebhooks(t *testing.T) {
 		require.Zero(t, b.sim.Deliveries().Scheduled)
 	})
 
-	t.Run("NobodyListening", func(t *testing.T) {
+	t.Run("EndpointDown", func(t *testing.T) {
 		t.Parallel()
 
 		b, r := hooked(t)
@@ -356,8 +356,8 @@ func TestWebhookEndpoints(t *testing.T) {
 	require.EqualValues(t, "url_invalid", asStripe(t, err).Code)
 }
 
-// TestWebhookFaults states what each fault does to the one payment_intent.succeeded
-// of a payment.
+// TestWebhookFaults tests what each fault does to the payment_intent.succeeded
+// event of one payment.
 func TestWebhookFaults(t *testing.T) {
 	t.Parallel()
 
@@ -386,7 +386,7 @@ func TestWebhookFaults(t *testing.T) {
 		require.Empty(t, r.all(typ))
 		require.Len(t, r.all("charge.succeeded"), 1)
 		ev := b.sim.Events(false, typ)
-		require.Len(t, ev, 1, "it is listed all the same")
+		require.Len(t, ev, 1, "a dropped event is listed")
 		require.Equal(t, 1, ev[0].PendingWebhooks)
 		require.EqualValues(t, 1, b.sim.Deliveries().Dropped)
 	})
@@ -411,7 +411,7 @@ func TestWebhookFaults(t *testing.T) {
 			body, _ := io.ReadAll(req.Body)
 			if bytes.Contains(body, []byte(`"type":"`+typ)) {
 				gate.Done()
-				gate.Wait() // answered only when all three are here
+				gate.Wait() // answers when all three have arrived
 			}
 			w.WriteHeader(http.StatusOK)
 		}))
@@ -532,7 +532,7 @@ func TestWebhookFaults(t *testing.T) {
 		require.Equal(t, typ, got[0].typ, "newest first")
 	})
 
-	t.Run("ReorderLetsGoInTheEnd", func(t *testing.T) {
+	t.Run("ReorderEndsAfterItsDelay", func(t *testing.T) {
 		t.Parallel()
 
 		b, r := hooked(t)
@@ -556,7 +556,7 @@ func TestWebhookFaults(t *testing.T) {
 		}
 	})
 
-	t.Run("MatchedByWhatTheObjectIs", func(t *testing.T) {
+	t.Run("MatchedByObject", func(t *testing.T) {
 		t.Parallel()
 
 		b, r := hooked(t)
@@ -630,7 +630,7 @@ func TestReplayAndForge(t *testing.T) {
 		require.NotEqual(t, ids, order)
 	})
 
-	t.Run("ForgeSendsWhatItIsGiven", func(t *testing.T) {
+	t.Run("ForgeSendsTheBodyUnchanged", func(t *testing.T) {
 		t.Parallel()
 
 		b, r := hooked(t)

@@ -13,16 +13,16 @@ import (
 )
 
 const (
-	// booksFor is how long what was read goes on being shown: several servers may
-	// scrape, and none of them makes the database work for it more than this.
+	// booksFor is how long the values are reused. Scrapes by several servers then
+	// query the database no more often than this.
 	booksFor = 5 * time.Second
-	// booksWithin is how long reading may take.
+	// booksWithin limits the time of the queries.
 	booksWithin = 2 * time.Second
 )
 
-// books reads what only the database knows: what is open, how old it is, what
-// differs. All of it is read from small partial indexes, so that it costs the same
-// with ten payments as with ten million.
+// books collects metrics that only the database knows: what is open, how old it is,
+// and what differs from Stripe. The queries use small partial indexes, so their
+// cost does not depend on the number of payments.
 type books struct {
 	Config
 	open, openAmount, oldestOpen     *prometheus.Desc
@@ -44,20 +44,20 @@ func newBooks(c Config) *books {
 	}
 	return &books{
 		Config:        c,
-		open:          desc("fundrail_open_payments", "Payments that have not come to an end.", "mode", "currency", "status"),
+		open:          desc("fundrail_open_payments", "Payments that have not ended.", "mode", "currency", "status"),
 		openAmount:    desc("fundrail_open_payments_amount", "Their amounts, in minor units.", "mode", "currency", "status"),
 		oldestOpen:    desc("fundrail_oldest_open_payment_age_seconds", "Age of the oldest open payment of a state, 0 without one.", "mode", "status"),
-		events:        desc("fundrail_unhandled_events", "Events of Stripe's that wait for somebody to look after them.", "mode"),
+		events:        desc("fundrail_unhandled_events", "Stripe events that have not been handled.", "mode"),
 		oldestEvent:   desc("fundrail_oldest_unhandled_event_age_seconds", "Age of the oldest of them, 0 without one.", "mode"),
-		lanes:         desc("fundrail_delivery_lanes", "Objects about which a merchant's endpoint has not been told everything."),
+		lanes:         desc("fundrail_delivery_lanes", "Objects with events that have not been delivered to an endpoint."),
 		oldestLane:    desc("fundrail_oldest_due_delivery_age_seconds", "For how long the oldest due delivery to an endpoint that is not held has been due, 0 without one."),
 		held:          desc("fundrail_held_webhook_endpoints", "Merchants' endpoints that keep failing."),
 		jobs:          desc("fundrail_available_jobs", "Jobs that may be worked now, by queue; at most 10,000 are counted.", "queue"),
 		oldestJob:     desc("fundrail_oldest_available_job_age_seconds", "For how long the oldest of them has been waiting.", "queue"),
 		drift:         desc("fundrail_drift", "Payments, refunds and disputes that differed from Stripe's at the last reconciliation and were not repaired.", "mode"),
 		reconciled:    desc("fundrail_last_reconciliation_age_seconds", "Time since the last reconciliation.", "mode"),
-		discrepancies: desc("fundrail_unresolved_discrepancies", "What Stripe says of payments and our books do not, for a person to look at."),
-		readable:      desc("fundrail_books_readable", "1 if the database said all of this, 0 if it could not be asked."),
+		discrepancies: desc("fundrail_unresolved_discrepancies", "Unresolved differences between Stripe and our books, for an operator."),
+		readable:      desc("fundrail_books_readable", "1 if these metrics could be read from the database, 0 if not."),
 	}
 }
 
@@ -71,7 +71,7 @@ func (b *books) Describe(ch chan<- *prometheus.Desc) {
 	}
 }
 
-// read asks the database, unless it was asked a moment ago.
+// read queries the database, unless the last values are recent enough.
 func (b *books) read() (postgres.Gauges, bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -96,7 +96,7 @@ func (b *books) Collect(ch chan<- prometheus.Metric) {
 		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
 	}
 	if !ok {
-		gauge(b.readable, 0) // and no figure that may be wrong
+		gauge(b.readable, 0) // without outdated values
 		return
 	}
 	gauge(b.readable, 1)
@@ -125,7 +125,7 @@ func (b *books) Collect(ch chan<- prometheus.Metric) {
 	gauge(b.discrepancies, float64(g.Discrepancies))
 }
 
-// poolCollector tells of the connections to the database.
+// poolCollector collects metrics of the connections to the database.
 type poolCollector struct{ pool *pgxpool.Pool }
 
 var (

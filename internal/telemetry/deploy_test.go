@@ -22,8 +22,7 @@ var (
 	described  = regexp.MustCompile(`fqName: "([^"]+)"`)
 )
 
-// names are those of every metric that the service has, whether anything was
-// counted yet or not.
+// names returns the names of all metrics, including those without a value so far.
 func names(t *testing.T) map[string]bool {
 	t.Helper()
 
@@ -44,7 +43,7 @@ func names(t *testing.T) map[string]bool {
 	return all
 }
 
-// Whoever is woken at night by an alert is told what to do, on a page that is there.
+// Every alert must link to a section of the runbook that exists.
 func TestEveryAlertHasARunbook(t *testing.T) {
 	t.Parallel()
 
@@ -69,7 +68,7 @@ func TestEveryAlertHasARunbook(t *testing.T) {
 	require.ElementsMatch(t, names, books)
 }
 
-// Dashboards and alerts that name a metric which is not there stay silent for ever.
+// A dashboard or an alert with an unknown metric would silently show nothing.
 func TestDeploy(t *testing.T) {
 	t.Parallel()
 
@@ -81,14 +80,14 @@ func TestDeploy(t *testing.T) {
 		found := metricName.FindAllString(string(content), -1)
 		require.NotEmpty(t, found)
 		for _, name := range found {
-			require.True(t, known[name], "%s names %s, which there is none of", file, name)
+			require.True(t, known[name], "%s names %s, which is not a metric", file, name)
 			used[strings.TrimSuffix(strings.TrimSuffix(strings.TrimSuffix(name, "_bucket"), "_count"), "_sum")] = true
 		}
 	}
 	for name := range known {
 		base := strings.TrimSuffix(strings.TrimSuffix(strings.TrimSuffix(name, "_bucket"), "_count"), "_sum")
 		if strings.HasPrefix(name, "fundrail_") {
-			require.True(t, used[base], "nobody looks at %s", base)
+			require.True(t, used[base], "no dashboard or alert uses %s", base)
 		}
 	}
 

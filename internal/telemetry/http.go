@@ -10,17 +10,16 @@ import (
 	"github.com/labstack/echo/v4"
 )
 
-// Requests watches requests: metrics, and one line in the log for each. It must be
-// the outermost middleware, so that it sees the answer that was really given. Of a
-// request it shows nothing but the method and the route: addresses may hold what
-// is nobody's business.
+// Requests is a middleware that counts and logs requests. It must be the outermost
+// middleware, so that it sees the final answer. It shows only the method and the
+// route of a request, because addresses may contain confidential data.
 func (m *Metrics) Requests() echo.MiddlewareFunc {
 	routes := &routes{}
 	return func(next echo.HandlerFunc) echo.HandlerFunc {
 		return func(c echo.Context) error {
 			began := m.Now()
 			if err := next(c); err != nil {
-				c.Error(err) // writes the answer now
+				c.Error(err) // writes the answer, so that its status is known below
 			}
 			took := m.Now().Sub(began)
 			method, route, status := methodLabel(c.Request().Method), routes.label(c), c.Response().Status
@@ -36,7 +35,7 @@ func (m *Metrics) logRequest(c echo.Context, method, route string, status int, t
 	level := slog.LevelInfo
 	switch route {
 	case "/healthz", "/metrics", "/readyz":
-		level = slog.LevelDebug // machines ask for them all the time
+		level = slog.LevelDebug // monitoring requests them all the time
 	}
 	attrs := []slog.Attr{
 		slog.String("method", method),
@@ -61,7 +60,8 @@ func methodLabel(method string) string {
 	}
 }
 
-// routes knows the patterns that are mounted. What a client made up is other.
+// routes holds the paths of the registered routes. All other paths are labeled
+// "other", because clients can invent any number of them.
 type routes struct {
 	once  sync.Once
 	known map[string]bool

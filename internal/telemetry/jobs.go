@@ -8,7 +8,7 @@ import (
 	"github.com/riverqueue/river/rivertype"
 )
 
-// JobMiddleware watches the attempts at jobs.
+// JobMiddleware returns a middleware that measures each attempt of a job.
 func (m *Metrics) JobMiddleware() rivertype.Middleware {
 	return river.WorkerMiddlewareFunc(func(ctx context.Context, job *rivertype.JobRow, work func(context.Context) error) error {
 		began := m.Now()

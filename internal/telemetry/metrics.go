@@ -1,6 +1,5 @@
-// Package telemetry is how operators see into a running service: metrics for
-// Prometheus, an access log, and traces. It watches what the other packages do and
-// decides nothing.
+// Package telemetry makes a running service observable: it provides metrics for
+// Prometheus, an access log, and traces. It does not affect what other packages do.
 package telemetry
 
 import (
@@ -18,17 +17,17 @@ import (
 	"github.com/fundrail/fundrail/internal/wallet"
 )
 
-// Config says what is watched. All of it is required.
+// Config configures the metrics. All fields are required.
 type Config struct {
 	Log  *slog.Logger
 	Now  func() time.Time
 	Pool *pgxpool.Pool
-	// Modes are those that the service serves.
+	// Modes are the modes that the service serves.
 	Modes []wallet.Mode
 }
 
-// Metrics are a process's metrics, in a registry of their own. The values of every
-// label come from a bounded set. Its methods are safe for concurrent use.
+// Metrics holds a process's metrics in their own registry. The values of each label
+// come from a bounded set. Its methods are safe for concurrent use.
 type Metrics struct {
 	Config
 	registry *prometheus.Registry
@@ -51,13 +50,13 @@ type Metrics struct {
 	deliveryTime    *prometheus.HistogramVec
 }
 
-// Buckets, in seconds.
+// Histogram buckets, in seconds.
 var (
 	short = []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 20, 30}
 	long  = []float64{.05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3600, 6 * 3600, 24 * 3600}
 )
 
-// NewMetrics makes the metrics of one process.
+// NewMetrics returns the metrics of one process.
 func NewMetrics(c Config) *Metrics {
 	m := &Metrics{Config: c, registry: prometheus.NewRegistry()}
 	m.requests = m.counter("fundrail_http_requests_total", "Requests answered.", "method", "route", "status")
@@ -66,11 +65,11 @@ func NewMetrics(c Config) *Metrics {
 	m.jobDuration = m.histogram("fundrail_job_duration_seconds", "Time that an attempt at a job takes.", short, "kind")
 	m.jobWait = m.histogram("fundrail_job_wait_seconds", "Time from when a job may be worked to when it is.", short, "kind")
 	m.jobRetries = m.counter("fundrail_job_retries_total", "Attempts at jobs that were tried before.", "kind")
-	m.stripeCalls = m.counter("fundrail_stripe_calls_total", "Calls to Stripe, by what was asked and how it came out.", "mode", "op", "outcome")
+	m.stripeCalls = m.counter("fundrail_stripe_calls_total", "Calls to Stripe, by operation and outcome.", "mode", "op", "outcome")
 	m.stripeDuration = m.histogram("fundrail_stripe_call_duration_seconds", "Time that a call to Stripe takes.", short, "mode", "op")
 	m.stripeDown = m.gauge("fundrail_stripe_down", "1 while calls to Stripe are stopped because it is down.", "mode")
-	m.eventLag = m.histogram("fundrail_event_lag_seconds", "Time from when Stripe made an event to when it was taken in.", long, "mode", "source")
-	m.moves = m.counter("fundrail_payment_moves_total", "Payments that came to a state.", "mode", "currency", "status")
+	m.eventLag = m.histogram("fundrail_event_lag_seconds", "Time from when Stripe created an event to when it was stored.", long, "mode", "source")
+	m.moves = m.counter("fundrail_payment_moves_total", "Payments that entered a state.", "mode", "currency", "status")
 	m.moved = m.counter("fundrail_payment_moves_amount_total", "Their amounts, in minor units.", "mode", "currency", "status")
 	m.settleLatency = m.histogram("fundrail_settle_latency_seconds", "Time from when a payment was accepted to when it was credited.", long, "mode")
 	m.declines = m.counter("fundrail_declines_total", "Declined payments, by the issuer's reason.", "mode", "code")
@@ -102,15 +101,15 @@ func (m *Metrics) histogram(name, help string, buckets []float64, labels ...stri
 	return v
 }
 
-// Handler answers with the metrics.
+// Handler serves the metrics.
 func (m *Metrics) Handler() http.Handler {
 	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{
-		ErrorHandling: promhttp.ContinueOnError, // a database that is away hides nothing else
+		ErrorHandling: promhttp.ContinueOnError, // metrics that need no database are shown even if it is unavailable
 		ErrorLog:      promLog{m.Log},
 	})
 }
 
-// promLog logs what goes wrong while metrics are gathered.
+// promLog logs errors of gathering metrics.
 type promLog struct{ log *slog.Logger }
 
 // Println implements promhttp.Logger.
@@ -124,7 +123,7 @@ func (m *Metrics) StripeCall(mode wallet.Mode, c stripeapi.Call) {
 	m.stripeDuration.WithLabelValues(string(mode), c.Op).Observe(c.Took.Seconds())
 }
 
-// StripeDown notes whether calls to Stripe are stopped.
+// StripeDown records whether calls to Stripe are stopped.
 func (m *Metrics) StripeDown(mode wallet.Mode, down bool) {
 	value := 0.0
 	if down {
@@ -133,12 +132,12 @@ func (m *Metrics) StripeDown(mode wallet.Mode, down bool) {
 	m.stripeDown.WithLabelValues(string(mode)).Set(value)
 }
 
-// EventTakenIn notes how old an event was when it came, and from where.
+// EventTakenIn records how old an event was when it was stored, and its source.
 func (m *Metrics) EventTakenIn(mode wallet.Mode, source string, lag time.Duration) {
 	m.eventLag.WithLabelValues(string(mode), source).Observe(max(0, lag.Seconds()))
 }
 
-// PaymentMoved counts a payment that came to a state.
+// PaymentMoved counts a payment's change of state.
 func (m *Metrics) PaymentMoved(p wallet.Payment) {
 	mode := string(p.Mode)
 	m.moves.WithLabelValues(mode, string(p.Currency), string(p.Status)).Inc()
@@ -152,8 +151,8 @@ func (m *Metrics) PaymentMoved(p wallet.Payment) {
 	}
 }
 
-// declineLabel is the issuer's reason, or else Stripe's code. A word that nobody
-// knows is other: Stripe may have new ones any day.
+// declineLabel returns the issuer's reason, or else Stripe's code. Unknown values
+// are labeled "other", because Stripe may add any number of them.
 func declineLabel(f wallet.Failure) string {
 	code := f.DeclineCode
 	if code == "" {

@@ -15,7 +15,7 @@ import (
 	"github.com/fundrail/fundrail/internal/wallet"
 )
 
-// values are those of a label, over all series of a metric.
+// values returns the values of a label in all series of a metric.
 func values(t *testing.T, m prometheus.Collector, label string) []string {
 	t.Helper()
 
@@ -36,8 +36,8 @@ func values(t *testing.T, m prometheus.Collector, label string) []string {
 	return list
 }
 
-// What others make up must not become a series each: that is how metrics take a
-// server down.
+// Texts from outside must not each create a series, because many series exhaust a
+// server's memory.
 func TestLabelsAreBounded(t *testing.T) {
 	t.Parallel()
 

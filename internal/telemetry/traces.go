@@ -17,16 +17,16 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
-// service is what spans and metrics are of.
+// service is the service's name in spans.
 const service = "fundrail"
 
-// Traces makes spans and sends them on. Nil makes none: all its methods work and
-// cost nothing.
+// Traces creates and exports spans. All methods of a nil Traces work and do
+// nothing.
 type Traces struct{ provider *sdktrace.TracerProvider }
 
-// NewTraces sends spans to an OTLP endpoint, such as http://127.0.0.1:4318. What
-// the OpenTelemetry variables say of headers and the like is kept to. It is nil
-// without an endpoint.
+// NewTraces returns a Traces that sends spans to an OTLP endpoint, such as
+// http://127.0.0.1:4318. The environment variables of OpenTelemetry for headers and
+// the like apply. Without an endpoint it returns nil.
 func NewTraces(ctx context.Context, endpoint string) (*Traces, error) {
 	if endpoint == "" {
 		return nil, nil
@@ -42,13 +42,13 @@ func NewTraces(ctx context.Context, endpoint string) (*Traces, error) {
 	return TracesTo(sdktrace.WithBatcher(exporter)), nil
 }
 
-// TracesTo makes spans for a processor or exporter of the caller's.
+// TracesTo returns a Traces that sends spans to the given processor or exporter.
 func TracesTo(to sdktrace.TracerProviderOption) *Traces {
 	return &Traces{provider: sdktrace.NewTracerProvider(to,
 		sdktrace.WithResource(resource.NewSchemaless(attribute.String("service.name", service))))}
 }
 
-// Tracer is nil when nothing is traced.
+// Tracer returns the tracer, or nil if t is nil.
 func (t *Traces) Tracer() trace.Tracer {
 	if t == nil {
 		return nil
@@ -56,8 +56,9 @@ func (t *Traces) Tracer() trace.Tracer {
 	return t.provider.Tracer(service)
 }
 
-// Requests is a middleware that traces requests, or nothing. Who calls does not
-// choose the trace: the API is open to all the world.
+// Requests returns a middleware that traces requests, or none if t is nil. It
+// ignores trace headers of requests: the API is public, so callers must not choose
+// the trace.
 func (t *Traces) Requests() []echo.MiddlewareFunc {
 	if t == nil {
 		return nil
@@ -75,9 +76,9 @@ func (t *Traces) Requests() []echo.MiddlewareFunc {
 		}))}
 }
 
-// Queries is what traces the statements of a pool, nil for nothing. Statements are
-// shown without their arguments, and only those within a trace: others would each
-// be one.
+// Queries returns a tracer for the statements of a pool, or nil if t is nil. Spans
+// show statements without arguments. Statements outside a trace are not traced,
+// because each would become a trace of its own.
 func (t *Traces) Queries() pgx.QueryTracer {
 	if t == nil {
 		return nil
@@ -85,7 +86,7 @@ func (t *Traces) Queries() pgx.QueryTracer {
 	return within{otelpgx.NewTracer(otelpgx.WithTracerProvider(t.provider))}
 }
 
-// Close sends what has not been sent.
+// Close exports the spans that have not been exported yet.
 func (t *Traces) Close(ctx context.Context) error {
 	if t == nil {
 		return nil
@@ -93,7 +94,7 @@ func (t *Traces) Close(ctx context.Context) error {
 	return t.provider.Shutdown(ctx)
 }
 
-// within passes on what happens within a trace.
+// within is a query tracer for statements within a trace.
 type within struct{ tracer *otelpgx.Tracer }
 
 func traced(ctx context.Context) bool { return trace.SpanContextFromContext(ctx).IsValid() }

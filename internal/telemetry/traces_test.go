@@ -28,10 +28,10 @@ func TestTracesGoToTheCollector(t *testing.T) {
 
 	_, span := traces.Tracer().Start(t.Context(), "settle payment")
 	span.End()
-	require.NoError(t, traces.Close(t.Context()), "what was made is sent before the end")
+	require.NoError(t, traces.Close(t.Context()), "Close sends the remaining spans")
 
 	got := <-posts
 	require.Equal(t, "/v1/traces", got.path)
 	require.True(t, bytes.Contains(got.body, []byte("settle payment")))
-	require.True(t, bytes.Contains(got.body, []byte("fundrail")), "whose it is")
+	require.True(t, bytes.Contains(got.body, []byte("fundrail")), "the service is named")
 }

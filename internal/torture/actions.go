@@ -14,13 +14,13 @@ import (
 	"github.com/fundrail/fundrail/internal/stripesim"
 )
 
-// counts are what a storm did, beside the rules of the simulator.
+// counts counts the actions of a storm, other than the simulator's rules.
 type counts struct {
 	deliveredAgain, disputed, disputesLost, disputesWon, forged, frozen, hungUp, keysForgotten, killed, outages atomic.Int64
 	refunded, refundsFailed, restarts, requests, silences, stubborn, terminated, termed, unreachable            atomic.Int64
 }
 
-// act does one action of the plan, and undoes it when its time is over.
+// act performs one action of the plan. It undoes the action after its duration.
 func (s *storm) act(ctx context.Context, a Action) {
 	switch a.Kind {
 	case ActionDispute:
@@ -65,8 +65,8 @@ func (s *storm) endProcess(ctx context.Context, a Action, sig syscall.Signal, co
 	}
 }
 
-// freeze stops a process for so long that others take its jobs for lost, and then
-// lets it go on as if nothing had happened.
+// freeze stops a process until others consider its jobs lost, and then lets it
+// continue.
 func (s *storm) freeze(ctx context.Context, a Action) {
 	p := s.processes[a.Process]
 	p.busy.Lock()
@@ -102,7 +102,7 @@ func (s *storm) silence(ctx context.Context, a Action) {
 	s.silences.pop(func() { s.retire(id) })
 }
 
-// retire removes a rule whose time is over, and keeps its count.
+// retire removes a rule and keeps its count.
 func (s *storm) retire(id string) {
 	for _, f := range s.sim.Faults() {
 		if f.Rule.ID == id {
@@ -117,8 +117,8 @@ func (s *storm) retire(id string) {
 	s.sim.RemoveFault(id)
 }
 
-// replay delivers some of the latest events once more, all at once and in any
-// order: duplicates that come long after the first.
+// replay delivers some of the latest events again, in any order: duplicates that
+// arrive long after the first.
 func (s *storm) replay(a Action) {
 	events := s.sim.Events(false, "payment_intent.*")
 	if len(events) == 0 {
@@ -135,8 +135,8 @@ func (s *storm) replay(a Action) {
 	}
 }
 
-// forge sends an event of somebody who stole the secret: it says that an intent
-// has succeeded which has not.
+// forge sends an event with a valid signature, as an attacker with the secret
+// could. It claims that an intent has succeeded which has not.
 func (s *storm) forge(ctx context.Context, a Action) {
 	var open []stripesim.Intent
 	for _, in := range s.sim.Intents(false) {
@@ -166,7 +166,7 @@ func (s *storm) forge(ctx context.Context, a Action) {
 	}
 }
 
-// terminate cuts some of the services' database connections.
+// terminate closes some of the services' database connections.
 func (s *storm) terminate(ctx context.Context, a Action) {
 	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
 	defer cancel()
@@ -183,7 +183,7 @@ func (s *storm) terminate(ctx context.Context, a Action) {
 }
 
 func (s *storm) restart(ctx context.Context, a Action) {
-	// Once begun it comes to its end, or there would be no database to drain.
+	// A restart that has begun must finish. Otherwise the drain has no database.
 	ctx = context.WithoutCancel(ctx)
 	if a.Hard {
 		if err := s.server.Kill(ctx); err != nil {
@@ -197,8 +197,8 @@ func (s *storm) restart(ctx context.Context, a Action) {
 	s.counts.restarts.Add(1)
 }
 
-// forgetKeys makes the simulator forget idempotency keys when they are old, as
-// Stripe does after a day, until ctx ends.
+// forgetKeys makes the simulator forget old idempotency keys until ctx ends. Stripe
+// forgets them after a day.
 func (s *storm) forgetKeys(ctx context.Context) {
 	for pause(ctx, time.Second) {
 		s.forgetOldKeys(ctx)
@@ -213,7 +213,7 @@ func (s *storm) forgetOldKeys(ctx context.Context) {
 		where status in ('created', 'processing') and created_at < $1`, s.Now().Add(-keysKept))
 	ids, err := pgx.CollectRows(rows, pgx.RowTo[string])
 	if err != nil {
-		return // the database is away, as it should be at times
+		return // the database can be down during a storm
 	}
 	for _, id := range ids {
 		if s.sim.PruneKey("charge:" + id + ":1") {

@@ -12,14 +12,14 @@ import (
 	"time"
 )
 
-// balancer stands before the services as a load balancer does: each request goes
-// to the next one in turn, and on to another if that one cannot be reached. What
-// breaks after that is the client's to deal with, and answered 502.
+// balancer is a load balancer in front of the services. Requests go to the services
+// in turn. If a service cannot be reached, the request goes to the next. After any
+// other error the client gets 502.
 type balancer struct {
 	backends []string
 	client   *http.Client
 	next     atomic.Uint64
-	broken   atomic.Int64 // requests whose answer was lost on the way
+	broken   atomic.Int64 // requests whose answer was lost between service and client
 	server   *http.Server
 	url      string
 }
@@ -41,7 +41,7 @@ func startBalancer(ctx context.Context, backends []string) (*balancer, error) {
 		url: "http://" + l.Addr().String(),
 	}
 	b.server = &http.Server{Handler: b, ReadHeaderTimeout: 10 * time.Second}
-	go func() { _ = b.server.Serve(l) }() // it ends when it is closed
+	go func() { _ = b.server.Serve(l) }() // the error answerBody that close was called
 	return b, nil
 }
 
@@ -54,9 +54,9 @@ func (b *balancer) close() {
 func (b *balancer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	body, err := io.ReadAll(r.Body)
 	if err != nil {
-		return // the client hung up
+		return // the client closed its connection
 	}
-	// A process that is frozen accepts connections and says nothing.
+	// A frozen process accepts connections and does not answer.
 	ctx, cancel := context.WithTimeout(r.Context(), 8*time.Second)
 	defer cancel()
 	first := b.next.Add(1)
@@ -77,12 +77,12 @@ func (b *balancer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 func (b *balancer) forward(ctx context.Context, r *http.Request, backend string, body []byte) (*http.Response, error) {
-	req, err := http.NewRequestWithContext(ctx, r.Method, backend+r.URL.RequestURI(), bytes.NewReader(body)) //nolint:gosec // the backends are its own
+	req, err := http.NewRequestWithContext(ctx, r.Method, backend+r.URL.RequestURI(), bytes.NewReader(body)) //nolint:gosec // the backends are our own
 	if err != nil {
 		return nil, err
 	}
 	req.Header = r.Header.Clone()
-	return b.client.Do(req) //nolint:gosec // the backends are its own
+	return b.client.Do(req) //nolint:gosec // the backends are our own
 }
 
 func relay(w http.ResponseWriter, res *http.Response) {
@@ -94,5 +94,5 @@ func relay(w http.ResponseWriter, res *http.Response) {
 	}
 	maps.Copy(w.Header(), res.Header)
 	w.WriteHeader(res.StatusCode)
-	_, _ = w.Write(body) // the client may have gone
+	_, _ = w.Write(body) // fails only if the client has gone
 }

@@ -12,18 +12,19 @@ import (
 	"github.com/fundrail/fundrail/internal/wallet"
 )
 
-// books are our side and Stripe's, of one moment in which nothing moves.
+// books are the payments of the service and of Stripe, read at a moment at which
+// nothing changes.
 type books struct {
-	paid     []stripesim.Paid   // at Stripe, succeeded
-	intents  []stripesim.Intent // at Stripe, all of them
+	paid     []stripesim.Paid   // succeeded at Stripe
+	intents  []stripesim.Intent // all intents at Stripe
 	payments map[wallet.ID]payment
 	credits  map[wallet.ID][]int64 // the settlements of each payment, in minor units
-	balances map[wallet.ID]int64   // of wallets
-	pending  int                   // events that nobody has handled
+	balances map[wallet.ID]int64   // the balances of wallets
+	pending  int                   // the number of unhandled events
 	at       time.Time
 }
 
-// payment is what is looked at of a payment.
+// payment holds the columns of a payment that are checked.
 type payment struct {
 	ID        wallet.ID
 	WalletID  wallet.ID
@@ -68,7 +69,7 @@ func (s *storm) openBooks(ctx context.Context) (b books, err error) {
 	return b, nil
 }
 
-// paymentOf finds the payment that an intent names.
+// paymentOf returns the payment that an intent's metadata names.
 func (b books) paymentOf(m stripesim.Metadata) (payment, bool) {
 	id, err := uuid.Parse(m.Get("payment_id"))
 	if err != nil {
@@ -78,10 +79,10 @@ func (b books) paymentOf(m stripesim.Metadata) (payment, bool) {
 	return p, ok
 }
 
-// waiting tells whether a payment is open with good reason: Stripe has no intent
-// of it, and repeating the charge brings nothing but the failure that Stripe
-// stored under its key, or is not safe any more because nobody came to charge it
-// while its key was good. Absence proves nothing, so it is left to a person.
+// waiting returns the payments that are rightly open: Stripe has no intent of them,
+// and the charge cannot be repeated. Either the repetition returns a failure that
+// Stripe stored under the key, or the key became too old before the first attempt.
+// A missing intent proves nothing, so an operator has to decide.
 func (b books) waiting() map[wallet.ID]bool {
 	known := map[wallet.ID]bool{}
 	for _, in := range b.intents {
@@ -99,7 +100,7 @@ func (b books) waiting() map[wallet.ID]bool {
 	return waiting
 }
 
-// unfinished says what has still to happen before the books can be judged.
+// unfinished returns what must still happen before the books can be checked.
 func (b books) unfinished(all []merchant) (reasons []string) {
 	waiting := b.waiting()
 	open := 0
@@ -121,7 +122,7 @@ func (b books) unfinished(all []merchant) (reasons []string) {
 	return reasons
 }
 
-// lost lists the intents that took money which is not credited.
+// lost returns the charges that are not credited.
 func (b books) lost() (list []string) {
 	for _, in := range b.paid {
 		p, ok := b.paymentOf(in.Metadata)
@@ -139,7 +140,7 @@ func (b books) lost() (list []string) {
 	return list
 }
 
-// doubled lists the credits that stand on no charge of their own.
+// doubled returns the credits without a charge of their own.
 func (b books) doubled() (list []string) {
 	paid := map[string]bool{}
 	for _, in := range b.paid {
@@ -157,7 +158,7 @@ func (b books) doubled() (list []string) {
 	return list
 }
 
-// chargedTwice lists the payments that Stripe took money for more than once.
+// chargedTwice returns the payments that Stripe charged more than once.
 func (b books) chargedTwice() (list []string) {
 	charges := map[string]int{}
 	for _, in := range b.paid {
@@ -171,8 +172,8 @@ func (b books) chargedTwice() (list []string) {
 	return list
 }
 
-// leftOpen lists the intents that could still take money for a payment that has
-// failed or was given up.
+// leftOpen returns the intents that could still charge a payment that has failed or
+// was canceled.
 func (b books) leftOpen() (list []string) {
 	for _, in := range b.intents {
 		p, ok := b.paymentOf(in.Metadata)
@@ -184,8 +185,8 @@ func (b books) leftOpen() (list []string) {
 	return list
 }
 
-// wrongBalances lists the wallets that do not hold what Stripe took for them, less
-// what went back.
+// wrongBalances returns the wallets whose balance is not what Stripe took for them,
+// less what it sent back.
 func (b books) wrongBalances(all []merchant) (list []string) {
 	took := map[string]int64{}
 	for _, in := range b.paid {
@@ -205,7 +206,7 @@ func (b books) wrongBalances(all []merchant) (list []string) {
 	return list
 }
 
-// notFinal lists the payments that are open without good reason.
+// notFinal returns the payments that are open and not waiting.
 func (b books) notFinal() (list []string) {
 	waiting := b.waiting()
 	for _, p := range b.payments {

@@ -9,8 +9,8 @@ import (
 	"github.com/fundrail/fundrail/internal/wallet"
 )
 
-// bookkeeping is one payment of 25.00 that was charged and credited, for a test to
-// spoil.
+// bookkeeping is one payment of 25.00 that was charged and credited. The tests
+// change it.
 type bookkeeping struct {
 	books
 	id       wallet.ID
@@ -52,7 +52,7 @@ func TestBooks(t *testing.T) {
 		require.Len(t, b.lost(), 1)
 	})
 
-	t.Run("ChargeForNobody", func(t *testing.T) {
+	t.Run("ChargeWithoutPayment", func(t *testing.T) {
 		t.Parallel()
 
 		b := newBookkeeping()
@@ -93,7 +93,7 @@ func TestBooks(t *testing.T) {
 		require.Len(t, b.lost(), 1, "the second one is not credited")
 	})
 
-	t.Run("WalletKeepsWhatWentBack", func(t *testing.T) {
+	t.Run("WalletIncludesRefundedMoney", func(t *testing.T) {
 		t.Parallel()
 
 		b := newBookkeeping()
@@ -114,7 +114,7 @@ func TestBooks(t *testing.T) {
 		require.Len(t, b.leftOpen(), 1)
 	})
 
-	t.Run("OpenWithoutReason", func(t *testing.T) {
+	t.Run("OpenButNotWaiting", func(t *testing.T) {
 		t.Parallel()
 
 		b := newBookkeeping()
@@ -123,7 +123,7 @@ func TestBooks(t *testing.T) {
 		b.payments[b.id] = p
 		require.Len(t, b.notFinal(), 1, "Stripe has an intent of it")
 		b.intents = nil
-		require.Empty(t, b.notFinal(), "Stripe has none: it waits for a person")
+		require.Empty(t, b.notFinal(), "Stripe has no intent of it, so it waits for an operator")
 		require.Len(t, b.waiting(), 1)
 	})
 }

@@ -16,43 +16,43 @@ import (
 	"github.com/fundrail/fundrail/internal/wallet"
 )
 
-// clients are the merchants' programs, and the cardholders.
+// clients simulates the merchants' programs and the cardholders.
 type clients struct {
 	s       *storm
 	http    *http.Client
-	slots   chan struct{} // bounds the requests under way
+	slots   chan struct{} // limits the concurrent requests
 	running sync.WaitGroup
 
 	mu     sync.Mutex
 	claims []claim
 }
 
-// claim is something that a client was told about a payment. It must never turn
-// out to have been wrong.
+// claim is an answer that a client got about a payment. Later answers must not
+// contradict it.
 type claim struct {
 	merchant  int
 	plan      Payment
 	paymentID string
-	status    string // as the Lava dialect says it, and "declined" for 402
-	code      int    // of HTTP
+	status    string // as in the Lava dialect, or "declined" for 402
+	code      int    // the HTTP status
 	balance   string
 	body      string
 }
 
-// answer is what came back on a request.
+// answer is the answer to a request.
 type answer struct {
 	code     int
 	body     []byte
 	replayed bool
 }
 
-// says is the part of an answer that matters.
-type says struct {
+// answerBody holds the fields of an answer that are checked.
+type answerBody struct {
 	Balance     string `json:"balance"`
 	PaymentID   string `json:"payment_id"`
 	RedirectURL string `json:"redirect_url"`
-	Status      any    `json:"status"` // a word, or a number in an error
-	// Transactions are what the Lago dialect answers with.
+	Status      any    `json:"status"` // a string, or a number in an error
+	// Transactions is set in the Lago dialect.
 	Transactions []struct {
 		ID     string `json:"lago_id"`
 		Status string `json:"status"`
@@ -73,15 +73,15 @@ func newClients(s *storm) *clients {
 	}
 }
 
-// pay plays one payment of the plan, in the background.
+// pay starts one payment of the plan in the background.
 func (c *clients) pay(ctx context.Context, p Payment) {
 	for n := range p.Twins {
 		c.running.Go(func() { c.play(ctx, p, n) })
 	}
 }
 
-// play asks until there is an answer, as a good client does, and then follows the
-// payment to its end.
+// play repeats a request until it is answered, as a correct client does, and then
+// follows the payment until it is final.
 func (c *clients) play(ctx context.Context, p Payment, twin int) {
 	hangUp := p.HangUp
 	if twin > 0 {
@@ -95,7 +95,7 @@ func (c *clients) play(ctx context.Context, p Payment, twin int) {
 			return
 		}
 		if p.Key == "" && (!p.Repeats || attempt > 0) {
-			return // it can't know, and asking again would pay again
+			return // the outcome is unknown, and without a key a repetition could pay again
 		}
 		if !pause(ctx, time.Duration(200+100*min(attempt, 10))*time.Millisecond) {
 			return
@@ -103,8 +103,8 @@ func (c *clients) play(ctx context.Context, p Payment, twin int) {
 	}
 }
 
-// settledBy notes what the answer says, and tells whether the client may stop
-// asking.
+// settledBy records an answer and reports whether the client may stop repeating its
+// request.
 func (c *clients) settledBy(p Payment, a answer) bool {
 	switch a.code {
 	case http.StatusOK, http.StatusAccepted, http.StatusPaymentRequired:
@@ -113,59 +113,59 @@ func (c *clients) settledBy(p Payment, a answer) bool {
 	case http.StatusConflict, http.StatusTooManyRequests:
 		return false
 	case http.StatusInternalServerError:
-		return true // its own answer to a payment that could not be made
+		return true // the answer to a payment that could not be made
 	default:
 		return a.code < http.StatusInternalServerError
 	}
 }
 
-// note keeps what a client was told.
+// note records a claim.
 func (c *clients) note(p Payment, a answer) {
-	var told says
-	if json.Unmarshal(a.body, &told) != nil {
+	var content answerBody
+	if json.Unmarshal(a.body, &content) != nil {
 		return
 	}
-	if len(told.Transactions) > 0 {
-		told.PaymentID, told.Status = told.Transactions[0].ID, told.Transactions[0].Status
+	if len(content.Transactions) > 0 {
+		content.PaymentID, content.Status = content.Transactions[0].ID, content.Transactions[0].Status
 	}
-	if told.PaymentID == "" {
+	if content.PaymentID == "" {
 		return
 	}
-	status, ok := told.Status.(string)
+	status, ok := content.Status.(string)
 	if !ok {
 		status = "declined"
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.claims = append(c.claims, claim{
-		balance: told.Balance, body: string(a.body), code: a.code, merchant: p.Merchant, paymentID: told.PaymentID,
+		balance: content.Balance, body: string(a.body), code: a.code, merchant: p.Merchant, paymentID: content.PaymentID,
 		plan: p, status: status,
 	})
 }
 
-// follow looks after a payment until it is over: the cardholder passes the
-// challenge, or does not, and the client looks how things stand.
+// follow follows a payment until it is final. The cardholder may answer the
+// challenge, and the client reads the payment's status.
 func (c *clients) follow(ctx context.Context, p Payment, a answer) {
 	challenged := false
 	for {
-		var told says
-		if json.Unmarshal(a.body, &told) != nil || told.PaymentID == "" {
+		var content answerBody
+		if json.Unmarshal(a.body, &content) != nil || content.PaymentID == "" {
 			return
 		}
-		if told.Status != "processing" && told.Status != "requires_action" {
+		if content.Status != "processing" && content.Status != "requires_action" {
 			return
 		}
-		if told.Status == "requires_action" && !challenged && p.Challenge != challengeAbandon {
+		if content.Status == "requires_action" && !challenged && p.Challenge != challengeAbandon {
 			challenged = true
 			if !pause(ctx, p.After) {
 				return
 			}
-			c.answerChallenge(ctx, told.RedirectURL, p.Challenge == challengePass)
+			c.answerChallenge(ctx, content.RedirectURL, p.Challenge == challengePass)
 		}
 		if !pause(ctx, 700*time.Millisecond) {
 			return
 		}
-		looked, err := c.look(ctx, p, told.PaymentID)
+		looked, err := c.look(ctx, p, content.PaymentID)
 		if err == nil && looked.code == http.StatusOK {
 			a = looked
 			c.note(p, a)
@@ -173,7 +173,8 @@ func (c *clients) follow(ctx context.Context, p Payment, a answer) {
 	}
 }
 
-// fund sends a fund request. It breaks off after hangUp, unless that is zero.
+// fund sends a fund request. It closes the connection after hangUp, unless that is
+// zero.
 func (c *clients) fund(ctx context.Context, p Payment, hangUp time.Duration) (answer, error) {
 	if hangUp > 0 {
 		var cancel context.CancelFunc
@@ -196,7 +197,7 @@ func (c *clients) fund(ctx context.Context, p Payment, hangUp time.Duration) (an
 	return c.call(ctx, m, http.MethodPost, path, header, body)
 }
 
-// fundRequest is the request for a payment in its dialect.
+// fundRequest returns the request for a payment in its dialect.
 func fundRequest(m merchant, p Payment) (path string, body []byte, err error) {
 	amount, method := wallet.FormatMinor(p.Amount, wallet.USD), m.methods[p.Card]
 	if p.Lago {
@@ -248,7 +249,8 @@ func (c *clients) call(ctx context.Context, m merchant, method, path string, hea
 	}, nil
 }
 
-// answerChallenge does what the cardholder's browser does on the bank's page.
+// answerChallenge answers the challenge on the bank's page, as the cardholder's
+// browser would.
 func (c *clients) answerChallenge(ctx context.Context, page string, pass bool) {
 	form := url.Values{"outcome": {"fail"}}
 	if pass {
@@ -266,19 +268,19 @@ func (c *clients) answerChallenge(ctx context.Context, page string, pass bool) {
 	_ = res.Body.Close()
 }
 
-// rest waits until every client has ended, or ctx does.
-func (c *clients) rest(ctx context.Context) error {
+// wait waits until every client has finished or ctx ends.
+func (c *clients) wait(ctx context.Context) error {
 	ended := make(chan struct{})
 	go func() { c.running.Wait(); close(ended) }()
 	select {
 	case <-ended:
 		return nil
 	case <-ctx.Done():
-		return errors.New("clients do not come to an end")
+		return errors.New("clients do not finish")
 	}
 }
 
-// replay sends a request once more with its key.
+// replay repeats a request with its key.
 func (c *clients) replay(ctx context.Context, p Payment) (answer, error) {
 	a, err := c.fund(ctx, p, 0)
 	if err != nil {

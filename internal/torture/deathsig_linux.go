@@ -2,6 +2,6 @@ package torture
 
 import "syscall"
 
-// setDeathSignal has the kernel end the process when the thread that starts it is
-// gone.
+// setDeathSignal makes the kernel kill the process when the thread that starts it
+// ends.
 func setDeathSignal(attr *syscall.SysProcAttr) { attr.Pdeathsig = syscall.SIGKILL }

@@ -4,5 +4,5 @@ package torture
 
 import "syscall"
 
-// setDeathSignal does nothing: the watchdog alone does it.
+// setDeathSignal does nothing. Only the watchdog kills the process.
 func setDeathSignal(*syscall.SysProcAttr) {}

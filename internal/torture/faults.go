@@ -9,16 +9,15 @@ import (
 
 const intentsPath = "/v1/payment_intents"
 
-// The requests to Stripe that faults strike at.
+// The requests to Stripe to which faults apply.
 var (
 	anyCharge = stripesim.Match{Method: http.MethodPost, Path: intentsPath}
 	anyLook   = stripesim.Match{Method: http.MethodGet}
 	anyCancel = stripesim.Match{Method: http.MethodPost, Path: intentsPath + "/*/cancel"}
 )
 
-// apiFaults are the rules that hold for the whole storm: every fault of the
-// simulator's API, each with a chance of its own. Their ids name them in the
-// report.
+// apiFaults returns the rules that apply during the whole storm: every fault of the
+// simulator's API, each with a probability. Their ids name them in the report.
 func apiFaults() []stripesim.Fault {
 	const slow, hang = stripesim.Duration(800 * time.Millisecond), stripesim.Duration(2 * time.Second)
 	status := func(id string, code int, when string, stored bool) stripesim.Fault {
@@ -58,7 +57,7 @@ func apiFaults() []stripesim.Fault {
 		}
 	}
 	unlucky := anyCharge
-	unlucky.Amount = unluckyAmount
+	unlucky.Amount = lostAnswerAmount
 	return append(
 		rules,
 		stripesim.Fault{
@@ -72,8 +71,7 @@ func apiFaults() []stripesim.Fault {
 	)
 }
 
-// webhookFaults are the same for deliveries: every fault of the simulator's
-// webhooks.
+// webhookFaults returns rules for every fault of the simulator's webhooks.
 func webhookFaults() []stripesim.WebhookFault {
 	rules := []stripesim.WebhookFault{
 		{ID: "webhook: another API version", Kind: stripesim.HookAPIVersion},
@@ -95,9 +93,10 @@ func webhookFaults() []stripesim.WebhookFault {
 		stripesim.HookDelay: 0.06, stripesim.HookReorder: 0.1,
 	}
 	for i := range rules {
-		// Stripe changes nothing about an event from one delivery to the next, so an
-		// event that came with another type is stored as that. Payments are checked
-		// besides; what goes back is told by events alone.
+		// Stripe sends an event unchanged each time, so an event received with
+		// another type is stored with that type and not acted on. This is harmless
+		// for payments, because the service also checks them by other means.
+		// Refunds and disputes are learned of from events only.
 		if rules[i].Kind == stripesim.HookUnknownType {
 			rules[i].Match.Event = "payment_intent.*"
 		}
@@ -106,12 +105,12 @@ func webhookFaults() []stripesim.WebhookFault {
 		}
 	}
 	return append(rules, stripesim.WebhookFault{
-		ID: "webhook: dropped, of a lost answer", Kind: stripesim.HookDrop, Match: stripesim.Match{Amount: unluckyAmount},
+		ID: "webhook: dropped, of a lost answer", Kind: stripesim.HookDrop, Match: stripesim.Match{Amount: lostAnswerAmount},
 	})
 }
 
-// webhookRetry is how the simulator repeats deliveries: often enough to matter in
-// a storm, and over before the drain is.
+// webhookRetry returns the waits between the simulator's deliveries: short enough
+// to matter in a storm, and over before the drain ends.
 func webhookRetry() []time.Duration {
 	return []time.Duration{
 		200 * time.Millisecond, 500 * time.Millisecond, time.Second, 2 * time.Second, 4 * time.Second, 8 * time.Second,

@@ -12,18 +12,18 @@ import (
 	"github.com/fundrail/fundrail/internal/wallet"
 )
 
-// drain waits until nothing moves any more, for as long as the options allow. It
-// returns what is still to be done then, and how long it took.
+// drain waits until nothing changes any more, at most for Options.Drain. It returns
+// what remains to be done and how long it waited.
 func (s *storm) drain(ctx context.Context) (left []string, took time.Duration) {
 	began := s.Now()
 	ctx, cancel := context.WithTimeout(ctx, s.Drain)
 	defer cancel()
-	if err := s.clients.rest(ctx); err != nil {
+	if err := s.clients.wait(ctx); err != nil {
 		return []string{err.Error()}, s.Now().Sub(began)
 	}
 	said := began
 	for {
-		left = s.leftToDo(ctx)
+		left = s.remaining(ctx)
 		took = s.Now().Sub(began)
 		if len(left) == 0 {
 			return nil, took
@@ -38,13 +38,13 @@ func (s *storm) drain(ctx context.Context) (left []string, took time.Duration) {
 	}
 }
 
-func (s *storm) leftToDo(ctx context.Context) []string {
+func (s *storm) remaining(ctx context.Context) []string {
 	b, err := s.openBooks(ctx)
 	if err != nil {
 		return []string{err.Error()}
 	}
 	left := b.unfinished(s.merchants)
-	t, err := s.openTold(ctx)
+	t, err := s.readDeliveries(ctx)
 	if err != nil {
 		return append(left, err.Error())
 	}
@@ -57,8 +57,9 @@ func (s *storm) leftToDo(ctx context.Context) []string {
 	return left
 }
 
-// judge holds everything against everything, and then ends the services and looks
-// whether they are gone.
+// judge compares all records with each other and returns a report. In the end it
+// checks that the processes have not ended by themselves, and that their logs
+// contain no secrets.
 func (s *storm) judge(ctx context.Context, left []string, took time.Duration) (Report, error) {
 	r := s.newReport(took)
 	for _, what := range left {
@@ -82,10 +83,10 @@ func (s *storm) judge(ctx context.Context, left []string, took time.Duration) (R
 	} {
 		r.findAll(check.name, check.list)
 	}
-	if err := s.judgeTold(ctx, &r); err != nil {
+	if err := s.judgeDeliveries(ctx, &r); err != nil {
 		return r, err
 	}
-	for _, q := range traces {
+	for _, q := range forbiddenRows {
 		if err := s.findRows(ctx, &r, q.check, q.query); err != nil {
 			return r, err
 		}
@@ -111,9 +112,10 @@ func (s *storm) judge(ctx context.Context, left []string, took time.Duration) (R
 	return r, s.judgeLogs(&r)
 }
 
-// traces are what must not be found in the database, however things ended: the
-// marks that a broken safeguard leaves although another one saved the money.
-var traces = []struct{ check, query string }{
+// forbiddenRows are queries that must return no rows. They find what a missing
+// safeguard leaves behind even if another safeguard has prevented the loss of
+// money.
+var forbiddenRows = []struct{ check, query string }{
 	{"payment_has_its_job", `
 		select 'payment ' || p.id || ' was stored without a job'
 		from payments p
@@ -133,7 +135,7 @@ var traces = []struct{ check, query string }{
 		from payment_moves
 		where from_status in ('canceled', 'failed') and to_status = 'succeeded'`},
 	{"merchant_is_told_of_every_end", `
-		select 'payment ' || p.id || ' is ' || p.status || ', and no event says so'
+		select 'payment ' || p.id || ' is ' || p.status || ', and no event answerBody so'
 		from payments p
 		where p.status in ('canceled', 'failed', 'succeeded') and not exists (
 			select from merchant_events e where e.object_id = p.id and e.type = 'payment.' || p.status)`},
@@ -175,9 +177,8 @@ func (s *storm) findRows(ctx context.Context, r *Report, check, query string) er
 	return nil
 }
 
-// judgeAnswers repeats every request that was accepted under a key, and looks at
-// every payment that a client was told of: nothing may contradict what was said
-// before.
+// judgeAnswers repeats every accepted request that had a key and reads every
+// payment that a client knows of. No answer may contradict an earlier one.
 func (s *storm) judgeAnswers(ctx context.Context, r *Report, b books) error {
 	stored, err := s.storedKeys(ctx)
 	if err != nil {
@@ -223,7 +224,7 @@ func (s *storm) judgeAnswers(ctx context.Context, r *Report, b books) error {
 	return nil
 }
 
-// storedKeys are the clients' keys that the database knows, with their payments.
+// storedKeys returns the clients' keys in the database, with their payments.
 func (s *storm) storedKeys(ctx context.Context) (map[string]wallet.ID, error) {
 	stored := map[string]wallet.ID{}
 	var key string
@@ -256,7 +257,7 @@ func (s *storm) judgeReplay(r *Report, key string, id wallet.ID, a answer, p pay
 	s.compare(r, key, claims, a, true)
 }
 
-// compare holds what clients were told against how a payment stands in the end.
+// compare compares the answers that clients got with the final answer.
 func (s *storm) compare(r *Report, what string, claims []claim, a answer, sameForm bool) {
 	final := statusOf(a)
 	for _, c := range claims {
@@ -276,19 +277,19 @@ func (s *storm) compare(r *Report, what string, claims []claim, a answer, sameFo
 	}
 }
 
-// mayBecome tells whether a client that was told one thing may be told another
-// later. Once it is over, it is over.
-func mayBecome(told, now string) bool {
+// mayBecome reports whether an answer with status now may follow one with status
+// before. A final status must not change.
+func mayBecome(before, now string) bool {
 	over := func(status string) bool { return status == "failed" || status == "canceled" || status == "declined" }
 	switch {
-	case told == "processing", told == "pending":
+	case before == "processing", before == "pending":
 		return true
-	case told == "requires_action":
+	case before == "requires_action":
 		return now != "processing"
-	case over(told):
+	case over(before):
 		return over(now)
 	default:
-		return told == now
+		return before == now
 	}
 }
 

@@ -11,16 +11,16 @@ import (
 	"slices"
 )
 
-// opener is something that opens a door, or stands for a card.
-type opener struct {
+// secretPattern recognizes one kind of secret.
+type secretPattern struct {
 	name string
 	find *regexp.Regexp
-	is   func(found []byte) bool // nil if all that is found is one
+	is   func(found []byte) bool // reports whether a match is a secret; nil means that every match is
 }
 
-// openers are recognized by how they look, so that those are found too which a
-// storm makes as it goes.
-var openers = []opener{
+// secretPatterns recognize secrets by their format, so that they also find those
+// that are created during a storm.
+var secretPatterns = []secretPattern{
 	{"an API key", regexp.MustCompile(`aks_(live|test)_[0-9A-Za-z]{8,}`), nil},
 	{"a key of Stripe's", regexp.MustCompile(`\b[prs]k_(live|test)_[0-9A-Za-z]+`), nil},
 	{"a signing secret", regexp.MustCompile(`whsec_[0-9A-Za-z+/=]+`), nil},
@@ -29,8 +29,8 @@ var openers = []opener{
 	{"a password", regexp.MustCompile(`://[^:/@ "]+:[^@/ "]+@`), nil},
 }
 
-// isCardNumber tells a card's number from an amount or a time: its digits add up
-// as Luhn wants it.
+// isCardNumber reports whether the digits have a valid Luhn checksum. Amounts and
+// times rarely do.
 func isCardNumber(found []byte) bool {
 	sum, digits := 0, 0
 	for _, c := range slices.Backward(found) {
@@ -47,14 +47,15 @@ func isCardNumber(found []byte) bool {
 	return sum%10 == 0
 }
 
-// leak is a line of a log that shows what nobody may see. It does not show it.
+// leak is a line of a log that contains a secret. It names the kind of the secret
+// only.
 type leak struct {
 	line int
 	what string
 }
 
-// findLeaks reads a log, and also looks for what is known to be secret, by its
-// name. It stops when it has found enough.
+// findLeaks searches a log for secrets, including the known ones, which are given
+// by name. It stops after ten.
 func findLeaks(r io.Reader, known map[string]string) (leaks []leak, lines int, err error) {
 	const enough = 10
 	log := bufio.NewReaderSize(r, 64<<10)
@@ -76,14 +77,14 @@ func findLeaks(r io.Reader, known map[string]string) (leaks []leak, lines int, e
 	return leaks, lines, nil
 }
 
-// shown names the first secret that a line shows.
+// shown returns the name of the first secret in a line, or an empty string.
 func shown(line []byte, known map[string]string) string {
 	for name, secret := range known {
 		if secret != "" && bytes.Contains(line, []byte(secret)) {
 			return name
 		}
 	}
-	for _, o := range openers {
+	for _, o := range secretPatterns {
 		for _, found := range o.find.FindAllSubmatch(line, -1) {
 			if o.is == nil || o.is(found[len(found)-1]) {
 				return o.name
@@ -93,8 +94,8 @@ func shown(line []byte, known map[string]string) string {
 	return ""
 }
 
-// judgeLogs looks for secrets in what the services have logged: in a storm
-// everything goes wrong, and what goes wrong is logged.
+// judgeLogs searches the services' logs for secrets. A storm causes most of the
+// errors that are ever logged.
 func (s *storm) judgeLogs(r *Report) error {
 	known := map[string]string{
 		"the key of Stripe's": stripeKey, "the signing secret of Stripe's events": webhookSecret, "the database's address": s.server.DatabaseURL(),

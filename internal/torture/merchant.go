@@ -14,18 +14,18 @@ import (
 	"github.com/fundrail/fundrail/internal/wallet"
 )
 
-// merchant is an organization with its key, its wallet, and a customer who has one
+// merchant is an organization with an API key, a wallet, and a customer who has one
 // card of each kind.
 type merchant struct {
 	apiKey           string
 	walletID         wallet.ID
-	endpointID       wallet.ID // where they hear of what happens
+	endpointID       wallet.ID // the endpoint that receives its events
 	stripeCustomerID string
 	methods          map[string]wallet.ID // by card
 }
 
-// plant makes a merchant exist, here and at the simulator.
-func plant(ctx context.Context, pool *pgxpool.Pool, sim *stripesim.Server, hears *receiver, n int, now time.Time) (merchant, error) {
+// createMerchant creates a merchant in the database and in the simulator.
+func createMerchant(ctx context.Context, pool *pgxpool.Pool, sim *stripesim.Server, endpoint *receiver, n int, now time.Time) (merchant, error) {
 	m := merchant{
 		apiKey:           fmt.Sprintf("aks_test_torture%032d", n),
 		walletID:         wallet.NewID(),
@@ -63,24 +63,24 @@ func plant(ctx context.Context, pool *pgxpool.Pool, sim *stripesim.Server, hears
 		}); err != nil {
 			return err
 		}
-		if err := m.plantEndpoint(ctx, tx, hears, organization.ID, n, now); err != nil {
+		if err := m.createEndpoint(ctx, tx, endpoint, organization.ID, n, now); err != nil {
 			return err
 		}
-		return m.plantCards(ctx, tx, sim, customer)
+		return m.createCards(ctx, tx, sim, customer)
 	})
 }
 
-// plantEndpoint has the merchant hear of everything, each in another dialect than
-// the next.
-func (m merchant) plantEndpoint(ctx context.Context, tx pgx.Tx, hears *receiver, organization wallet.ID, n int, now time.Time) error {
+// createEndpoint registers an endpoint for all events. Merchants use different
+// dialects.
+func (m merchant) createEndpoint(ctx context.Context, tx pgx.Tx, endpoint *receiver, organization wallet.ID, n int, now time.Time) error {
 	e := wallet.Endpoint{
-		ID: m.endpointID, OrganizationID: organization, Mode: wallet.ModeTest, Name: "Storm", URL: hears.address(n),
+		ID: m.endpointID, OrganizationID: organization, Mode: wallet.ModeTest, Name: "Storm", URL: endpoint.address(n),
 		Signature: signature(n), CreatedAt: now,
 	}
-	return postgres.InsertEndpoint(ctx, tx, e, wallet.EventTypes, hears.secrets[n], postgres.DefaultEndpointLimit)
+	return postgres.InsertEndpoint(ctx, tx, e, wallet.EventTypes, endpoint.secrets[n], postgres.DefaultEndpointLimit)
 }
 
-func (m merchant) plantCards(ctx context.Context, tx pgx.Tx, sim *stripesim.Server, customer postgres.Customer) error {
+func (m merchant) createCards(ctx context.Context, tx pgx.Tx, sim *stripesim.Server, customer postgres.Customer) error {
 	for _, c := range cards {
 		saved, err := sim.CreatePaymentMethod(stripesim.SavedCard{Card: c.id, Customer: m.stripeCustomerID})
 		if err != nil {

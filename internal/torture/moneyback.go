@@ -6,7 +6,7 @@ import (
 	"github.com/fundrail/fundrail/internal/stripesim"
 )
 
-// anyPaid picks an intent that took money, or nothing when none did yet.
+// anyPaid returns one of the intents that have succeeded, if there are any.
 func (s *storm) anyPaid(pick uint64) (stripesim.Paid, bool) {
 	paid := s.sim.Export(false)
 	if len(paid) == 0 {
@@ -15,14 +15,15 @@ func (s *storm) anyPaid(pick uint64) (stripesim.Paid, bool) {
 	return paid[pick%uint64(len(paid))], true
 }
 
-// refund gives some or all of a charge back, as somebody at Stripe's dashboard
-// would. Now and then the card's bank does not take it, after all had seemed well.
+// refund refunds a charge in full or in part, as an operator would in Stripe's
+// dashboard. Some refunds fail after they have succeeded, because the bank of the
+// card refuses them.
 func (s *storm) refund(ctx context.Context, a Action) {
 	in, ok := s.anyPaid(a.Pick)
 	if !ok {
 		return
 	}
-	var amount int64 // all that is left
+	var amount int64 // zero means all that is left
 	if a.Pick%3 > 0 {
 		amount = 1 + int64(a.Pick>>8%uint64(in.AmountReceived)) //nolint:gosec // less than an amount of cents
 	}
@@ -40,8 +41,8 @@ func (s *storm) refund(ctx context.Context, a Action) {
 	}
 }
 
-// dispute has a cardholder deny a charge. Some only inquire, and some of the others
-// are in the wrong.
+// dispute disputes a charge. Some disputes are inquiries. The merchant wins some
+// and loses the others.
 func (s *storm) dispute(ctx context.Context, a Action) {
 	in, ok := s.anyPaid(a.Pick)
 	if !ok {

@@ -11,9 +11,9 @@ import (
 	"time"
 )
 
-// A Plan is everything that will happen in a storm, and when. It follows from the
-// options alone, so the same seed plays the same storm; what comes of it depends
-// on which process was quicker.
+// A Plan lists everything that happens in a storm, and when. It depends on the
+// options only, so the same seed makes the same plan. Results can still differ,
+// because they depend on the timing of the processes.
 type Plan struct {
 	Seed     uint64
 	Duration time.Duration
@@ -21,74 +21,74 @@ type Plan struct {
 	Actions  []Action
 }
 
-// Payment is what one client will do, or several that share a key.
+// Payment is what one client does, or several clients that share a key.
 type Payment struct {
 	At       time.Duration
 	Merchant int
 	Card     string
 	Amount   int64
-	// Lago makes it a purchase in the dialect of that name: pending now, settled
-	// later, and looked at only in the end.
+	// Lago makes it a purchase in the dialect of that name: it is pending at first,
+	// settled later, and read only in the end.
 	Lago bool
 	// Key is the client's Idempotency-Key. Without one, a repeated request is
-	// another payment, as the client must know.
+	// another payment.
 	Key string
-	// Twins is how many requests go out at the same time.
+	// Twins is the number of simultaneous requests.
 	Twins int
-	// Repeats tells a client without a key to repeat its request all the same.
+	// Repeats makes a client without a key repeat its request.
 	Repeats bool
-	// HangUp is when the client's first connection breaks off; zero is never.
+	// HangUp is when the client closes its first connection. Zero means never.
 	HangUp time.Duration
-	// Async asks for an answer at once.
+	// Async asks for an immediate answer.
 	Async bool
-	// Challenge is what the cardholder does when challenged, and After when.
+	// Challenge is how the cardholder answers a challenge, and After when.
 	Challenge string
 	After     time.Duration
 }
 
-// What a cardholder does with a challenge.
+// The answers to a challenge.
 const (
 	challengePass    = "pass"
 	challengeFail    = "fail"
 	challengeAbandon = "abandon"
 )
 
-// ActionKind says what is done to the machinery.
+// ActionKind is a kind of Action.
 type ActionKind string
 
-// What is done to the machinery.
+// The kinds of actions.
 const (
-	ActionDispute   ActionKind = "dispute"   // by a cardholder, and what becomes of it
-	ActionFreeze    ActionKind = "freeze"    // SIGSTOP, until others have taken its jobs for lost
-	ActionForge     ActionKind = "forge"     // an event that Stripe never sent, rightly signed
+	ActionDispute   ActionKind = "dispute"   // by a cardholder, with its result
+	ActionFreeze    ActionKind = "freeze"    // SIGSTOP, until other processes consider its jobs lost
+	ActionForge     ActionKind = "forge"     // an event that Stripe did not send, with a valid signature
 	ActionKill      ActionKind = "kill"      // SIGKILL
 	ActionOutage    ActionKind = "outage"    // every request to Stripe fails
-	ActionRefund    ActionKind = "refund"    // by somebody at Stripe's dashboard
-	ActionReplay    ActionKind = "replay"    // events come once more
+	ActionRefund    ActionKind = "refund"    // by an operator in Stripe's dashboard
+	ActionReplay    ActionKind = "replay"    // deliveries of earlier events
 	ActionRestart   ActionKind = "restart"   // the database server
-	ActionSilence   ActionKind = "silence"   // no webhook comes
+	ActionSilence   ActionKind = "silence"   // no webhook is delivered
 	ActionTerm      ActionKind = "term"      // SIGTERM
-	ActionTerminate ActionKind = "terminate" // database connections
+	ActionTerminate ActionKind = "terminate" // of database connections
 )
 
-// Action is one thing done to the machinery.
+// Action is one disturbance of the system.
 type Action struct {
 	At   time.Duration
 	Kind ActionKind
-	// For is how long it lasts: how long a process stays down, Stripe stays away.
+	// For is its duration, such as how long a process stays down.
 	For time.Duration
-	// Process is which one.
+	// Process is the index of the process.
 	Process int
-	// Count is how many connections, events or copies.
+	// Count is the number of connections or events.
 	Count int
-	// Hard makes a restart of the server a kill.
+	// Hard kills the database server instead of stopping it.
 	Hard bool
-	// Pick chooses among what there is when the time has come.
+	// Pick selects a target among those that exist when the action starts.
 	Pick uint64
 }
 
-// cards are what payments are made with, and how often. The dispute of a charge
-// and the loss of an answer are matters of their own.
+// cards are the cards of the payments, with their relative frequency. Disputes and
+// lost answers do not depend on the card.
 var cards = []struct {
 	id     string
 	weight int
@@ -105,11 +105,11 @@ var cards = []struct {
 
 const cardChallenged = "pm_card_authenticationRequired"
 
-// unluckyAmount marks payments that are charged and whose answer is lost for
-// good: Stripe stores the failure under their key, and no webhook tells of them.
-const unluckyAmount = 13_13
+// lostAnswerAmount marks payments that are charged without an answer: Stripe stores
+// a failure under their key, and no webhook about them is delivered.
+const lostAnswerAmount = 13_13
 
-// actionsEvery is how often each kind comes, on average.
+// actionsEvery is the mean interval between actions of each kind.
 var actionsEvery = []struct {
 	kind  ActionKind
 	every time.Duration
@@ -126,25 +126,25 @@ var actionsEvery = []struct {
 	{ActionTerminate, 2 * time.Second},
 }
 
-// restartEvery is how often the database server is restarted; once at least.
+// restartEvery is the interval between restarts of the database server. Every storm
+// has at least one.
 const restartEvery = 3 * time.Minute
 
-// NewPlan makes the plan of a storm.
+// NewPlan returns the plan of a storm.
 func NewPlan(o Options) Plan {
 	p := Plan{Seed: o.Seed, Duration: o.Duration}
-	p.planPayments(o, rand.New(rand.NewPCG(o.Seed, 1))) //nolint:gosec // dice that can be thrown again
-	p.planActions(o, rand.New(rand.NewPCG(o.Seed, 2)))  //nolint:gosec // dice that can be thrown again
+	p.planPayments(o, rand.New(rand.NewPCG(o.Seed, 1))) //nolint:gosec // repeatable dice, not a secret
+	p.planActions(o, rand.New(rand.NewPCG(o.Seed, 2)))  //nolint:gosec // repeatable dice, not a secret
 	slices.SortStableFunc(p.Payments, func(a, b Payment) int { return cmp.Compare(a.At, b.At) })
 	slices.SortStableFunc(p.Actions, func(a, b Action) int { return cmp.Compare(a.At, b.At) })
 	return p
 }
 
-// Digest is a fingerprint of the plan: two storms with the same one were planned
-// alike.
+// Digest returns a fingerprint of the plan. Equal plans have the same digest.
 func (p Plan) Digest() string {
 	text, err := json.Marshal(p)
 	if err != nil {
-		return err.Error() // there is nothing in a plan that cannot be written
+		return err.Error() // cannot happen: every plan can be encoded
 	}
 	sum := sha256.Sum256(text)
 	return hex.EncodeToString(sum[:6])
@@ -155,7 +155,7 @@ func (p *Plan) planPayments(o Options, r *rand.Rand) {
 	for n := 0; n < total; {
 		at := upTo(r, o.Duration)
 		merchant := r.IntN(merchants)
-		// Now and then, several go into one wallet in the same moment.
+		// Some payments go into one wallet at the same moment.
 		racers := 1
 		if r.IntN(6) == 0 {
 			racers = 2 + r.IntN(4)
@@ -185,7 +185,7 @@ func newPayment(r *rand.Rand, n int, at time.Duration, merchant int) Payment {
 	default:
 		p.Challenge = challengePass
 	}
-	if r.IntN(4) == 0 { // right at the deadline
+	if r.IntN(4) == 0 { // close to the deadline
 		p.After = actionDeadline - time.Second + upTo(r, 3*time.Second)
 	}
 	if r.IntN(4) > 0 {
@@ -203,7 +203,7 @@ func newPayment(r *rand.Rand, n int, at time.Duration, merchant int) Payment {
 		p.Lago, p.Async = true, false
 	}
 	if r.IntN(16) == 0 {
-		p.Amount, p.Card = unluckyAmount, "pm_card_visa"
+		p.Amount, p.Card = lostAnswerAmount, "pm_card_visa"
 	}
 	return p
 }
@@ -224,7 +224,7 @@ func pickCard(r *rand.Rand) string {
 
 func (p *Plan) planActions(o Options, r *rand.Rand) {
 	for _, a := range actionsEvery {
-		// One at least, so that a short storm knows every kind as well.
+		// At least one, so that even a short storm has every kind.
 		for range max(int(o.Duration/a.every), 1) {
 			p.Actions = append(p.Actions, newAction(a.kind, o, r))
 		}
@@ -237,7 +237,7 @@ func (p *Plan) planActions(o Options, r *rand.Rand) {
 }
 
 func newAction(kind ActionKind, o Options, r *rand.Rand) Action {
-	// Not in the first moments: there should be something to strike at.
+	// Not in the first tenth, because an action needs payments to act on.
 	a := Action{At: o.Duration/10 + upTo(r, o.Duration*9/10), Kind: kind, Pick: r.Uint64()}
 	switch kind {
 	case ActionDispute, ActionRefund:
@@ -259,7 +259,7 @@ func newAction(kind ActionKind, o Options, r *rand.Rand) Action {
 	return a
 }
 
-// upTo is a random part of a time.
+// upTo returns a random duration below d.
 func upTo(r *rand.Rand, d time.Duration) time.Duration {
 	return time.Duration(r.Int64N(int64(d))).Round(time.Millisecond)
 }

@@ -57,7 +57,7 @@ func TestNewPlan(t *testing.T) {
 		}
 	})
 
-	t.Run("ShortestStormKnowsEveryAction", func(t *testing.T) {
+	t.Run("ShortestStormHasEveryAction", func(t *testing.T) {
 		t.Parallel()
 
 		kinds := map[ActionKind]bool{}
@@ -68,7 +68,7 @@ func TestNewPlan(t *testing.T) {
 	})
 }
 
-// TestEveryFaultIsUsed goes through what the simulator can do wrong.
+// TestEveryFaultIsUsed checks that a storm uses every fault of the simulator.
 func TestEveryFaultIsUsed(t *testing.T) {
 	t.Parallel()
 
@@ -84,7 +84,7 @@ func TestEveryFaultIsUsed(t *testing.T) {
 	require.Len(t, sim.Faults(), len(apiFaults()), "no two have the same name")
 	for _, kind := range []string{
 		stripesim.FaultBody, stripesim.FaultHang, stripesim.FaultLatency, stripesim.FaultProcessing,
-		stripesim.FaultReset, stripesim.FaultStatus, // keys are pruned by age
+		stripesim.FaultReset, stripesim.FaultStatus, // FaultPruneKey is not used: forgetKeys removes keys by age
 	} {
 		require.True(t, kinds[kind], kind)
 	}
@@ -107,12 +107,13 @@ func TestEveryFaultIsUsed(t *testing.T) {
 	}
 }
 
-// TestProportions keeps the storm's times in the order that production's have.
+// TestProportions checks that the storm's durations have the same order as in
+// production.
 func TestProportions(t *testing.T) {
 	t.Parallel()
 
 	longestFreeze := rescueAfter + 2*time.Second
 	require.Greater(t, keysKept-keyLife, longestFreeze+rescueAfter/3, "a request that was due in time reaches Stripe in time")
 	require.Greater(t, longestFreeze, rescueAfter, "a frozen process loses its jobs")
-	require.Greater(t, listLag, keysKept, "keys go before lists show")
+	require.Greater(t, listLag, keysKept, "keys are forgotten before lists show intents")
 }

@@ -13,24 +13,24 @@ import (
 	"time"
 )
 
-// process is one service, which is started again each time that it was ended.
+// process is one service. It is started again after each time that it was ended.
 type process struct {
 	args    []string
 	env     []string
 	logPath string
 	program []string
-	url     string // empty for one that works jobs only
+	url     string // empty for a process that only works jobs
 	dog     *watchdog
 
-	mu     sync.Mutex
-	life   *life
-	frozen bool
-	// busy keeps two actions from having the same process at once.
+	mu       sync.Mutex
+	instance *instance
+	frozen   bool
+	// busy prevents two actions on the process at the same time.
 	busy sync.Mutex
 }
 
-// life is the time between a start and an end.
-type life struct {
+// instance is one run of the process.
+type instance struct {
 	cmd  *exec.Cmd
 	done chan struct{} // closed when it has ended
 }
@@ -42,12 +42,12 @@ func (p *process) start() error {
 	}
 	defer log.Close()
 	args := append(append([]string{}, p.program[1:]...), p.args...)
-	cmd := exec.Command(p.program[0], args...) //nolint:gosec,noctx // this very program; the storm ends it
+	cmd := exec.Command(p.program[0], args...) //nolint:gosec,noctx // this program; the storm ends it
 	cmd.Env = p.env
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	setDeathSignal(cmd.SysProcAttr)
-	l := &life{cmd: cmd, done: make(chan struct{})}
+	l := &instance{cmd: cmd, done: make(chan struct{})}
 	started := make(chan error)
 	go l.run(started, p.dog)
 	if err := <-started; err != nil {
@@ -55,13 +55,14 @@ func (p *process) start() error {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.life, p.frozen = l, false
+	p.instance, p.frozen = l, false
 	return nil
 }
 
-// run starts the process and stays with it. The death signal is sent when the
-// thread that started it ends, so the thread is kept until then.
-func (l *life) run(started chan<- error, dog *watchdog) {
+// run starts the process and waits until it ends. The kernel sends the death signal
+// when the thread that started the process ends, so run keeps its thread until
+// then.
+func (l *instance) run(started chan<- error, dog *watchdog) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	err := l.cmd.Start()
@@ -72,28 +73,28 @@ func (l *life) run(started chan<- error, dog *watchdog) {
 	if err != nil {
 		return
 	}
-	_ = l.cmd.Wait() // how it ended is in its log
+	_ = l.cmd.Wait() // the log answerBody how it ended
 	dog.forget(l.cmd.Process.Pid)
 	close(l.done)
 }
 
-// signal sends a signal to the process, if it runs.
+// signal sends a signal to the process, if it is running.
 func (p *process) signal(sig syscall.Signal) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.life != nil {
-		_ = p.life.cmd.Process.Signal(sig) // it may have ended by itself
+	if p.instance != nil {
+		_ = p.instance.cmd.Process.Signal(sig) // it may have ended by itself
 		p.frozen = sig == syscall.SIGSTOP
 	}
 }
 
-// end sends a signal and waits until the process is gone. One that does not go
-// within the time that supervisors give is killed, which the result tells.
+// end sends a signal and waits until the process has ended. It kills a process that
+// takes longer than supervisors allow, and reports whether it had to.
 func (p *process) end(sig syscall.Signal) (stubborn bool) {
 	const patience = 15 * time.Second
 	p.mu.Lock()
-	l := p.life
-	p.life = nil
+	l := p.instance
+	p.instance = nil
 	p.mu.Unlock()
 	if l == nil {
 		return false
@@ -111,22 +112,23 @@ func (p *process) end(sig syscall.Signal) (stubborn bool) {
 	return true
 }
 
-// running tells whether the process is there and answers signals.
+// running reports whether the process is running.
 func (p *process) running() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.life == nil {
+	if p.instance == nil {
 		return false
 	}
 	select {
-	case <-p.life.done:
+	case <-p.instance.done:
 		return false
 	default:
 		return true
 	}
 }
 
-// awaitReady returns when the process answers, at once for one that only works.
+// awaitReady returns when the process answers requests, or at once if it only works
+// jobs.
 func (p *process) awaitReady(ctx context.Context) error {
 	if p.url == "" {
 		return nil

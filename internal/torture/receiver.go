@@ -19,9 +19,9 @@ import (
 	"github.com/fundrail/fundrail/internal/wallet"
 )
 
-// receiver is where the merchants hear of what happens. It is no better than theirs
-// are: it fails, hangs, hangs up, and forgets to say that it has understood. What it
-// understands it writes down.
+// receiver is the endpoint of all merchants. Like real endpoints it fails, hangs
+// and closes connections, sometimes after it has accepted an event. It records what
+// it accepts.
 type receiver struct {
 	secrets []string // of the merchants
 	server  *http.Server
@@ -29,36 +29,36 @@ type receiver struct {
 
 	mu       sync.Mutex
 	dice     *rand.Rand
-	calm     bool // nothing goes wrong any more
-	tries    map[hearing]int
-	heard    []hearing // what was understood, in order and as often as it was
-	unsigned []string  // what was wrong with signatures
+	reliable bool // whether it fails no more
+	tries    map[receipt]int
+	received []receipt // the accepted events in order, including repetitions
+	unsigned []string  // errors of signatures
 	hits     map[string]int64
 }
 
-// hearing is an event that reached a merchant.
-type hearing struct {
+// receipt is an event that a merchant accepted.
+type receipt struct {
 	merchant int
 	event    wallet.ID
 }
 
-// What becomes of a delivery.
+// How the receiver treats a delivery.
 const (
-	hearAndAnswer = ""
-	hearAndHangUp = "merchant: understood, then hung up"
-	refuse        = "merchant: answered 500"
-	hangUp        = "merchant: hung up"
-	sayNothing    = "merchant: said nothing"
-	maxFailures   = 3 // of one delivery: a merchant answers in the end
-	nothingFor    = 3 * time.Second
-	maxNotice     = 1 << 20
+	acceptAndAnswer = ""
+	acceptAndHangUp = "merchant: understood, then hung up"
+	refuse          = "merchant: answered 500"
+	hangUp          = "merchant: hung up"
+	doNotAnswer     = "merchant: said nothing"
+	maxFailures     = 3 // per delivery, so that a merchant accepts it in the end
+	noAnswerFor     = 3 * time.Second
+	maxEventBytes   = 1 << 20
 )
 
-// misfortunes are how likely each is, in a thousand.
-var misfortunes = []struct {
+// failureRates are the probabilities of failures, per thousand.
+var failureRates = []struct {
 	what  string
 	share int
-}{{refuse, 100}, {hangUp, 40}, {hearAndHangUp, 40}, {sayNothing, 8}}
+}{{refuse, 100}, {hangUp, 40}, {acceptAndHangUp, 40}, {doNotAnswer, 8}}
 
 func startReceiver(ctx context.Context, seed uint64) (*receiver, error) {
 	l, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
@@ -66,33 +66,33 @@ func startReceiver(ctx context.Context, seed uint64) (*receiver, error) {
 		return nil, err
 	}
 	r := &receiver{
-		dice: newDice(seed), hits: map[string]int64{}, tries: map[hearing]int{}, url: "http://" + l.Addr().String(),
+		dice: newDice(seed), hits: map[string]int64{}, tries: map[receipt]int{}, url: "http://" + l.Addr().String(),
 	}
 	for range merchants {
 		r.secrets = append(r.secrets, wallet.NewWebhookSecret())
 	}
 	r.server = &http.Server{Handler: r, ReadHeaderTimeout: 10 * time.Second}
-	go func() { _ = r.server.Serve(l) }() // it ends when it is closed
+	go func() { _ = r.server.Serve(l) }() // the error answerBody that close was called
 	return r, nil
 }
 
 func newDice(seed uint64) *rand.Rand {
-	return rand.New(rand.NewPCG(seed, 7)) //nolint:gosec // dice that can be thrown again
+	return rand.New(rand.NewPCG(seed, 7)) //nolint:gosec // repeatable dice, not a secret
 }
 
 func (r *receiver) close() { _ = r.server.Close() }
 
-// address is where a merchant hears.
+// address returns the address of a merchant's endpoint.
 func (r *receiver) address(merchant int) string { return r.url + "/" + strconv.Itoa(merchant) }
 
-// signature is the dialect that a merchant is spoken to in.
+// signature returns the dialect of a merchant's endpoint.
 func signature(merchant int) wallet.SignatureKind {
 	return []wallet.SignatureKind{wallet.SignatureStandard, wallet.SignatureLava, wallet.SignatureLago}[merchant%3]
 }
 
 // ServeHTTP implements http.Handler.
 func (r *receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
-	body, err := io.ReadAll(http.MaxBytesReader(w, req.Body, maxNotice))
+	body, err := io.ReadAll(http.MaxBytesReader(w, req.Body, maxEventBytes))
 	if err != nil {
 		return // the sender was killed
 	}
@@ -112,28 +112,28 @@ func (r *receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		w.WriteHeader(http.StatusUnauthorized)
 		return
 	}
-	switch r.fate(hearing{merchant, id}) {
-	case hearAndAnswer:
+	switch r.treatment(receipt{merchant, id}) {
+	case acceptAndAnswer:
 		w.WriteHeader(http.StatusOK)
 	case refuse:
 		w.WriteHeader(http.StatusInternalServerError)
-	case sayNothing:
-		pause(req.Context(), nothingFor)
+	case doNotAnswer:
+		pause(req.Context(), noAnswerFor)
 		panic(http.ErrAbortHandler)
 	default:
 		panic(http.ErrAbortHandler)
 	}
 }
 
-// fate decides what becomes of a delivery, and writes it down if it is understood.
-func (r *receiver) fate(h hearing) string {
+// treatment decides how to treat a delivery, and records it if it is accepted.
+func (r *receiver) treatment(h receipt) string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 
-	what := hearAndAnswer
-	if !r.calm && r.tries[h] < maxFailures {
+	what := acceptAndAnswer
+	if !r.reliable && r.tries[h] < maxFailures {
 		n := r.dice.IntN(1000)
-		for _, m := range misfortunes {
+		for _, m := range failureRates {
 			if n -= m.share; n < 0 {
 				what = m.what
 				break
@@ -141,25 +141,25 @@ func (r *receiver) fate(h hearing) string {
 		}
 	}
 	r.tries[h]++
-	if what != hearAndAnswer {
+	if what != acceptAndAnswer {
 		r.hits[what]++
 	}
-	if what == hearAndAnswer || what == hearAndHangUp {
-		r.heard = append(r.heard, h)
+	if what == acceptAndAnswer || what == acceptAndHangUp {
+		r.received = append(r.received, h)
 	}
 	return what
 }
 
-// calmDown ends what goes wrong, and says how often it did.
-func (r *receiver) calmDown() map[string]int64 {
+// stopFailures ends the failures and returns how often each occurred.
+func (r *receiver) stopFailures() map[string]int64 {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.calm = true
+	r.reliable = true
 	return r.hits
 }
 
-// verify checks the signature of Standard Webhooks, which goes with every dialect,
-// and the dialect's own.
+// verify checks the signature of the Standard Webhooks specification, which every
+// dialect has, and the dialect's own.
 func verify(k wallet.SignatureKind, secret string, h http.Header, body []byte) error {
 	key, err := base64.StdEncoding.DecodeString(strings.TrimPrefix(secret, "whsec_"))
 	if err != nil {

@@ -9,7 +9,8 @@ import (
 	"time"
 )
 
-// reconciliation is as much of what `fundrail reconcile --json` prints as is needed.
+// reconciliation holds the fields of the output of `fundrail reconcile --json` that
+// are used.
 type reconciliation struct {
 	Modes []struct {
 		Findings []struct {
@@ -20,12 +21,12 @@ type reconciliation struct {
 	} `json:"modes"`
 }
 
-// reconcile asks the operator's own command whether anything differs from Stripe.
+// reconcile runs the operator's command and returns what differs from Stripe.
 func (s *storm) reconcile(ctx context.Context) (list []string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
 	defer cancel()
 	args := append(append([]string{}, s.Program[1:]...), "reconcile", "--json")
-	cmd := exec.CommandContext(ctx, s.Program[0], args...) //nolint:gosec // this very program
+	cmd := exec.CommandContext(ctx, s.Program[0], args...) //nolint:gosec // this program
 	cmd.Env = append(append([]string{}, s.Environ...),
 		"DATABASE_URL="+s.server.DatabaseURL(), "STRIPE_API_URL="+s.stripe.URL,
 		"STRIPE_LIVE_SECRET_KEY=", "STRIPE_TEST_SECRET_KEY="+stripeKey)

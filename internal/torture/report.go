@@ -12,63 +12,65 @@ import (
 	"github.com/fundrail/fundrail/internal/wallet"
 )
 
-// Report is what a storm did and what came of it.
+// Report is the result of a storm.
 type Report struct {
 	Seed       uint64 `json:"seed"`
-	Plan       string `json:"plan"` // its digest
+	Plan       string `json:"plan"` // the plan's digest
 	Break      string `json:"break,omitempty"`
 	Duration   string `json:"duration"`
 	Processes  int    `json:"processes"`
 	Drain      string `json:"drain"`
 	DrainLimit string `json:"drain_limit"`
-	// Done counts what the storm did, Faults what the simulator's rules hit.
+	// Done counts the storm's actions, and Faults the hits of the simulator's
+	// rules.
 	Done   []Count `json:"done"`
 	Faults []Count `json:"faults"`
-	// Payments counts them by their outcome.
+	// Payments counts the payments by outcome.
 	Payments []Count `json:"payments"`
 	Charged  int     `json:"charged"`  // succeeded at Stripe
 	Credited int     `json:"credited"` // settlements
 	Lost     int     `json:"lost"`
 	Doubled  int     `json:"doubled"`
-	// Answers is how many accepted requests were asked for once more.
+	// Answers is the number of accepted requests that were repeated.
 	Answers int `json:"answers"`
-	// LogLines is how many lines were searched for secrets.
+	// LogLines is the number of lines that were searched for secrets.
 	LogLines int `json:"log_lines"`
-	// Deliveries is what became of what merchants are told.
+	// Deliveries counts the deliveries to merchants.
 	Deliveries Deliveries `json:"deliveries"`
 	Findings   []Finding  `json:"findings"`
 }
 
-// Deliveries counts what merchants are told of, and how that reached them.
+// Deliveries counts the events for merchants and how they were delivered.
 type Deliveries struct {
 	Events   int `json:"events"`
-	Received int `json:"received"` // as often as they were, once at least
-	// Lost never reached their merchant, OutOfOrder came before one that had
-	// happened to the same object earlier.
+	Received int `json:"received"` // accepted deliveries, including repetitions
+	// Lost counts the events that did not reach their merchant. OutOfOrder counts
+	// those that arrived before an earlier event of the same object.
 	Lost       int `json:"lost"`
 	OutOfOrder int `json:"out_of_order"`
 }
 
-// Count is a number and what it is of.
+// Count is a named number.
 type Count struct {
 	Name  string `json:"name"`
 	Count int64  `json:"count"`
 }
 
-// Finding is one thing that is not as it must be.
+// Finding is a violation of a check.
 type Finding struct {
 	Check  string `json:"check"`
 	Detail string `json:"detail"`
 }
 
-// Held tells whether the proof held.
+// Held reports whether all checks passed.
 func (r Report) Held() bool { return len(r.Findings) == 0 }
 
 func (r *Report) find(check, detail string) {
 	r.Findings = append(r.Findings, Finding{check, detail})
 }
 
-// findAll notes a list of findings, in an order that does not depend on chance.
+// findAll records a list of findings in sorted order, so that reports are
+// comparable.
 func (r *Report) findAll(check string, list []string) {
 	slices.Sort(list)
 	for _, detail := range list {
@@ -112,7 +114,7 @@ func (s *storm) newReport(took time.Duration) Report {
 	return r
 }
 
-// count tells how the payments ended.
+// count counts the payments by outcome.
 func (r *Report) count(b books) {
 	byStatus := map[wallet.PaymentStatus]int64{}
 	waiting := b.waiting()
@@ -144,7 +146,7 @@ func (r *Report) count(b books) {
 	}
 }
 
-// Print writes the report for a person.
+// Print writes the report as text.
 func (r Report) Print(w io.Writer) error {
 	var t strings.Builder
 	section := func(title string, list []Count) {
@@ -199,21 +201,21 @@ func plural(n int, one, many string) string {
 	return fmt.Sprintf("%d %s", n, many)
 }
 
-// statusOf reads the word that an answer has for a payment, and its balance.
-func statusOf(a answer) (told struct{ status, balance string }) {
-	var s says
+// statusOf returns the status and the balance in an answer.
+func statusOf(a answer) (result struct{ status, balance string }) {
+	var s answerBody
 	if json.Unmarshal(a.body, &s) != nil {
-		return told
+		return result
 	}
-	told.balance = s.Balance
+	result.balance = s.Balance
 	if len(s.Transactions) > 0 {
-		told.status = s.Transactions[0].Status
-		return told
+		result.status = s.Transactions[0].Status
+		return result
 	}
 	word, ok := s.Status.(string)
 	if !ok {
 		word = "declined"
 	}
-	told.status = word
-	return told
+	result.status = word
+	return result
 }

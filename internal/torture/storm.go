@@ -28,7 +28,7 @@ const (
 	webhookSecret = "whsec_torture"
 )
 
-// storm is everything that runs while one is on.
+// storm is a running storm with everything that it has started.
 type storm struct {
 	Options
 	plan Plan
@@ -45,24 +45,25 @@ type storm struct {
 	clients   *clients
 	counts    counts
 	began     time.Time
-	outages   stack // of Stripe's API
-	silences  stack // of its webhooks
-	tending   sync.WaitGroup
+	outages   overlap // outages of Stripe's API
+	silences  overlap // periods without webhooks
+	playing   sync.WaitGroup
 
 	forgetting     sync.WaitGroup
 	stopForgetting context.CancelFunc
 
 	mu   sync.Mutex
-	hits map[string]int64 // of the simulator's rules
+	hits map[string]int64 // hits of the simulator's rules
 }
 
-// stack counts overlapping spells of one kind, so that the last to end ends it.
-type stack struct {
+// overlap counts overlapping actions of one kind. The first begins the effect and
+// the last ends it.
+type overlap struct {
 	mu sync.Mutex
 	n  int
 }
 
-func (s *stack) push(begin func()) {
+func (s *overlap) push(begin func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.n++; s.n == 1 {
@@ -70,7 +71,7 @@ func (s *stack) push(begin func()) {
 	}
 }
 
-func (s *stack) pop(end func()) {
+func (s *overlap) pop(end func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.n--; s.n == 0 {
@@ -78,7 +79,7 @@ func (s *stack) pop(end func()) {
 	}
 }
 
-// start brings everything up, the services last.
+// start starts everything, the services last.
 func (s *storm) start(ctx context.Context) (err error) {
 	if s.dog, err = startWatchdog(); err != nil {
 		return err
@@ -90,16 +91,16 @@ func (s *storm) start(ctx context.Context) (err error) {
 	if err := s.openDatabase(ctx, marker); err != nil {
 		return err
 	}
-	if err := s.openStripe(); err != nil { //nolint:contextcheck // it is closed by stop
+	if err := s.openStripe(); err != nil { //nolint:contextcheck // stop closes it
 		return err
 	}
 	if s.receiver, err = startReceiver(ctx, s.Seed); err != nil {
 		return err
 	}
 	for n := range merchants {
-		m, err := plant(ctx, s.pool, s.sim, s.receiver, n, s.Now())
+		m, err := createMerchant(ctx, s.pool, s.sim, s.receiver, n, s.Now())
 		if err != nil {
-			return fmt.Errorf("plant a merchant: %w", err)
+			return fmt.Errorf("create a merchant: %w", err)
 		}
 		s.merchants = append(s.merchants, m)
 	}
@@ -132,8 +133,8 @@ func (s *storm) openDatabase(ctx context.Context, marker string) error {
 	if s.Break != breakpoint.SettleGuard {
 		return nil
 	}
-	// The schema says once more what the guard says. Both have to go for the guard
-	// to be missed.
+	// Constraints of the schema enforce the same rule as the guard. They are
+	// removed as well, so that the broken guard has an effect.
 	_, err = s.pool.Exec(ctx, `
 		drop index transfers_settlement;
 		do $$
@@ -149,7 +150,7 @@ func (s *storm) openDatabase(ctx context.Context, marker string) error {
 func (s *storm) openStripe() (err error) {
 	s.sim, err = stripesim.New(stripesim.Config{
 		LockWait:       500 * time.Millisecond,
-		Seed:           s.Seed + 1, // zero would draw one
+		Seed:           s.Seed + 1, // zero would mean a random seed
 		WebhookRetry:   webhookRetry(),
 		WebhookTimeout: 5 * time.Second,
 	})
@@ -160,7 +161,7 @@ func (s *storm) openStripe() (err error) {
 	return err
 }
 
-// openServices starts the processes and the balancer before them.
+// openServices starts the balancer and the processes.
 func (s *storm) openServices(ctx context.Context, marker string) error {
 	var backends []string
 	for i := range s.Processes {
@@ -202,7 +203,7 @@ func (s *storm) openServices(ctx context.Context, marker string) error {
 	return nil
 }
 
-// settings are the environment of a service.
+// settings returns the environment of a service.
 func (s *storm) settings(marker string) []string {
 	return []string{
 		"ACTION_DEADLINE=" + actionDeadline.String(),
@@ -228,15 +229,14 @@ func (s *storm) settings(marker string) []string {
 	}
 }
 
-// freeAddr is an address that nobody listened on a moment ago. It stays below the
-// range that systems take the near ends of connections from, so that it is still
-// free when a process comes back.
+// freeAddr returns an address with a port that is free now. It is below the range
+// of ephemeral ports, so that it is still free when the process is started again.
 func freeAddr(ctx context.Context) (string, error) {
 	const low, high, tries = 15000, 32000, 50
 	var l net.Listener
 	var err error
 	for range tries {
-		port := low + mathrand.IntN(high-low) //nolint:gosec // any port will do
+		port := low + mathrand.IntN(high-low) //nolint:gosec // any port is good
 		l, err = new(net.ListenConfig).Listen(ctx, "tcp4", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
 		if err == nil {
 			return l.Addr().String(), l.Close()
@@ -245,8 +245,8 @@ func freeAddr(ctx context.Context) (string, error) {
 	return "", fmt.Errorf("find a free port: %w", err)
 }
 
-// rage plays the plan, and returns when its time is over or ctx ends.
-func (s *storm) rage(ctx context.Context) {
+// play plays the plan. It returns when the storm's duration is over or ctx ends.
+func (s *storm) play(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, s.Duration)
 	defer cancel()
 	s.began = s.Now()
@@ -257,8 +257,8 @@ func (s *storm) rage(ctx context.Context) {
 	for _, f := range webhookFaults() {
 		s.mustAdd(s.sim.AddWebhookFault(f))
 	}
-	// The playing of an action ends after the storm, when what it did is undone.
-	s.tending.Go(func() {
+	// Actions end later than the storm, when their effects are undone.
+	s.playing.Go(func() {
 		for _, p := range s.plan.Payments {
 			if !s.until(ctx, p.At) {
 				return
@@ -270,20 +270,20 @@ func (s *storm) rage(ctx context.Context) {
 		if !s.until(ctx, a.At) {
 			break
 		}
-		s.tending.Go(func() { s.act(ctx, a) })
+		s.playing.Go(func() { s.act(ctx, a) })
 	}
 	<-ctx.Done()
-	s.tending.Wait()
+	s.playing.Wait()
 }
 
-// mustAdd is for rules that are our own.
+// mustAdd panics if a rule of this package is invalid.
 func (s *storm) mustAdd(_ string, err error) {
 	if err != nil {
 		panic(err)
 	}
 }
 
-// until waits for a moment of the plan, and tells whether it came.
+// until waits for a time of the plan. It reports whether ctx lasted until then.
 func (s *storm) until(ctx context.Context, at time.Duration) bool {
 	return pause(ctx, at-s.Now().Sub(s.began))
 }
@@ -299,15 +299,14 @@ func pause(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// lift ends everything that makes things go wrong, and brings back whatever is
-// down.
-func (s *storm) lift(ctx context.Context) error {
+// stopFaults removes all faults and starts the processes that are down.
+func (s *storm) stopFaults(ctx context.Context) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
 	s.say("storm over after %s; faults lifted, draining", s.Now().Sub(s.began).Round(time.Second))
 	s.gatherFaults()
-	for what, hits := range s.receiver.calmDown() {
+	for what, hits := range s.receiver.stopFailures() {
 		s.keepReport(what, hits)
 	}
 	s.sim.ClearFaults()
@@ -324,7 +323,7 @@ func (s *storm) lift(ctx context.Context) error {
 	return nil
 }
 
-// gatherFaults notes what the simulator's rules did, before they are forgotten.
+// gatherFaults records the hits of the simulator's rules before they are removed.
 func (s *storm) gatherFaults() {
 	for _, f := range s.sim.Faults() {
 		s.keepReport(f.Rule.ID, f.Applied)
@@ -343,8 +342,8 @@ func (s *storm) keepReport(rule string, hits int64) {
 	s.hits[rule] += hits
 }
 
-// stop takes everything down, the services first. It is safe to call on a storm
-// that did not start whole.
+// stop stops everything, the services first. It can be called after start has
+// failed.
 func (s *storm) stop(ctx context.Context) error {
 	if s.stopForgetting != nil {
 		s.stopForgetting()

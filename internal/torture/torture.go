@@ -1,12 +1,13 @@
-// Package torture proves that each charge is credited exactly once, and each
-// credit stands on exactly one charge, by doing everything to a running Fundrail
-// that may befall one: it starts real processes on a private PostgreSQL and a
-// simulated Stripe, has clients fund wallets, kills, freezes and cuts off whatever
-// there is, and lets Stripe answer in every wrong way it knows. Then it lifts the
-// faults, lets things drain, and holds the books against what Stripe took.
+// Package torture tests that each charge is credited exactly once, and that each
+// credit has exactly one charge. It starts real processes on a private PostgreSQL
+// and a simulated Stripe, and lets clients fund wallets. Meanwhile it kills and
+// freezes processes, closes connections, restarts the database, and makes Stripe
+// fail in every way that the simulator has. Such a run is called a storm. Then it
+// removes the faults, waits until everything has settled, and compares the books
+// with what Stripe took.
 //
-// What a storm does is in plan.go and faults.go, what must hold afterwards in
-// judge.go and its neighbours.
+// The files plan.go and faults.go define what a storm does, and judge.go and the files next
+// to it what must hold afterwards.
 package torture
 
 import (
@@ -21,38 +22,38 @@ import (
 	"github.com/fundrail/fundrail/internal/breakpoint"
 )
 
-// Options say what storm to run.
+// Options configures a storm.
 type Options struct {
-	// Seed decides the plan. The same seed, duration, rate and number of processes
-	// make the same plan.
+	// Seed determines the plan, together with the duration, the rate and the number
+	// of processes.
 	Seed     uint64
 	Duration time.Duration
-	// Drain is how long things may take to come to rest after the storm.
+	// Drain limits the time in which everything must settle after the storm.
 	Drain time.Duration
-	// Processes is how many services run. Each third one works jobs only.
+	// Processes is the number of services. Every third one only works jobs.
 	Processes int
-	// Rate is how many payments are asked for in a second.
+	// Rate is the number of payments per second.
 	Rate int
-	// Break takes a safeguard away. The proof is then expected to fail.
+	// Break disables a safeguard. The storm is then expected to find violations.
 	Break breakpoint.Switch
 
-	// Program is the path of fundrail, with arguments that come first.
+	// Program is the path of fundrail, followed by its first arguments.
 	Program []string
-	// Environ is what the processes inherit.
+	// Environ is the environment of the processes.
 	Environ []string
-	// Dir keeps the logs of the processes.
+	// Dir is the directory of the processes' logs.
 	Dir string
-	// Progress hears in a few lines how it goes. Nil keeps quiet.
+	// Progress receives a few lines about the progress. Nil means none.
 	Progress io.Writer
-	// Log hears of what the private PostgreSQL goes through. Nil keeps quiet.
+	// Log receives the log of the private PostgreSQL. Nil means none.
 	Log *slog.Logger
 	Now func() time.Time
 }
 
-// How the services are set for a storm. The proportions are those of production:
-// a call to Stripe ends before its job does, a job before it counts as lost, and
-// Stripe keeps its keys for longer than they are relied on, by more than any
-// process is ever frozen for.
+// The settings of the services in a storm. The durations have the same order as in
+// production: a call to Stripe ends before its job does, and a job before it is
+// considered lost. Stripe keeps keys longer than the service relies on them, by
+// more than the longest freeze.
 const (
 	actionDeadline = 6 * time.Second
 	fundWait       = 3 * time.Second
@@ -64,12 +65,12 @@ const (
 	workers        = 20
 )
 
-// merchants is how many there are. Each has one wallet, into which the payments
-// of all its clients go.
+// merchants is the number of merchants. Each has one wallet, which all its clients
+// fund.
 const merchants = 5
 
-// Run runs a storm and returns what came of it. An error means that there was no
-// storm to judge; whether the proof held is in the report.
+// Run runs a storm and returns its report. The report answerBody whether the checks
+// passed. An error means that the storm could not be run.
 func Run(ctx context.Context, o Options) (_ Report, err error) {
 	if err := o.check(); err != nil {
 		return Report{}, err
@@ -81,8 +82,8 @@ func Run(ctx context.Context, o Options) (_ Report, err error) {
 	if err := s.start(ctx); err != nil {
 		return Report{}, err
 	}
-	s.rage(ctx)
-	if err := s.lift(ctx); err != nil {
+	s.play(ctx)
+	if err := s.stopFaults(ctx); err != nil {
 		return Report{}, err
 	}
 	drained, took := s.drain(ctx)
@@ -95,11 +96,11 @@ func Run(ctx context.Context, o Options) (_ Report, err error) {
 func (o *Options) check() error {
 	switch {
 	case o.Duration < time.Second:
-		return errors.New("a storm takes a second at least")
+		return errors.New("a storm must last at least a second")
 	case o.Processes < 1:
-		return errors.New("a storm needs a process at least")
+		return errors.New("a storm needs at least one process")
 	case o.Rate < 1:
-		return errors.New("a storm needs a payment a second at least")
+		return errors.New("a storm needs at least one payment per second")
 	case o.Break != "" && !slices.Contains(breakpoint.Switches, o.Break):
 		return fmt.Errorf("there is no switch called %q", o.Break)
 	case len(o.Program) == 0 || o.Now == nil || o.Dir == "":
@@ -113,6 +114,6 @@ func (o *Options) check() error {
 
 func (s *storm) say(format string, args ...any) {
 	if s.Progress != nil {
-		_, _ = fmt.Fprintf(s.Progress, format+"\n", args...) // nobody may be listening
+		_, _ = fmt.Fprintf(s.Progress, format+"\n", args...) // progress is optional, so errors are ignored
 	}
 }

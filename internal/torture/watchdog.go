@@ -8,9 +8,9 @@ import (
 	"syscall"
 )
 
-// watchdogScript keeps a list of process ids: "+ 12" adds one, "- 12" takes it
-// away. The end of the input without a farewell means that our process is gone:
-// then those on the list go too.
+// watchdogScript reads a list of process ids: "+ 12" adds one and "- 12" removes
+// it. If the input ends without the line "bye", the parent process has died. The
+// script then kills the processes in the list.
 const watchdogScript = `
 pids=" "
 while read -r what pid; do
@@ -25,8 +25,8 @@ for pid in $pids; do
 done
 `
 
-// watchdog is a shell that outlives us for as long as it takes to end what we
-// started. On Linux the kernel does so as well.
+// watchdog is a shell process that outlives this process until it has killed what
+// this process started. On Linux the kernel kills them as well.
 type watchdog struct {
 	cmd  *exec.Cmd
 	pipe *os.File
@@ -42,18 +42,18 @@ func startWatchdog() (*watchdog, error) {
 	cmd.Dir = "/"
 	cmd.Env = []string{}
 	cmd.Stdin = r
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true} // Ctrl-C is not for it
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true} // so that Ctrl-C does not end it
 	if err := cmd.Start(); err != nil {
 		return nil, errors.Join(fmt.Errorf("start watchdog: %w", err), w.Close())
 	}
 	return &watchdog{cmd: cmd, pipe: w}, nil
 }
 
-// watch adds a process, forget takes it away once it has ended.
+// watch adds a process, and forget removes one that has ended.
 func (w *watchdog) watch(pid int)  { _, _ = fmt.Fprintln(w.pipe, "+", pid) }
 func (w *watchdog) forget(pid int) { _, _ = fmt.Fprintln(w.pipe, "-", pid) }
 
-// dismiss sends the watchdog away with nothing to do.
+// dismiss ends the watchdog without an action.
 func (w *watchdog) dismiss() {
 	_, _ = fmt.Fprintln(w.pipe, "bye")
 	_ = w.pipe.Close()

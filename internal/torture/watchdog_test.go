@@ -11,7 +11,7 @@ import (
 func TestWatchdog(t *testing.T) {
 	t.Parallel()
 
-	t.Run("EndsWhatIsOnItsListWhenWeAreGone", func(t *testing.T) {
+	t.Run("KillsItsListWhenTheParentDies", func(t *testing.T) {
 		t.Parallel()
 
 		dog, err := startWatchdog()
@@ -22,15 +22,15 @@ func TestWatchdog(t *testing.T) {
 		}
 		dog.forget(second.Process.Pid)
 
-		require.NoError(t, dog.pipe.Close()) // as the kernel does for a process that was killed
+		require.NoError(t, dog.pipe.Close()) // as the kernel does when this process is killed
 		require.NoError(t, dog.cmd.Wait())
 
 		require.Equal(t, syscall.SIGKILL, endOf(t, first))
 		require.Equal(t, syscall.SIGKILL, endOf(t, third))
-		require.NoError(t, syscall.Kill(second.Process.Pid, 0), "it was taken off the list")
+		require.NoError(t, syscall.Kill(second.Process.Pid, 0), "a forgotten process is not killed")
 	})
 
-	t.Run("DoesNothingAfterAFarewell", func(t *testing.T) {
+	t.Run("DoesNothingAfterDismiss", func(t *testing.T) {
 		t.Parallel()
 
 		dog, err := startWatchdog()
@@ -44,7 +44,7 @@ func TestWatchdog(t *testing.T) {
 	})
 }
 
-// sleeper is a process that does nothing and ends with the test.
+// sleeper returns a process that sleeps until the end of the test.
 func sleeper(t *testing.T) *exec.Cmd {
 	t.Helper()
 

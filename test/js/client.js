@@ -1,6 +1,6 @@
-// Drives Fundrail with Lago's published client, unmodified but for the address that
-// it calls. It ends with an exit code other than 0 as soon as something is not as
-// the client's users know it.
+// Tests Fundrail with Lago's published client, which is unmodified except for the
+// server's address. The exit code is not 0 if an answer is not what users of the
+// client expect.
 import assert from "node:assert/strict";
 import { Client, getLagoError } from "lago-javascript-client";
 
@@ -11,7 +11,7 @@ const client = Client(FUNDRAIL_API_KEY, {
   rateLimitRetry: { onRateLimitInfo: (info) => infos.push(info) },
 });
 
-// refused gives what the client makes of an answer that says no.
+// refused returns the client's representation of an error answer.
 async function refused(call) {
   try {
     await call;
@@ -21,7 +21,7 @@ async function refused(call) {
   return assert.fail("the call should be refused");
 }
 
-// becomes asks until a wallet transaction has a status.
+// becomes waits until a wallet transaction has a status.
 async function becomes(id, status) {
   for (const until = Date.now() + 15_000; Date.now() < until; ) {
     const { data } = await client.walletTransactions.findWalletTransaction(id);
@@ -78,7 +78,7 @@ const { data: page } = await client.wallets.findAllWalletTransactions(wallet.lag
 assert.deepEqual(page.wallet_transactions.map((r) => r.lago_id), [rows[0].lago_id]);
 assert.equal(page.meta.total_count, 1);
 
-// What is wrong comes as the client's users know it.
+// Errors have the form that the client's users expect.
 const invalid = await refused(client.walletTransactions.createWalletTransaction({
   wallet_transaction: { wallet_id: wallet.lago_id, paid_credits: 20 },
 }));

@@ -21,8 +21,8 @@ import (
 
 func TestMain(m *testing.M) { testdb.Main(m) }
 
-// The client is unmodified but for the address that it calls. What it calls is the
-// whole service: the API, the jobs, and a simulated Stripe whose events arrive.
+// TestJavaScriptClient runs Lago's client, unmodified except for the address, against the whole
+// service: the API, the jobs, and a simulated Stripe that delivers events.
 func TestJavaScriptClient(t *testing.T) {
 	t.Parallel()
 
@@ -33,7 +33,7 @@ func TestJavaScriptClient(t *testing.T) {
 	server := httptest.NewServer(s.Handler(&lago.Dialect{Server: s}))
 	t.Cleanup(server.Close)
 
-	dir := t.TempDir() // the checkout stays as it is
+	dir := t.TempDir() // so that the checkout does not change
 	for _, name := range []string{".npmrc", "client.js", "package.json", "package-lock.json"} {
 		content, err := os.ReadFile(name)
 		require.NoError(t, err)
@@ -49,7 +49,7 @@ func TestJavaScriptClient(t *testing.T) {
 	require.Empty(t, report.Findings)
 }
 
-// makeDefault has a card charged when nobody asks for another.
+// makeDefault makes a card the customer's default.
 func makeDefault(t *testing.T, w *enginetest.World, id string) {
 	t.Helper()
 

@@ -1,4 +1,3 @@
-// Package js holds Lago's published JavaScript client against the service. The
-// client comes from the package registry that the machine is configured for;
-// nothing of it is kept here.
+// Package js tests the service with Lago's published JavaScript client. npm installs
+// the client during the test from its configured registry.
 package js

@@ -24,7 +24,8 @@ const (
 	lookEach = 50 * time.Millisecond
 )
 
-// fund accepts a payment and, unless the caller wants no more, waits for it.
+// fund accepts a payment. Unless the request has a Prefer header, it waits until
+// the payment has been charged.
 func (p *program) fund(w http.ResponseWriter, r *http.Request) {
 	var request struct {
 		PaymentMethodID string `json:"payment_method_id"`
@@ -64,12 +65,12 @@ func (p *program) fund(w http.ResponseWriter, r *http.Request) {
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(code)
-	_ = json.NewEncoder(w).Encode(map[string]string{ // the caller may have gone
+	_ = json.NewEncoder(w).Encode(map[string]string{ // fails only if the client has gone
 		"status": status, "payment_id": payment.String(), "redirect_url": redirect,
 	})
 }
 
-// wait looks now and then how the payment stands.
+// wait polls the payment's status.
 func (p *program) wait(ctx context.Context, payment wallet.ID) (status, redirect string) {
 	ctx, cancel := context.WithTimeout(ctx, waitFor)
 	defer cancel()
@@ -112,7 +113,7 @@ func (p *program) webhook(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(http.StatusOK)
 }
 
-// signed checks Stripe's signature of an event.
+// signed reports whether an event has a valid signature of Stripe's.
 func (p *program) signed(body []byte, header string) bool {
 	at, signature, ok := strings.Cut(header, ",v1=")
 	at, found := strings.CutPrefix(at, "t=")
@@ -124,7 +125,7 @@ func (p *program) signed(body []byte, header string) bool {
 		return false
 	}
 	mac := hmac.New(sha256.New, []byte(p.secret))
-	_, _ = mac.Write([]byte(at + ".")) // a hash never fails to write
+	_, _ = mac.Write([]byte(at + ".")) // a hash's Write never fails
 	_, _ = mac.Write(body)
 	return hmac.Equal(given, mac.Sum(nil))
 }

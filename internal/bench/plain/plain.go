@@ -1,8 +1,9 @@
-// Package plain is the program that one writes first: River with its defaults,
-// one transaction per step, one statement per row, one queue. The bench measures
-// Fundrail against it, on the same schema, with the same requests and the same
-// simulated Stripe. It knows the happy path and the challenge and nothing else: no
-// idempotency keys, no lost answers, no declines. Each of them would cost it more.
+// Package plain is a simple payment service, as a first version would be written:
+// River with its defaults, one transaction per step, one statement per row, one
+// queue. The bench compares Fundrail with it, on the same schema, with the same
+// requests and the same simulated Stripe. It handles successful payments and
+// challenges only. It has no idempotency keys and handles neither lost answers nor
+// declines, each of which would make it slower.
 package plain
 
 import (
@@ -38,8 +39,8 @@ type program struct {
 	stripe    *stripeapi.Client
 }
 
-// Prepare gives a database of Fundrail's schema back what Fundrail takes away from
-// River's tables.
+// Prepare restores the indexes and settings of River's tables that Fundrail's
+// schema removes.
 func Prepare(ctx context.Context, pool *pgxpool.Pool) error {
 	for _, sql := range []string{
 		`create index if not exists river_job_args_index on river_job using gin (args)`,
@@ -54,7 +55,7 @@ func Prepare(ctx context.Context, pool *pgxpool.Pool) error {
 	return nil
 }
 
-// Run serves until ctx ends. The settings are those of Fundrail's own service.
+// Run serves until ctx ends. It uses the same settings as Fundrail's service.
 func Run(ctx context.Context, s config.Settings, now func() time.Time) error {
 	if len(s.StripeTestWebhookSecrets) == 0 {
 		return errors.New("a webhook secret is missing")

@@ -23,7 +23,7 @@ import (
 
 const secret = "whsec_plain"
 
-// TestRun shows that what Fundrail is compared with does its work.
+// TestRun tests that the program settles payments, so that the comparison is fair.
 func TestRun(t *testing.T) {
 	t.Parallel()
 

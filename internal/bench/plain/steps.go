@@ -64,7 +64,8 @@ type chargeWorker struct {
 	program *program
 }
 
-// Work charges the card and stores the intent's id. The webhook settles.
+// Work charges the card and stores the intent's id. The webhook settles the
+// payment.
 func (w *chargeWorker) Work(ctx context.Context, job *river.Job[chargeArgs]) error {
 	p := w.program
 	request := stripeapi.ChargeRequest{PaymentID: job.Args.PaymentID, Attempt: 1}
@@ -117,7 +118,8 @@ func move(ctx context.Context, tx pgx.Tx, payment wallet.ID, from, to string, jo
 	return err
 }
 
-// storeEvent stores an event with the job that settles its payment, once.
+// storeEvent stores an event with the job that settles its payment. A repeated
+// event has no effect.
 func (p *program) storeEvent(ctx context.Context, e postgres.Event) error {
 	return pgx.BeginFunc(ctx, p.pool, func(tx pgx.Tx) error {
 		tag, err := tx.Exec(ctx, `
@@ -160,7 +162,7 @@ type settleWorker struct {
 	program *program
 }
 
-// Work credits the wallet, a statement for each table.
+// Work credits the wallet, with one statement per table.
 func (w *settleWorker) Work(ctx context.Context, job *river.Job[settleArgs]) error {
 	return pgx.BeginFunc(ctx, w.program.pool, func(tx pgx.Tx) error {
 		if err := w.program.settle(ctx, tx, job); err != nil {

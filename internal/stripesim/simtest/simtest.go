@@ -1,6 +1,6 @@
-// Package simtest runs the Stripe simulator for tests: on a port of its own,
-// closed when the test ends, with helpers that fail the test instead of
-// returning errors. What the simulator does is package stripesim's matter.
+// Package simtest runs the Stripe simulator in tests. Each simulator has its own
+// port and is closed when its test ends. Helper methods fail the test instead of
+// returning errors. The simulator itself is package stripesim.
 package simtest
 
 import (
@@ -16,19 +16,19 @@ import (
 	"github.com/fundrail/fundrail/internal/stripesim"
 )
 
-// Key is an API key of test mode; LiveKey is one of live mode.
+// Key is an API key of test mode, and LiveKey one of live mode.
 const (
 	Key     = "sk_test_simtest"
 	LiveKey = "sk_live_simtest"
 )
 
-// drainTimeout bounds how long a test waits for deliveries.
+// drainTimeout limits how long a test waits for deliveries.
 const drainTimeout = 15 * time.Second
 
-// Sim is a running simulator. The control methods of the server are its own.
+// Sim is a running simulator. It has the control methods of its Server.
 type Sim struct {
 	*stripesim.Server
-	// URL is the address to give to clients, for STRIPE_API_URL.
+	// URL is the address for clients, as for STRIPE_API_URL.
 	URL string
 
 	t testing.TB
@@ -40,7 +40,7 @@ type Option func(*stripesim.Config)
 // WithConfig changes any field of the configuration.
 func WithConfig(change func(*stripesim.Config)) Option { return change }
 
-// WithNow sets the clock under the virtual clock.
+// WithNow sets the base of the virtual clock.
 func WithNow(now func() time.Time) Option {
 	return func(c *stripesim.Config) { c.Now = now }
 }
@@ -50,8 +50,8 @@ func WithWebhook(url string, secrets ...string) Option {
 	return func(c *stripesim.Config) { c.WebhookURL, c.WebhookSecrets = url, secrets }
 }
 
-// New starts a simulator that ends with the test. Its ids and dice repeat from
-// run to run, its webhooks are retried fast.
+// New starts a simulator that ends with the test. Its seed is fixed, so ids and
+// dice are the same in every run. Webhooks are retried after short waits.
 func New(tb testing.TB, opts ...Option) *Sim {
 	tb.Helper()
 	cfg := stripesim.Config{
@@ -66,7 +66,7 @@ func New(tb testing.TB, opts ...Option) *Sim {
 	run, err := srv.Listen("127.0.0.1:0")
 	require.NoError(tb, err)
 	tb.Cleanup(func() {
-		// The context of the test is over by now.
+		// The test's context has already been canceled.
 		ctx, cancel := context.WithTimeout(context.Background(), drainTimeout)
 		defer cancel()
 		require.NoError(tb, run.Close(ctx))
@@ -74,7 +74,7 @@ func New(tb testing.TB, opts ...Option) *Sim {
 	return &Sim{Server: srv, URL: run.URL, t: tb}
 }
 
-// Client returns a stripe-go client of test mode without retries of its own.
+// Client returns a stripe-go client for test mode that does not retry.
 func (s *Sim) Client() *client.API { return s.ClientFor(Key) }
 
 // ClientFor is Client with another key.
@@ -104,7 +104,7 @@ func (s *Sim) WebhookFault(f stripesim.WebhookFault) string {
 	return id
 }
 
-// Applied is how often a fault of either kind has struck.
+// Applied returns how often a fault of either kind was applied.
 func (s *Sim) Applied(id string) int {
 	for _, f := range s.Faults() {
 		if f.Rule.ID == id {
@@ -119,7 +119,7 @@ func (s *Sim) Applied(id string) int {
 	return 0
 }
 
-// Customer makes a customer.
+// Customer creates a customer and returns its id.
 func (s *Sim) Customer() string {
 	s.t.Helper()
 	cus, err := s.CreateCustomer(stripesim.NewCustomer{Email: "ada@example.com"})
@@ -127,8 +127,9 @@ func (s *Sim) Customer() string {
 	return cus.ID
 }
 
-// Card makes a payment method of any test card, such as "pm_card_visa", and
-// attaches it to the customer whatever Stripe would say.
+// Card creates a payment method of a test card, such as "pm_card_visa", attaches it
+// to the customer and returns its id. It attaches even cards that Stripe would
+// refuse.
 func (s *Sim) Card(customer, card string) string {
 	s.t.Helper()
 	pm, err := s.CreatePaymentMethod(stripesim.SavedCard{Card: card, Customer: customer})
@@ -149,7 +150,7 @@ func (s *Sim) Challenge(intent string, pass bool) string {
 	return status
 }
 
-// MustIntent returns a PaymentIntent.
+// MustIntent returns a PaymentIntent. It fails the test if there is none.
 func (s *Sim) MustIntent(id string) stripesim.Intent {
 	s.t.Helper()
 	pi, ok := s.Intent(id)
@@ -157,7 +158,7 @@ func (s *Sim) MustIntent(id string) stripesim.Intent {
 	return pi
 }
 
-// IntentsWith returns the PaymentIntents of test mode with a metadata value.
+// IntentsWith returns the PaymentIntents of test mode with the metadata value.
 func (s *Sim) IntentsWith(key, value string) []stripesim.Intent {
 	var out []stripesim.Intent
 	for _, pi := range s.Intents(false) {
@@ -168,8 +169,8 @@ func (s *Sim) IntentsWith(key, value string) []stripesim.Intent {
 	return out
 }
 
-// Drain waits until no webhook is queued or under way. Retries that wait for
-// their time are not waited for.
+// Drain waits until no webhook is queued or in flight. It does not wait for
+// scheduled retries.
 func (s *Sim) Drain() {
 	s.t.Helper()
 	ctx, cancel := context.WithTimeout(s.t.Context(), drainTimeout)
@@ -177,8 +178,8 @@ func (s *Sim) Drain() {
 	require.NoError(s.t, s.WaitIdle(ctx))
 }
 
-// DrainAll waits until every webhook is delivered or given up, retries and
-// delayed ones included.
+// DrainAll waits until every webhook is delivered or given up, including retries
+// and delayed ones.
 func (s *Sim) DrainAll() {
 	s.t.Helper()
 	require.Eventually(s.t, func() bool {
@@ -187,7 +188,8 @@ func (s *Sim) DrainAll() {
 	}, drainTimeout, 2*time.Millisecond)
 }
 
-// ReturnQuery returns the parameters of the address that a browser was sent to.
+// ReturnQuery returns the query parameters of an address that a browser was
+// redirected to.
 func ReturnQuery(tb testing.TB, location string) url.Values {
 	tb.Helper()
 	u, err := url.Parse(location)

@@ -10,20 +10,20 @@ import (
 	"github.com/fundrail/fundrail/internal/wallet"
 )
 
-func TestTold(t *testing.T) {
+func TestDeliveryLog(t *testing.T) {
 	t.Parallel()
 
 	wallets, payments := wallet.NewID(), wallet.NewID()
-	events := []toldEvent{
+	events := []merchantEvent{
 		{wallet.NewID(), 0, wallets, 1, "wallet.created"},
 		{wallet.NewID(), 0, wallets, 2, "wallet.updated"},
 		{wallet.NewID(), 0, wallets, 3, "wallet.updated"},
 		{wallet.NewID(), 0, payments, 1, "payment.succeeded"},
 	}
-	heard := func(order ...int) told {
-		all := told{events: events}
+	receipts := func(order ...int) deliveryLog {
+		all := deliveryLog{events: events}
 		for _, i := range order {
-			all.heard = append(all.heard, hearing{events[i].Merchant, events[i].ID})
+			all.received = append(all.received, receipt{events[i].Merchant, events[i].ID})
 		}
 		return all
 	}
@@ -31,38 +31,38 @@ func TestTold(t *testing.T) {
 	t.Run("InOrder", func(t *testing.T) {
 		t.Parallel()
 
-		all := heard(0, 3, 1, 0, 2, 1, 3) // objects mix, and what was understood may come again
-		require.Empty(t, append(append(all.lost(), all.outOfOrder()...), all.madeUp()...))
+		all := receipts(0, 3, 1, 0, 2, 1, 3) // objects are interleaved, and repetitions are allowed
+		require.Empty(t, append(append(all.lost(), all.outOfOrder()...), all.unexpected()...))
 	})
 
 	t.Run("Lost", func(t *testing.T) {
 		t.Parallel()
 
-		all := heard(0, 2, 3)
+		all := receipts(0, 2, 3)
 		require.Len(t, all.lost(), 1)
-		require.Empty(t, all.outOfOrder(), "once is enough")
+		require.Empty(t, all.outOfOrder(), "a lost event is not counted twice")
 	})
 
 	t.Run("LateIsOutOfOrder", func(t *testing.T) {
 		t.Parallel()
 
-		require.Len(t, heard(0, 2, 1, 3).outOfOrder(), 1)
-		require.Len(t, heard(2, 1, 0, 3).outOfOrder(), 2)
+		require.Len(t, receipts(0, 2, 1, 3).outOfOrder(), 1)
+		require.Len(t, receipts(2, 1, 0, 3).outOfOrder(), 2)
 	})
 
-	t.Run("AnothersIsMadeUp", func(t *testing.T) {
+	t.Run("EventOfAnotherMerchantIsUnexpected", func(t *testing.T) {
 		t.Parallel()
 
-		all := heard(0, 1, 2, 3)
-		all.heard = append(all.heard, hearing{1, events[0].ID})
-		require.Len(t, all.madeUp(), 1)
+		all := receipts(0, 1, 2, 3)
+		all.received = append(all.received, receipt{1, events[0].ID})
+		require.Len(t, all.unexpected(), 1)
 	})
 
 	t.Run("Gap", func(t *testing.T) {
 		t.Parallel()
 
-		all := told{events: []toldEvent{events[0], events[2]}}
-		require.Len(t, all.madeUp(), 1)
+		all := deliveryLog{events: []merchantEvent{events[0], events[2]}}
+		require.Len(t, all.unexpected(), 1)
 	})
 }
 
@@ -83,11 +83,11 @@ func TestReceiver(t *testing.T) {
 		return m.Event.ID, status
 	}
 
-	require.Empty(t, r.calmDown())
+	require.Empty(t, r.stopFailures())
 	for n := range merchants {
 		id, status := send(n, r.secrets[n])
 		require.Equal(t, http.StatusOK, status)
-		require.Equal(t, hearing{n, id}, r.heard[n], "merchant %d, %s", n, signature(n))
+		require.Equal(t, receipt{n, id}, r.received[n], "merchant %d, %s", n, signature(n))
 
 		_, status = send(n, wallet.NewWebhookSecret())
 		require.Equal(t, http.StatusUnauthorized, status)
@@ -95,17 +95,17 @@ func TestReceiver(t *testing.T) {
 	}
 }
 
-func TestReceiverAnswersInTheEnd(t *testing.T) {
+func TestReceiverAcceptsInTheEnd(t *testing.T) {
 	t.Parallel()
 
-	r := &receiver{calm: false, hits: map[string]int64{}, tries: map[hearing]int{}, dice: newDice(3)}
-	h := hearing{0, wallet.NewID()}
+	r := &receiver{hits: map[string]int64{}, tries: map[receipt]int{}, dice: newDice(3)}
+	h := receipt{0, wallet.NewID()}
 	for range 1000 {
 		for range maxFailures {
-			r.fate(h)
+			r.treatment(h)
 		}
-		require.Equal(t, hearAndAnswer, r.fate(h))
+		require.Equal(t, acceptAndAnswer, r.treatment(h))
 		delete(r.tries, h)
 	}
-	require.Len(t, r.hits, len(misfortunes))
+	require.Len(t, r.hits, len(failureRates))
 }

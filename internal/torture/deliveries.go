@@ -9,24 +9,24 @@ import (
 	"github.com/fundrail/fundrail/internal/wallet"
 )
 
-// told is what merchants should have heard of, and what they have.
-type told struct {
-	events  []toldEvent
-	heard   []hearing
-	pending int // deliveries that are still to be made
+// deliveryLog holds the events for merchants and the receipts of them.
+type deliveryLog struct {
+	events   []merchantEvent
+	received []receipt
+	pending  int // deliveries that have not been made yet
 }
 
-// toldEvent is an event of ours, in the order of its object.
-type toldEvent struct {
+// merchantEvent is an event with its position among the events of its object.
+type merchantEvent struct {
 	ID       wallet.ID
-	Merchant int // -1 when there is no delivery of it
+	Merchant int // -1 without a delivery
 	ObjectID wallet.ID
 	Sequence int64
 	Type     string
 }
 
-func (s *storm) openTold(ctx context.Context) (told, error) {
-	var t told
+func (s *storm) readDeliveries(ctx context.Context) (deliveryLog, error) {
+	var t deliveryLog
 	byEndpoint := map[wallet.ID]int{}
 	for i, m := range s.merchants {
 		byEndpoint[m.endpointID] = i
@@ -37,7 +37,7 @@ func (s *storm) openTold(ctx context.Context) (told, error) {
 		left join deliveries d on d.event_id = e.id
 		order by e.object_id, e.sequence`)
 	var (
-		e        toldEvent
+		e        merchantEvent
 		endpoint *wallet.ID
 		status   string
 	)
@@ -57,14 +57,14 @@ func (s *storm) openTold(ctx context.Context) (told, error) {
 	}
 	s.receiver.mu.Lock()
 	defer s.receiver.mu.Unlock()
-	t.heard = append(t.heard, s.receiver.heard...)
+	t.received = append(t.received, s.receiver.received...)
 	return t, nil
 }
 
-// first tells for each event that was understood when that was for the first time.
-func (t told) first() map[hearing]int {
-	first := map[hearing]int{}
-	for i, h := range t.heard {
+// firstReceipts returns, for each accepted event, the index of its first receipt.
+func (t deliveryLog) firstReceipts() map[receipt]int {
+	first := map[receipt]int{}
+	for i, h := range t.received {
 		if _, ok := first[h]; !ok {
 			first[h] = i
 		}
@@ -72,29 +72,29 @@ func (t told) first() map[hearing]int {
 	return first
 }
 
-// lost lists the events that no merchant understood.
-func (t told) lost() (list []string) {
-	first := t.first()
+// lost returns the events that no merchant accepted.
+func (t deliveryLog) lost() (list []string) {
+	first := t.firstReceipts()
 	for _, e := range t.events {
-		if _, ok := first[hearing{e.Merchant, e.ID}]; !ok {
+		if _, ok := first[receipt{e.Merchant, e.ID}]; !ok {
 			list = append(list, fmt.Sprintf("event %s, %s number %d of %s, did not reach merchant %d", e.ID, e.Type, e.Sequence, e.ObjectID, e.Merchant))
 		}
 	}
 	return list
 }
 
-// outOfOrder lists the events that a merchant understood, for the first time, before
-// one that had happened to the same object earlier.
-func (t told) outOfOrder() (list []string) {
-	first := t.first()
-	latest := map[wallet.ID]toldEvent{} // of each object, the event that was understood last
+// outOfOrder returns the events whose first receipt is earlier than that of an
+// earlier event of the same object.
+func (t deliveryLog) outOfOrder() (list []string) {
+	first := t.firstReceipts()
+	latest := map[wallet.ID]merchantEvent{} // of each object, the event with the last first receipt
 	for _, e := range t.events {
-		at, ok := first[hearing{e.Merchant, e.ID}]
+		at, ok := first[receipt{e.Merchant, e.ID}]
 		if !ok {
 			continue
 		}
 		before, ok := latest[e.ObjectID]
-		if ok && at < first[hearing{before.Merchant, before.ID}] {
+		if ok && at < first[receipt{before.Merchant, before.ID}] {
 			list = append(list, fmt.Sprintf("%s number %d of %s was understood before %s number %d",
 				e.Type, e.Sequence, e.ObjectID, before.Type, before.Sequence))
 			continue
@@ -104,27 +104,28 @@ func (t told) outOfOrder() (list []string) {
 	return list
 }
 
-// madeUp lists what was understood and never happened, and gaps in what did.
-func (t told) madeUp() (list []string) {
-	known := map[hearing]bool{}
+// unexpected returns the receipts of events that do not exist, and gaps in the
+// sequences of events.
+func (t deliveryLog) unexpected() (list []string) {
+	known := map[receipt]bool{}
 	last := map[wallet.ID]int64{}
 	for _, e := range t.events {
-		known[hearing{e.Merchant, e.ID}] = true
+		known[receipt{e.Merchant, e.ID}] = true
 		if last[e.ObjectID]++; last[e.ObjectID] != e.Sequence {
 			list = append(list, fmt.Sprintf("event %s of %s has number %d, not %d", e.ID, e.ObjectID, e.Sequence, last[e.ObjectID]))
 		}
 	}
-	for h := range t.first() {
+	for h := range t.firstReceipts() {
 		if !known[h] {
-			list = append(list, fmt.Sprintf("merchant %d heard of event %s, which is not theirs", h.merchant, h.event))
+			list = append(list, fmt.Sprintf("merchant %d received event %s, which is not theirs", h.merchant, h.event))
 		}
 	}
 	return list
 }
 
-// judgeTold holds what merchants heard against what happened.
-func (s *storm) judgeTold(ctx context.Context, r *Report) error {
-	t, err := s.openTold(ctx)
+// judgeDeliveries compares the receipts with the events.
+func (s *storm) judgeDeliveries(ctx context.Context, r *Report) error {
+	t, err := s.readDeliveries(ctx)
 	if err != nil {
 		return err
 	}
@@ -132,10 +133,10 @@ func (s *storm) judgeTold(ctx context.Context, r *Report) error {
 	unsigned := s.receiver.unsigned
 	s.receiver.mu.Unlock()
 	lost, outOfOrder := t.lost(), t.outOfOrder()
-	r.Deliveries = Deliveries{Events: len(t.events), Received: len(t.heard), Lost: len(lost), OutOfOrder: len(outOfOrder)}
+	r.Deliveries = Deliveries{Events: len(t.events), Received: len(t.received), Lost: len(lost), OutOfOrder: len(outOfOrder)}
 	r.findAll("event_reaches_its_merchant", lost)
 	r.findAll("events_of_an_object_come_in_order", outOfOrder)
-	r.findAll("event_is_one_that_happened", t.madeUp())
+	r.findAll("event_is_one_that_happened", t.unexpected())
 	r.findAll("delivery_is_signed", unsigned)
 	return nil
 }
