@@ -8,7 +8,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 
-	"github.com/fundrail/fundrail/internal/postgres"
+	"github.com/fundrail/fundrail/internal/postgres/views"
 )
 
 const (
@@ -24,7 +24,7 @@ func (r *request) wantsCSV() bool { return r.QueryParam("format") == "csv" }
 
 // writeCSV sends a whole list as a file, page by page, so that it never stands in
 // memory as a whole. What goes wrong after the first page breaks the file off.
-func writeCSV[T any](r *request, name string, header []string, fetch func(cursor string) (postgres.Page[T], error), row func(T) []string) error {
+func writeCSV[T any](r *request, name string, header []string, fetch func(cursor string) (views.Page[T], error), row func(T) []string) error {
 	page, err := fetch("")
 	if err != nil {
 		return err

@@ -8,19 +8,20 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/fundrail/fundrail/internal/postgres"
+	"github.com/fundrail/fundrail/internal/postgres/views"
 	"github.com/fundrail/fundrail/internal/wallet"
 	"github.com/fundrail/fundrail/jobs"
 )
 
 type eventsPage struct {
-	Page     postgres.Page[postgres.EventRow]
+	Page     views.Page[views.EventRow]
 	Statuses []postgres.EventStatus
-	Types    []postgres.EventTypeRow
+	Types    []views.EventTypeRow
 }
 
 // listEvents answers GET /admin/{mode}/events.
 func (d *Dashboard) listEvents(r *request) error {
-	f := postgres.EventRowFilter{
+	f := views.EventRowFilter{
 		Mode: r.mode, Status: postgres.EventStatus(r.QueryParam("status")), Type: r.QueryParam("type"),
 		Cursor: r.QueryParam("cursor"), Limit: pageSize,
 	}
@@ -29,10 +30,10 @@ func (d *Dashboard) listEvents(r *request) error {
 	}
 	page := eventsPage{Statuses: []postgres.EventStatus{postgres.EventPending, postgres.EventHandled, postgres.EventIgnored}}
 	var err error
-	if page.Page, err = postgres.ListEventRows(r.ctx(), d.Pool, f); err != nil {
+	if page.Page, err = views.ListEventRows(r.ctx(), d.Pool, f); err != nil {
 		return err
 	}
-	if page.Types, err = postgres.ListEventTypes(r.ctx(), d.Pool, r.mode); err != nil {
+	if page.Types, err = views.ListEventTypes(r.ctx(), d.Pool, r.mode); err != nil {
 		return err
 	}
 	v := r.view("Events", "events", page)
@@ -42,16 +43,16 @@ func (d *Dashboard) listEvents(r *request) error {
 	return v.ok("events")
 }
 
-func (d *Dashboard) writeEventsCSV(r *request, f postgres.EventRowFilter) error {
+func (d *Dashboard) writeEventsCSV(r *request, f views.EventRowFilter) error {
 	f.Limit = csvPage
 	header := []string{
 		"id", "type", "status", "source", "deliveries", "object", "payment_intent", "payment", "created_at", "received_at",
 		"handled_at", "handled_by", "note",
 	}
-	return writeCSV(r, "events", header, func(cursor string) (postgres.Page[postgres.EventRow], error) {
+	return writeCSV(r, "events", header, func(cursor string) (views.Page[views.EventRow], error) {
 		f.Cursor = cursor
-		return postgres.ListEventRows(r.ctx(), d.Pool, f)
-	}, func(e postgres.EventRow) []string {
+		return views.ListEventRows(r.ctx(), d.Pool, f)
+	}, func(e views.EventRow) []string {
 		return []string{
 			e.ID, e.Type, string(e.Status), e.Source, strconv.Itoa(e.Deliveries), e.ObjectID, e.IntentID, optional(e.PaymentID),
 			csvTime(e.CreatedAt), csvTime(e.ReceivedAt), csvTime(e.HandledAt), e.HandledBy, e.Note,
@@ -72,7 +73,7 @@ type eventPage struct {
 	Event     postgres.Event
 	Body      string
 	Masked    bool
-	Jobs      []postgres.JobRow
+	Jobs      []views.JobRow
 	Actions   []postgres.OperatorAction
 	StripeURL string
 }
@@ -93,16 +94,16 @@ func (d *Dashboard) showEvent(r *request) error {
 	}
 	page := eventPage{Event: e, StripeURL: r.stripeURL("events", e.ID)}
 	page.Body, page.Masked = r.eventBody(e.Body)
-	ids, err := postgres.FindEventJobs(r.ctx(), d.Pool, r.mode, e.ID)
+	ids, err := views.FindEventJobs(r.ctx(), d.Pool, r.mode, e.ID)
 	if err != nil {
 		return err
 	}
-	list, err := postgres.ListJobs(r.ctx(), d.Pool, postgres.JobFilter{Mode: r.mode, IDs: ids, Limit: pageSize})
+	list, err := views.ListJobs(r.ctx(), d.Pool, views.JobFilter{Mode: r.mode, IDs: ids, Limit: pageSize})
 	if err != nil {
 		return err
 	}
 	page.Jobs = list.Rows
-	page.Actions, err = postgres.ListOperatorActions(r.ctx(), d.Pool, postgres.OperatorActionFilter{
+	page.Actions, err = views.ListOperatorActions(r.ctx(), d.Pool, views.OperatorActionFilter{
 		Mode: r.mode, SubjectKind: "event", SubjectID: e.ID, Limit: pageSize,
 	})
 	if err != nil {

@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/fundrail/fundrail/internal/postgres"
+	"github.com/fundrail/fundrail/internal/postgres/views"
 	"github.com/fundrail/fundrail/internal/testdb"
 	"github.com/fundrail/fundrail/internal/wallet"
 )
@@ -24,13 +25,13 @@ func TestFill(t *testing.T) {
 	report, err := postgres.Audit(t.Context(), pool)
 	require.NoError(t, err)
 	require.Empty(t, report.Findings)
-	for _, f := range []postgres.PaymentFilter{{Challenge: "started"}, {Challenge: "returned"}, {Challenge: "completed"}, {Challenge: "failed"}} {
+	for _, f := range []views.PaymentFilter{{Challenge: "started"}, {Challenge: "returned"}, {Challenge: "completed"}, {Challenge: "failed"}} {
 		f.Mode, f.From, f.Limit = wallet.ModeTest, now.Add(-25*time.Hour), 5
-		page, err := postgres.ListPaymentRows(t.Context(), pool, f)
+		page, err := views.ListPaymentRows(t.Context(), pool, f)
 		require.NoError(t, err)
 		require.Len(t, page.Rows, 5, f.Challenge)
 	}
-	invoices, err := postgres.ListInvoiceRows(t.Context(), pool, postgres.OwnerFilter{Mode: wallet.ModeTest, Limit: 100})
+	invoices, err := views.ListInvoiceRows(t.Context(), pool, views.OwnerFilter{Mode: wallet.ModeTest, Limit: 100})
 	require.NoError(t, err)
 	require.Len(t, invoices.Rows, 100)
 	require.NotEmpty(t, invoices.Next)

@@ -1,4 +1,4 @@
-package postgres
+package views
 
 import (
 	"context"
@@ -8,6 +8,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/fundrail/fundrail/internal/postgres"
 	"github.com/fundrail/fundrail/internal/wallet"
 )
 
@@ -55,7 +56,7 @@ type CodeCount struct {
 
 // GetPulse measures a period in equal parts. It reads each payment of the period
 // once.
-func GetPulse(ctx context.Context, db DB, mode wallet.Mode, from, until time.Time, parts int) (Pulse, error) {
+func GetPulse(ctx context.Context, db postgres.DB, mode wallet.Mode, from, until time.Time, parts int) (Pulse, error) {
 	p := Pulse{From: from, Until: until, ByStatus: make(map[wallet.PaymentStatus]int64)}
 	width := until.Sub(from) / time.Duration(parts)
 	for i := range parts {
@@ -145,7 +146,7 @@ type InFlight struct {
 }
 
 // ListInFlight sums up the open payments of a mode, in the order of their lives.
-func ListInFlight(ctx context.Context, db DB, mode wallet.Mode) ([]InFlight, error) {
+func ListInFlight(ctx context.Context, db postgres.DB, mode wallet.Mode) ([]InFlight, error) {
 	rows, _ := db.Query(ctx, `
 		select status, currency, count(*), sum(amount)::bigint, min(created_at)
 		from payments
@@ -156,12 +157,12 @@ func ListInFlight(ctx context.Context, db DB, mode wallet.Mode) ([]InFlight, err
 	if err != nil {
 		return nil, fmt.Errorf("sum up open payments: %w", err)
 	}
-	return nonNil(list), nil
+	return list, nil
 }
 
 // ModeInUse tells which mode somebody who has not chosen one wants to see: live as
 // soon as there is a live API key.
-func ModeInUse(ctx context.Context, db DB) (wallet.Mode, error) {
+func ModeInUse(ctx context.Context, db postgres.DB) (wallet.Mode, error) {
 	var live bool
 	if err := db.QueryRow(ctx, `select exists (select from api_keys where mode = 'live')`).Scan(&live); err != nil {
 		return "", fmt.Errorf("look for live keys: %w", err)

@@ -1,4 +1,4 @@
-package postgres
+package views
 
 import (
 	"context"
@@ -11,6 +11,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/fundrail/fundrail/internal/postgres"
 	"github.com/fundrail/fundrail/internal/wallet"
 )
 
@@ -221,7 +222,7 @@ const jobWindow = 2000
 
 // ListJobs gives the jobs that pass the filter. Those in a state that somebody has
 // yet to act on come in the order in which they are due, others the newest first.
-func ListJobs(ctx context.Context, db DB, f JobFilter) (Page[JobRow], error) {
+func ListJobs(ctx context.Context, db postgres.DB, f JobFilter) (Page[JobRow], error) {
 	o := f.order()
 	afterAt, afterID, err := parseJobCursor(f.Cursor, o)
 	if err != nil {
@@ -229,7 +230,7 @@ func ListJobs(ctx context.Context, db DB, f JobFilter) (Page[JobRow], error) {
 	}
 	args := pgx.NamedArgs{
 		"mode": f.Mode, "state": f.State, "state_text": f.State, "kind": f.Kind, "queue": f.Queue, "priority": f.Priority,
-		"text": likePattern(f.Text), "ids": nonNil(f.IDs), "first": f.Cursor == "", "after_at": afterAt, "after_id": afterID,
+		"text": likePattern(f.Text), "ids": f.IDs, "first": f.Cursor == "", "after_at": afterAt, "after_id": afterID,
 		"window": jobWindow, "limit": f.Limit + 1,
 	}
 	seen := `select * from (` + f.source(o) + `) j ` + o.sql() + ` limit @window`
@@ -296,7 +297,7 @@ func parseJobCursor(cursor string, o jobOrder) (time.Time, int64, error) {
 }
 
 // GetJob finds a job. An unknown one, or one of the other mode, is CodeNotFound.
-func GetJob(ctx context.Context, db DB, mode wallet.Mode, id int64) (JobRow, error) {
+func GetJob(ctx context.Context, db postgres.DB, mode wallet.Mode, id int64) (JobRow, error) {
 	rows, _ := db.Query(ctx, `
 		select `+jobColumns+`
 		from river_job j `+jobSubject+`
@@ -309,18 +310,6 @@ func GetJob(ctx context.Context, db DB, mode wallet.Mode, id int64) (JobRow, err
 		return j, fmt.Errorf("find job %d: %w", id, err)
 	}
 	return j, nil
-}
-
-// SnoozeJob puts a job that waits off until a time, and tells whether it did: a
-// job that runs or has ended stays as it is.
-func SnoozeJob(ctx context.Context, tx pgx.Tx, id int64, until time.Time) (bool, error) {
-	tag, err := tx.Exec(ctx, `
-		update river_job set state = 'scheduled', scheduled_at = $2
-		where id = $1 and state in ('available', 'retryable', 'scheduled')`, id, until)
-	if err != nil {
-		return false, fmt.Errorf("snooze job %d: %w", id, err)
-	}
-	return tag.RowsAffected() == 1, nil
 }
 
 // likePattern makes a pattern that finds the text anywhere, empty for no text.

@@ -1,14 +1,13 @@
-package postgres
+package views
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 
-	"github.com/fundrail/fundrail/internal/wallet"
+	"github.com/fundrail/fundrail/internal/postgres"
 )
 
 // countCap is where counting stops. Beyond it a number is what Postgres estimates.
@@ -22,7 +21,7 @@ type Count struct {
 
 // CountJobs counts the jobs of each state, in both modes: a job's row does not say
 // its mode. Large numbers are estimates.
-func CountJobs(ctx context.Context, db DB) (map[string]Count, error) {
+func CountJobs(ctx context.Context, db postgres.DB) (map[string]Count, error) {
 	rows, _ := db.Query(ctx, `
 		with shares as (
 			select unnest(most_common_vals::text::text[]) as state, unnest(most_common_freqs) as share
@@ -78,7 +77,7 @@ type QueueRow struct {
 const QueueCountCap = countCap
 
 // ListQueues gives all queues that a worker has ever announced, by name.
-func ListQueues(ctx context.Context, db DB) ([]QueueRow, error) {
+func ListQueues(ctx context.Context, db postgres.DB) ([]QueueRow, error) {
 	rows, _ := db.Query(ctx, `
 		with counts as (
 			select q.name, s.state, c.n
@@ -110,7 +109,7 @@ func ListQueues(ctx context.Context, db DB) ([]QueueRow, error) {
 	if err != nil {
 		return nil, fmt.Errorf("list queues: %w", err)
 	}
-	return nonNil(list), nil
+	return list, nil
 }
 
 // QueueLatency is how long jobs of a queue waited from when they were due until an
@@ -122,7 +121,7 @@ type QueueLatency struct {
 // QueueLatencies measures the queues over jobs that were due in the hour before now
 // and are done, at most the newest hundred of each priority. A queue without any is
 // left out.
-func QueueLatencies(ctx context.Context, db DB, now time.Time) (map[string]*QueueLatency, error) {
+func QueueLatencies(ctx context.Context, db postgres.DB, now time.Time) (map[string]*QueueLatency, error) {
 	const newest = 100
 	rows, _ := db.Query(ctx, `
 		select q.name, percentile_disc(array[0.5, 0.95]) within group (order by j.waited)
@@ -153,39 +152,6 @@ func QueueLatencies(ctx context.Context, db DB, now time.Time) (map[string]*Queu
 	return latencies, nil
 }
 
-// Worker is a process that works jobs.
-type Worker struct {
-	ID     string
-	SeenAt time.Time // when it last took a job
-	Leader bool
-}
-
-// ListWorkers gives the processes that took one of the newest jobs.
-func ListWorkers(ctx context.Context, db DB) ([]Worker, error) {
-	const newest = 500
-	rows, _ := db.Query(ctx, `
-		with recent as (
-			(select attempted_by, attempted_at from river_job
-			where state = 'completed' and finalized_at is not null
-			order by finalized_at desc limit $1)
-			union all
-			(select attempted_by, attempted_at from river_job where state = 'running' limit $1)
-		)
-		select w.id, max(w.at), coalesce(bool_or(l.leader_id is not null), false)
-		from (
-			select attempted_by[array_upper(attempted_by, 1)] as id, attempted_at as at from recent
-			where attempted_by is not null and attempted_at is not null
-		) w
-		left join river_leader l on l.leader_id = w.id
-		group by w.id
-		order by max(w.at) desc`, newest)
-	list, err := pgx.CollectRows(rows, pgx.RowToStructByPos[Worker])
-	if err != nil {
-		return nil, fmt.Errorf("list workers: %w", err)
-	}
-	return nonNil(list), nil
-}
-
 // PeriodicRun is the last run of a kind of job.
 type PeriodicRun struct {
 	Kind  string
@@ -198,7 +164,7 @@ type PeriodicRun struct {
 
 // ListPeriodicRuns gives the last run of each kind of job on a queue, by kind. It
 // looks at the newest thousand that were completed or discarded.
-func ListPeriodicRuns(ctx context.Context, db DB, queue string) ([]PeriodicRun, error) {
+func ListPeriodicRuns(ctx context.Context, db postgres.DB, queue string) ([]PeriodicRun, error) {
 	const newest = 1000
 	rows, _ := db.Query(ctx, `
 		with recent as (
@@ -219,19 +185,5 @@ func ListPeriodicRuns(ctx context.Context, db DB, queue string) ([]PeriodicRun, 
 	if err != nil {
 		return nil, fmt.Errorf("list periodic jobs: %w", err)
 	}
-	return nonNil(list), nil
-}
-
-// QueuePausedAt tells since when a queue is paused, nil when it is not. It locks the
-// queue's row until the transaction ends. An unknown queue is CodeNotFound.
-func QueuePausedAt(ctx context.Context, tx pgx.Tx, name string) (*time.Time, error) {
-	var at *time.Time
-	err := tx.QueryRow(ctx, `select paused_at from river_queue where name = $1 for update`, name).Scan(&at)
-	if errors.Is(err, pgx.ErrNoRows) {
-		return nil, &wallet.Error{Code: wallet.CodeNotFound, Message: "No such queue."}
-	}
-	if err != nil {
-		return nil, fmt.Errorf("find queue %s: %w", name, err)
-	}
-	return at, nil
+	return list, nil
 }

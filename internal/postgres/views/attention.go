@@ -1,4 +1,4 @@
-package postgres
+package views
 
 import (
 	"context"
@@ -8,6 +8,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/fundrail/fundrail/internal/postgres"
 	"github.com/fundrail/fundrail/internal/wallet"
 )
 
@@ -26,7 +27,7 @@ type Attention struct {
 	Discarded     []JobRow
 	// Drift is what the last reconciliation found and could not repair, ReconciledAt
 	// when that was; the zero time when there was none.
-	Drift        []Drift
+	Drift        []postgres.Drift
 	ReconciledAt time.Time
 	Disputes     []DisputeRow
 	// Amounts are those of the payments that drift, events and jobs are about.
@@ -92,7 +93,7 @@ type AttentionAges struct {
 }
 
 // GetAttention gives up to limit things of each sort, the oldest first.
-func GetAttention(ctx context.Context, db DB, mode wallet.Mode, ages AttentionAges, now time.Time, limit int) (Attention, error) {
+func GetAttention(ctx context.Context, db postgres.DB, mode wallet.Mode, ages AttentionAges, now time.Time, limit int) (Attention, error) {
 	var (
 		a Attention
 		b pgx.Batch
@@ -152,7 +153,7 @@ func GetAttention(ctx context.Context, db DB, mode wallet.Mode, ages AttentionAg
 	if err != nil {
 		return a, err
 	}
-	last, found, err := LatestReconciliation(ctx, db, mode, "")
+	last, found, err := postgres.LatestReconciliation(ctx, db, mode, "")
 	if err != nil {
 		return a, err
 	}
@@ -174,7 +175,7 @@ func GetAttention(ctx context.Context, db DB, mode wallet.Mode, ages AttentionAg
 }
 
 // amounts looks up what the payments are worth that things are about.
-func (a *Attention) amounts(ctx context.Context, db DB, mode wallet.Mode) (map[wallet.ID]Money, error) {
+func (a *Attention) amounts(ctx context.Context, db postgres.DB, mode wallet.Mode) (map[wallet.ID]Money, error) {
 	var ids []wallet.ID
 	for _, d := range a.Drift {
 		ids = append(ids, d.PaymentID)

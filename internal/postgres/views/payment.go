@@ -1,4 +1,4 @@
-package postgres
+package views
 
 import (
 	"context"
@@ -8,6 +8,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/fundrail/fundrail/internal/postgres"
 	"github.com/fundrail/fundrail/internal/wallet"
 )
 
@@ -27,7 +28,7 @@ type PaymentStory struct {
 	Events        []EventRow
 	Transfers     []TransferRow
 	Discrepancies []DiscrepancyRow
-	Actions       []OperatorAction
+	Actions       []postgres.OperatorAction
 	Deliveries    []StoryDelivery
 	Refunds       []wallet.Refund
 	Disputes      []wallet.Dispute
@@ -106,9 +107,9 @@ const storyLimit = 200
 
 // GetPaymentStory finds a payment with everything that is known of its life. An
 // unknown one, or one of the other mode, is CodePaymentNotFound.
-func GetPaymentStory(ctx context.Context, db DB, mode wallet.Mode, id wallet.ID) (PaymentStory, error) {
+func GetPaymentStory(ctx context.Context, db postgres.DB, mode wallet.Mode, id wallet.ID) (PaymentStory, error) {
 	var s PaymentStory
-	p, err := GetPayment(ctx, db, id)
+	p, err := postgres.GetPayment(ctx, db, id)
 	if err == nil && p.Mode != mode {
 		err = &wallet.Error{Code: wallet.CodePaymentNotFound, Message: "Payment not found."}
 	}
@@ -153,10 +154,10 @@ func GetPaymentStory(ctx context.Context, db DB, mode wallet.Mode, id wallet.ID)
 	if err := s.read(db.SendBatch(ctx, &b)); err != nil {
 		return s, fmt.Errorf("read the story of payment %s: %w", id, err)
 	}
-	if s.Refunds, err = RefundsOf(ctx, db, id); err != nil {
+	if s.Refunds, err = postgres.RefundsOf(ctx, db, id); err != nil {
 		return s, err
 	}
-	if s.Disputes, err = DisputesOf(ctx, db, id); err != nil {
+	if s.Disputes, err = postgres.DisputesOf(ctx, db, id); err != nil {
 		return s, err
 	}
 	s.Jobs, err = s.jobs(ctx, db)
@@ -189,7 +190,7 @@ func (s *PaymentStory) read(results pgx.BatchResults) (err error) {
 	if s.Discrepancies, err = collect[DiscrepancyRow](results); err != nil {
 		return err
 	}
-	if s.Actions, err = collect[OperatorAction](results); err != nil {
+	if s.Actions, err = collect[postgres.OperatorAction](results); err != nil {
 		return err
 	}
 	s.Deliveries, err = collect[StoryDelivery](results)

@@ -1,4 +1,4 @@
-package postgres
+package views
 
 import (
 	"context"
@@ -8,6 +8,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/shopspring/decimal"
 
+	"github.com/fundrail/fundrail/internal/postgres"
 	"github.com/fundrail/fundrail/internal/wallet"
 )
 
@@ -32,7 +33,7 @@ type InvoiceRow struct {
 }
 
 // ListInvoiceRows gives the invoices of a mode, the newest first.
-func ListInvoiceRows(ctx context.Context, db DB, f OwnerFilter) (Page[InvoiceRow], error) {
+func ListInvoiceRows(ctx context.Context, db postgres.DB, f OwnerFilter) (Page[InvoiceRow], error) {
 	where, order := pairsOf("i"), `order by i.mode desc, i.id desc`
 	if f.CustomerID != (wallet.ID{}) {
 		where, order = `i.mode = @mode and i.customer_id = @customer and i.id < @before`, `order by i.id desc`

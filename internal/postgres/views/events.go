@@ -1,4 +1,4 @@
-package postgres
+package views
 
 import (
 	"context"
@@ -7,6 +7,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/fundrail/fundrail/internal/postgres"
 	"github.com/fundrail/fundrail/internal/wallet"
 )
 
@@ -14,7 +15,7 @@ import (
 type EventRow struct {
 	ID         string
 	Type       string
-	Status     EventStatus
+	Status     postgres.EventStatus
 	Source     string
 	Deliveries int
 	ObjectID   string
@@ -36,7 +37,7 @@ const eventRowColumns = `e.id, e.type, e.status, e.source, e.deliveries, coalesc
 // through, save for the mode.
 type EventRowFilter struct {
 	Mode   wallet.Mode
-	Status EventStatus
+	Status postgres.EventStatus
 	Type   string
 	Cursor string // where the page begins, as the page before it says
 	Limit  int
@@ -44,10 +45,10 @@ type EventRowFilter struct {
 
 // ListEventRows gives the events that pass the filter: the newest first, but
 // pending ones in the order in which they came.
-func ListEventRows(ctx context.Context, db DB, f EventRowFilter) (Page[EventRow], error) {
+func ListEventRows(ctx context.Context, db postgres.DB, f EventRowFilter) (Page[EventRow], error) {
 	column, direction, bound := "received_at", "desc", "<"
 	afterAt, afterID := farFuture, ""
-	if f.Status == EventPending {
+	if f.Status == postgres.EventPending {
 		column, direction, bound, afterAt = "due_at", "", ">", time.Time{}
 	}
 	if f.Cursor != "" {
@@ -70,7 +71,7 @@ func ListEventRows(ctx context.Context, db DB, f EventRowFilter) (Page[EventRow]
 	seen := `select id, type, status, ` + column + ` from stripe_events e
 		where e.mode = @mode and (@status <> 'pending' or e.status = 'pending')
 			and e.` + column + ` ` + bound + `= @after_at and ` + after + order + ` limit @window`
-	if f.Status == EventPending {
+	if f.Status == postgres.EventPending {
 		// The index of pending events has no mode; there are few of them.
 		seen = `select id, type, status, due_at from stripe_events e
 			where e.status = 'pending' and e.mode = @mode and @status = 'pending' and ` + after + order + ` limit @window`
@@ -88,7 +89,7 @@ func ListEventRows(ctx context.Context, db DB, f EventRowFilter) (Page[EventRow]
 		return Page[EventRow]{}, fmt.Errorf("list events: %w", err)
 	}
 	cursor := func(e EventRow) string {
-		if f.Status == EventPending {
+		if f.Status == postgres.EventPending {
 			return timeCursor(e.DueAt, e.ID)
 		}
 		return timeCursor(e.ReceivedAt, e.ID)
@@ -133,7 +134,7 @@ type EventTypeRow struct {
 }
 
 // ListEventTypes gives the types among the newest 2,000 events of a mode, by name.
-func ListEventTypes(ctx context.Context, db DB, mode wallet.Mode) ([]EventTypeRow, error) {
+func ListEventTypes(ctx context.Context, db postgres.DB, mode wallet.Mode) ([]EventTypeRow, error) {
 	const newest = 2000
 	rows, _ := db.Query(ctx, `
 		select type, max(received_at), count(*)
@@ -144,7 +145,7 @@ func ListEventTypes(ctx context.Context, db DB, mode wallet.Mode) ([]EventTypeRo
 	if err != nil {
 		return nil, fmt.Errorf("list event types: %w", err)
 	}
-	return nonNil(list), nil
+	return list, nil
 }
 
 // EventLag is how fresh the events of a mode are.
@@ -160,7 +161,7 @@ type EventLag struct {
 }
 
 // GetEventLag measures how fresh the events of a mode are.
-func GetEventLag(ctx context.Context, db DB, mode wallet.Mode) (EventLag, error) {
+func GetEventLag(ctx context.Context, db postgres.DB, mode wallet.Mode) (EventLag, error) {
 	const newest = 500
 	var (
 		l        EventLag

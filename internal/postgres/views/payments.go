@@ -1,4 +1,4 @@
-package postgres
+package views
 
 import (
 	"context"
@@ -7,23 +7,9 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/fundrail/fundrail/internal/postgres"
 	"github.com/fundrail/fundrail/internal/wallet"
 )
-
-// ListWindow is how many rows a page of a filtered list looks at, at most. Filters
-// that no index serves cost that much and no more: the page then says how far it
-// looked, and the next one goes on from there.
-const ListWindow = 2000
-
-// Page is a part of a list, and where the next part begins.
-type Page[T any] struct {
-	Rows []T
-	// Next is the cursor of the next page, empty at the end of the list.
-	Next string
-	// Partial tells that the page ended because it had looked at ListWindow rows,
-	// not because it was full. It may be empty and yet not the last one.
-	Partial bool
-}
 
 // PaymentRow is a payment in a list, with what a person knows it by.
 type PaymentRow struct {
@@ -114,7 +100,7 @@ const (
 )
 
 // ListPaymentRows gives the payments that pass the filter, the newest first.
-func ListPaymentRows(ctx context.Context, db DB, f PaymentFilter) (Page[PaymentRow], error) {
+func ListPaymentRows(ctx context.Context, db postgres.DB, f PaymentFilter) (Page[PaymentRow], error) {
 	var page Page[PaymentRow]
 	if f.Challenge != "" {
 		return listChallenged(ctx, db, f)
@@ -181,19 +167,4 @@ func paymentsEnd(f PaymentFilter) wallet.ID {
 		id[i] = last
 	}
 	return id
-}
-
-// paged cuts a list that was asked for one row more than the page has. Without
-// that row the list is at its end, unless the window was used up: then the next
-// page goes on after the last row that was looked at.
-func paged[T any](list []T, limit int, usedUp bool, cursor func(T) string, last func() string) Page[T] {
-	switch {
-	case len(list) > limit:
-		list = list[:limit]
-		return Page[T]{Rows: list, Next: cursor(list[limit-1])}
-	case usedUp:
-		return Page[T]{Rows: nonNil(list), Next: last(), Partial: true}
-	default:
-		return Page[T]{Rows: nonNil(list)}
-	}
 }

@@ -1,4 +1,4 @@
-package postgres
+package views
 
 import (
 	"context"
@@ -8,6 +8,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
+	"github.com/fundrail/fundrail/internal/postgres"
 	"github.com/fundrail/fundrail/internal/wallet"
 )
 
@@ -34,7 +35,7 @@ type challengedRow struct {
 
 // listChallenged is ListPaymentRows for a filter with a stage of the challenge: the
 // payments that came to it last come first.
-func listChallenged(ctx context.Context, db DB, f PaymentFilter) (Page[PaymentRow], error) {
+func listChallenged(ctx context.Context, db postgres.DB, f PaymentFilter) (Page[PaymentRow], error) {
 	var page Page[PaymentRow]
 	source, known := challenged[f.Challenge]
 	if !known {

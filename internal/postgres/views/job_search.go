@@ -1,4 +1,4 @@
-package postgres
+package views
 
 import (
 	"context"
@@ -9,6 +9,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/fundrail/fundrail/internal/postgres"
 	"github.com/fundrail/fundrail/internal/wallet"
 )
 
@@ -47,7 +48,7 @@ const firstJobs = `
 
 // findJobs gives the ids of the jobs that name one of the subjects (a payment's id
 // as a UUID, or an event's) among those inserted in one of the spans.
-func findJobs(ctx context.Context, db DB, subjects []string, spans []jobSpan) ([]int64, error) {
+func findJobs(ctx context.Context, db postgres.DB, subjects []string, spans []jobSpan) ([]int64, error) {
 	if len(spans) > maxSpans {
 		spans = spans[:maxSpans]
 	}
@@ -75,7 +76,7 @@ func findJobs(ctx context.Context, db DB, subjects []string, spans []jobSpan) ([
 
 // FindEventJobs gives the ids of the jobs of an event of a mode: those inserted
 // when it came, the one that handled it, and those that operators had inserted.
-func FindEventJobs(ctx context.Context, db DB, mode wallet.Mode, eventID string) ([]int64, error) {
+func FindEventJobs(ctx context.Context, db postgres.DB, mode wallet.Mode, eventID string) ([]int64, error) {
 	var (
 		receivedAt, dueAt time.Time
 		handledBy         string
@@ -94,14 +95,14 @@ func FindEventJobs(ctx context.Context, db DB, mode wallet.Mode, eventID string)
 	if err != nil {
 		return nil, err
 	}
-	return append(append(nonNil(ids), jobNamed(handledBy)...), asked...), nil
+	return append(append(ids, jobNamed(handledBy)...), asked...), nil
 }
 
 // FindPaymentJobs gives the ids of the jobs of a payment of a mode and of its
 // events: those inserted when it was accepted or due for a check, those that moved
 // it, and those that operators had inserted. Checks after the first hour are found
 // by what they did.
-func FindPaymentJobs(ctx context.Context, db DB, mode wallet.Mode, id wallet.ID) ([]int64, error) {
+func FindPaymentJobs(ctx context.Context, db postgres.DB, mode wallet.Mode, id wallet.ID) ([]int64, error) {
 	s, err := GetPaymentStory(ctx, db, mode, id)
 	if wallet.HasCode(err, wallet.CodePaymentNotFound) {
 		return []int64{}, nil
@@ -118,11 +119,11 @@ func FindPaymentJobs(ctx context.Context, db DB, mode wallet.Mode, id wallet.ID)
 const checkRound = 20 * time.Second
 
 var checkTimes = []time.Duration{
-	FirstCheckAfter, 2 * time.Minute, 5 * time.Minute, 15 * time.Minute, time.Hour,
+	postgres.FirstCheckAfter, 2 * time.Minute, 5 * time.Minute, 15 * time.Minute, time.Hour,
 }
 
 // jobs finds the jobs of the payment and of its events, the oldest first.
-func (s *PaymentStory) jobs(ctx context.Context, db DB) ([]JobRow, error) {
+func (s *PaymentStory) jobs(ctx context.Context, db postgres.DB) ([]JobRow, error) {
 	subjects, accepted := []string{s.Payment.ID.String()}, s.Payment.CreatedAt
 	spans := []jobSpan{{accepted, accepted}}
 	for _, age := range checkTimes[:min(s.Payment.Checks, len(checkTimes))] {
@@ -156,7 +157,7 @@ func (s *PaymentStory) jobs(ctx context.Context, db DB) ([]JobRow, error) {
 	}
 	rows, _ := db.Query(ctx, `
 		select `+jobColumns+` from river_job j `+jobSubject+` where j.id = any (@ids) order by j.id limit @limit`,
-		pgx.NamedArgs{"mode": s.Payment.Mode, "ids": nonNil(append(known, found...)), "limit": storyLimit})
+		pgx.NamedArgs{"mode": s.Payment.Mode, "ids": append(known, found...), "limit": storyLimit})
 	list, err := pgx.CollectRows(rows, pgx.RowToStructByPos[JobRow])
 	if err != nil {
 		return nil, fmt.Errorf("find jobs of payment %s: %w", s.Payment.ID, err)
@@ -168,14 +169,14 @@ func (s *PaymentStory) jobs(ctx context.Context, db DB) ([]JobRow, error) {
 // was due the last time.
 func eventSpans(receivedAt, dueAt time.Time) []jobSpan {
 	spans := []jobSpan{{receivedAt, receivedAt.Add(checkRound)}}
-	if claimed := dueAt.Add(-RearmAfter); claimed.After(receivedAt.Add(checkRound)) {
+	if claimed := dueAt.Add(-postgres.RearmAfter); claimed.After(receivedAt.Add(checkRound)) {
 		spans = append(spans, jobSpan{claimed, claimed})
 	}
 	return spans
 }
 
 // operatorJobs gives the jobs that operators had inserted for something.
-func operatorJobs(ctx context.Context, db DB, kind, id string) ([]int64, error) {
+func operatorJobs(ctx context.Context, db postgres.DB, kind, id string) ([]int64, error) {
 	rows, _ := db.Query(ctx, `
 		select (after ->> 'job_id')::bigint from operator_actions
 		where subject_kind = $1 and subject_id = $2 and after ->> 'job_id' ~ '^[0-9]{1,18}$'

@@ -1,4 +1,4 @@
-package postgres
+package views
 
 import (
 	"context"
@@ -8,6 +8,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/fundrail/fundrail/internal/postgres"
 	"github.com/fundrail/fundrail/internal/wallet"
 )
 
@@ -28,7 +29,7 @@ const customerRowColumns = `c.id, c.organization_id, o.name, c.external_id, coal
 	coalesce(c.stripe_customer_id, ''), (select count(*) from wallets w where w.customer_id = c.id), c.created_at`
 
 // ListCustomerRows gives the customers of a mode, the newest first.
-func ListCustomerRows(ctx context.Context, db DB, f OwnerFilter) (Page[CustomerRow], error) {
+func ListCustomerRows(ctx context.Context, db postgres.DB, f OwnerFilter) (Page[CustomerRow], error) {
 	rows, _ := db.Query(ctx, `
 		select `+customerRowColumns+`
 		from (select * from customers c where `+pairsOf("c")+` order by c.mode desc, c.id desc limit @limit) c
@@ -43,7 +44,7 @@ func ListCustomerRows(ctx context.Context, db DB, f OwnerFilter) (Page[CustomerR
 
 // GetCustomerRow finds a customer. An unknown one, or one of the other mode, is
 // CodeNotFound.
-func GetCustomerRow(ctx context.Context, db DB, mode wallet.Mode, id wallet.ID) (CustomerRow, error) {
+func GetCustomerRow(ctx context.Context, db postgres.DB, mode wallet.Mode, id wallet.ID) (CustomerRow, error) {
 	rows, _ := db.Query(ctx, `
 		select `+customerRowColumns+`
 		from customers c join organizations o on o.id = c.organization_id

@@ -1,4 +1,4 @@
-package postgres
+package views
 
 import (
 	"context"
@@ -7,6 +7,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/fundrail/fundrail/internal/postgres"
 	"github.com/fundrail/fundrail/internal/wallet"
 )
 
@@ -17,7 +18,7 @@ const searchLimit = 20
 // payment's own, its transaction's, its invoice's, one of its refunds', or Stripe's
 // id of its intent, charge, checkout session, or of a refund or dispute. Ids that
 // are no UUID are given as the zero id.
-func SearchPayments(ctx context.Context, db DB, mode wallet.Mode, id wallet.ID, stripeID string) ([]PaymentRow, error) {
+func SearchPayments(ctx context.Context, db postgres.DB, mode wallet.Mode, id wallet.ID, stripeID string) ([]PaymentRow, error) {
 	return searchPayments(ctx, db, `
 		select id from payments where id = @id and mode = @mode
 		union
@@ -40,7 +41,7 @@ func SearchPayments(ctx context.Context, db DB, mode wallet.Mode, id wallet.ID, 
 
 // SearchPaymentsByKey finds the payments that an Idempotency-Key stands for, of any
 // organization.
-func SearchPaymentsByKey(ctx context.Context, db DB, mode wallet.Mode, key string) ([]PaymentRow, error) {
+func SearchPaymentsByKey(ctx context.Context, db postgres.DB, mode wallet.Mode, key string) ([]PaymentRow, error) {
 	// The primary key begins with organization, mode and operation; there are few
 	// of each.
 	return searchPayments(ctx, db, `
@@ -62,7 +63,7 @@ func SearchPaymentsByKey(ctx context.Context, db DB, mode wallet.Mode, key strin
 }
 
 // SearchPaymentsByCard finds the newest payments with cards that end in four digits.
-func SearchPaymentsByCard(ctx context.Context, db DB, mode wallet.Mode, last4 string) ([]PaymentRow, error) {
+func SearchPaymentsByCard(ctx context.Context, db postgres.DB, mode wallet.Mode, last4 string) ([]PaymentRow, error) {
 	return searchPayments(ctx, db, `
 		with cards as (
 			select id, customer_id from payment_methods
@@ -83,7 +84,7 @@ const amountWindow = 100_000
 // minor units, that were accepted in a period. No index has the amounts: it reads
 // the period's newest 100,000 payments, and tells whether that were all of them.
 func SearchPaymentsByAmount(
-	ctx context.Context, db DB, mode wallet.Mode, amounts []int64, from, until time.Time,
+	ctx context.Context, db postgres.DB, mode wallet.Mode, amounts []int64, from, until time.Time,
 ) (list []PaymentRow, complete bool, err error) {
 	args := pgx.NamedArgs{
 		"mode": mode, "amounts": amounts, "from": wallet.FirstID(from), "until": wallet.FirstID(until), "window": amountWindow,
@@ -105,7 +106,7 @@ func SearchPaymentsByAmount(
 	return list, complete, nil
 }
 
-func searchPayments(ctx context.Context, db DB, ids string, args pgx.NamedArgs) ([]PaymentRow, error) {
+func searchPayments(ctx context.Context, db postgres.DB, ids string, args pgx.NamedArgs) ([]PaymentRow, error) {
 	args["limit"] = searchLimit
 	rows, _ := db.Query(ctx, `
 		select `+paymentRowColumns+`
@@ -122,7 +123,7 @@ func searchPayments(ctx context.Context, db DB, ids string, args pgx.NamedArgs) 
 // SearchCustomers finds the newest customers of a mode by the id of theirs that is
 // given: ours, the merchant's, Stripe's, that of a saved card in either spelling, or
 // an e-mail address in any case.
-func SearchCustomers(ctx context.Context, db DB, mode wallet.Mode, id wallet.ID, text, email string) ([]CustomerRow, error) {
+func SearchCustomers(ctx context.Context, db postgres.DB, mode wallet.Mode, id wallet.ID, text, email string) ([]CustomerRow, error) {
 	rows, _ := db.Query(ctx, `
 		with found as (
 			select id from customers where id = $2 and mode = $1
@@ -152,7 +153,7 @@ func SearchCustomers(ctx context.Context, db DB, mode wallet.Mode, id wallet.ID,
 
 // SearchEvents finds stored events of a mode by their own id, or by that of the
 // object they are about, among the newest ListWindow.
-func SearchEvents(ctx context.Context, db DB, mode wallet.Mode, id string) ([]EventRow, error) {
+func SearchEvents(ctx context.Context, db postgres.DB, mode wallet.Mode, id string) ([]EventRow, error) {
 	rows, _ := db.Query(ctx, `
 		with recent as (
 			select id, object_id from stripe_events where mode = $1 order by received_at desc, id limit $3
@@ -177,7 +178,7 @@ type Whereabouts struct {
 
 // Locate tells what an id names, in whichever mode. It is how a search knows to
 // propose the other mode; nothing else of that row is shown.
-func Locate(ctx context.Context, db DB, id wallet.ID, stripeID string) ([]Whereabouts, error) {
+func Locate(ctx context.Context, db postgres.DB, id wallet.ID, stripeID string) ([]Whereabouts, error) {
 	rows, _ := db.Query(ctx, `
 		select 'payment', mode from payments where id = $1
 		union select 'payment', mode from payments where wallet_transaction_id = $1

@@ -1,4 +1,4 @@
-package postgres
+package views
 
 import (
 	"context"
@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/shopspring/decimal"
 
+	"github.com/fundrail/fundrail/internal/postgres"
 	"github.com/fundrail/fundrail/internal/wallet"
 )
 
@@ -63,7 +64,7 @@ func pairsOf(alias string) string {
 }
 
 // ListWalletRows gives the wallets that pass the filter, the newest first.
-func ListWalletRows(ctx context.Context, db DB, f OwnerFilter) (Page[WalletRow], error) {
+func ListWalletRows(ctx context.Context, db postgres.DB, f OwnerFilter) (Page[WalletRow], error) {
 	where, order := pairsOf("w"), `order by w.mode desc, w.id desc`
 	if f.CustomerID != (wallet.ID{}) {
 		where, order = `w.mode = @mode and w.customer_id = @customer and w.id < @before`, `order by w.id desc`
@@ -81,7 +82,7 @@ func ListWalletRows(ctx context.Context, db DB, f OwnerFilter) (Page[WalletRow],
 
 // GetWalletRow finds a wallet. An unknown one, or one of the other mode, is
 // CodeNotFound.
-func GetWalletRow(ctx context.Context, db DB, mode wallet.Mode, id wallet.ID) (WalletRow, error) {
+func GetWalletRow(ctx context.Context, db postgres.DB, mode wallet.Mode, id wallet.ID) (WalletRow, error) {
 	rows, _ := db.Query(ctx, `
 		select `+walletRowColumns+` from wallets w`+walletRowJoins+` where w.mode = $1 and w.id = $2`, mode, id)
 	w, err := pgx.CollectExactlyOneRow(rows, pgx.RowToStructByPos[WalletRow])
@@ -113,7 +114,7 @@ type TransactionRow struct {
 
 // ListTransactionRows gives a wallet's transactions, the newest first. With
 // lotsOnly it leaves out those of which nothing is left.
-func ListTransactionRows(ctx context.Context, db DB, walletID wallet.ID, lotsOnly bool, cursor string, limit int) (Page[TransactionRow], error) {
+func ListTransactionRows(ctx context.Context, db postgres.DB, walletID wallet.ID, lotsOnly bool, cursor string, limit int) (Page[TransactionRow], error) {
 	afterAt, afterID := farFuture, wallet.ID{}.String()
 	if cursor != "" {
 		var err error
@@ -157,7 +158,7 @@ type LedgerRow struct {
 // ListLedger gives the transfers of a wallet's account with its running balance,
 // the newest first. The balance of a line never changes, because nothing is ever
 // put between two transfers; so the cursor carries it from page to page.
-func ListLedger(ctx context.Context, db DB, walletID wallet.ID, cursor string, limit int) (Page[LedgerRow], error) {
+func ListLedger(ctx context.Context, db postgres.DB, walletID wallet.ID, cursor string, limit int) (Page[LedgerRow], error) {
 	before, balance, err := parseLedgerCursor(cursor)
 	if err != nil {
 		return Page[LedgerRow]{}, err
