@@ -12,9 +12,9 @@ import (
 	"github.com/fundrail/fundrail/internal/wallet"
 )
 
-// organizationAccounts are the kinds of account that exist once per
+// OrganizationAccounts are the kinds of account that exist once per
 // organization, mode and currency.
-var organizationAccounts = []string{"disputes", "promotions", "refunds", "stripe_clearing", "voids"}
+var OrganizationAccounts = []string{"disputes", "promotions", "refunds", "stripe_clearing", "voids"}
 
 // InsertWallet stores a new, empty wallet with its account, and the
 // organization's accounts in its currency where they are missing. What the wallet
@@ -78,7 +78,7 @@ func sectionsOrNull(s wallet.AppliedSections) any {
 }
 
 func ensureAccounts(ctx context.Context, db DB, organizationID wallet.ID, mode wallet.Mode, currency wallet.Currency, now time.Time) error {
-	ids := make([]wallet.ID, len(organizationAccounts))
+	ids := make([]wallet.ID, len(OrganizationAccounts))
 	for i := range ids {
 		ids[i] = wallet.NewID()
 	}
@@ -86,7 +86,7 @@ func ensureAccounts(ctx context.Context, db DB, organizationID wallet.ID, mode w
 		insert into accounts (id, organization_id, mode, currency, kind, created_at)
 		select a.id, $3, $4, $5, a.kind, $6 from unnest($1::uuid[], $2::text[]) as a (id, kind)
 		on conflict do nothing`,
-		ids, organizationAccounts, organizationID, mode, currency, now)
+		ids, OrganizationAccounts, organizationID, mode, currency, now)
 	if err != nil {
 		return fmt.Errorf("insert accounts: %w", err)
 	}

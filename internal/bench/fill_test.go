@@ -1,4 +1,4 @@
-package postgres_test
+package bench
 
 import (
 	"testing"
@@ -12,13 +12,15 @@ import (
 	"github.com/fundrail/fundrail/internal/wallet"
 )
 
-// TestFill holds the made-up rows to the audit that real ones have to pass.
+// TestFill checks that generated rows pass the audit and appear in the dashboard's
+// lists.
 func TestFill(t *testing.T) {
 	t.Parallel()
 
+	now := time.Date(2026, time.November, 3, 9, 0, 0, 0, time.UTC)
 	pool := testdb.New(t)
-	for range 2 { // a second time beside the first
-		require.NoError(t, postgres.Fill{
+	for range 2 { // a second run adds to the first
+		require.NoError(t, Fill{
 			Payments: 2000, Jobs: 600, Until: now, Over: 24 * time.Hour, Progress: func(string, int) {},
 		}.Run(t.Context(), pool))
 	}
