@@ -18,6 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/fundrail/fundrail/internal/api"
+	"github.com/fundrail/fundrail/internal/bench"
 	"github.com/fundrail/fundrail/internal/dashboard"
 	"github.com/fundrail/fundrail/internal/enginetest"
 	"github.com/fundrail/fundrail/internal/postgres"
@@ -75,7 +76,7 @@ func filled(b *testing.B) *pgxpool.Pool {
 		return pool
 	}
 	pool := testdb.New(b)
-	require.NoError(b, postgres.Fill{
+	require.NoError(b, bench.Fill{
 		Payments: 2000, Jobs: 6000, Until: time.Now(), Over: 30 * 24 * time.Hour, Progress: func(string, int) {},
 	}.Run(b.Context(), pool))
 	return pool

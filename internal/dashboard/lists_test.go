@@ -14,6 +14,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/fundrail/fundrail/internal/bench"
 	"github.com/fundrail/fundrail/internal/postgres"
 	"github.com/fundrail/fundrail/internal/postgres/views"
 	"github.com/fundrail/fundrail/internal/testfactory"
@@ -120,7 +121,7 @@ func TestRareRowsAreFoundFurtherBack(t *testing.T) {
 	_, err := b.pool.Exec(t.Context(), `update payments set failure_decline_code = 'lost_card' where id = $1`, old.ID)
 	require.NoError(t, err)
 	const n = views.ListWindow + 500
-	require.NoError(t, postgres.Fill{
+	require.NoError(t, bench.Fill{
 		Payments: n, Jobs: 0, Until: b.now, Over: time.Hour, Progress: func(string, int) {},
 	}.Run(t.Context(), b.pool))
 	_, err = b.pool.Exec(t.Context(), `

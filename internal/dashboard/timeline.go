@@ -77,7 +77,7 @@ const (
 func (r *request) requestMoments(s views.PaymentStory) []moment {
 	m := moment{
 		At: s.Payment.CreatedAt, Kind: "request", Tone: "info", Title: "Request accepted", rank: rankRequest,
-		Text: money(s.Payment.Amount, s.Payment.Currency) + " for " + s.Row.OrganizationName,
+		Text: money(s.Payment.Amount, s.Payment.Currency) + " for " + s.OrganizationName,
 	}
 	if s.Payment.OffSession {
 		m.Text += ", without the cardholder present"
@@ -89,7 +89,7 @@ func (r *request) requestMoments(s views.PaymentStory) []moment {
 	if s.Payment.RequestID != "" {
 		m.Facts = append(m.Facts, fact{Name: "Request", Value: s.Payment.RequestID})
 	}
-	m.Facts = append(m.Facts, fact{Name: "Caller", Value: "a key of " + s.Row.OrganizationName})
+	m.Facts = append(m.Facts, fact{Name: "Caller", Value: "a key of " + s.OrganizationName})
 	if len(s.Requests) == 0 {
 		m.Facts = append(m.Facts, fact{Name: "Idempotency-Key", Value: "none, or forgotten after 24 hours"})
 	}

@@ -12,22 +12,22 @@ import (
 )
 
 const operatorActionColumns = `id, mode, user_id, actor, role, action, subject_kind, subject_id, reason, before, after,
-	request_id, acted_at`
+	request_id, acted_at as at`
 
-// OperatorActionFilter says which actions are wanted. Empty fields let everything
-// through, save for the mode.
+// OperatorActionFilter selects actions. Mode is required; other empty fields match every
+// action.
 type OperatorActionFilter struct {
 	Mode        wallet.Mode
 	Actor       string
 	Action      string
 	SubjectKind string
 	SubjectID   string
-	// Before is the id that the page ends in front of, 0 for the newest page.
+	// Before limits the page to smaller ids, 0 for the newest page.
 	Before int64
 	Limit  int
 }
 
-// ListOperatorActions gives the actions that pass the filter, the newest first.
+// ListOperatorActions returns the actions that match the filter, the newest first.
 func ListOperatorActions(ctx context.Context, db postgres.DB, f OperatorActionFilter) ([]postgres.OperatorAction, error) {
 	rows, _ := db.Query(ctx, `
 		select `+operatorActionColumns+`
@@ -36,18 +36,18 @@ func ListOperatorActions(ctx context.Context, db postgres.DB, f OperatorActionFi
 			and ($4 = '' or subject_kind = $4) and ($5 = '' or subject_id = $5) and ($6 = 0 or id < $6)
 		order by id desc
 		limit $7`, f.Mode, f.Actor, f.Action, f.SubjectKind, f.SubjectID, f.Before, f.Limit)
-	list, err := pgx.CollectRows(rows, pgx.RowToStructByPos[postgres.OperatorAction])
+	list, err := pgx.CollectRows(rows, pgx.RowToStructByName[postgres.OperatorAction])
 	if err != nil {
 		return nil, fmt.Errorf("list operator actions: %w", err)
 	}
 	return list, nil
 }
 
-// GetOperatorAction finds an action by its id. An unknown one, or one of the
-// other mode, is CodeNotFound.
+// GetOperatorAction returns an action. The error is CodeNotFound if the action is unknown
+// or of the other mode.
 func GetOperatorAction(ctx context.Context, db postgres.DB, mode wallet.Mode, id int64) (postgres.OperatorAction, error) {
 	rows, _ := db.Query(ctx, `select `+operatorActionColumns+` from operator_actions where mode = $1 and id = $2`, mode, id)
-	a, err := pgx.CollectExactlyOneRow(rows, pgx.RowToStructByPos[postgres.OperatorAction])
+	a, err := pgx.CollectExactlyOneRow(rows, pgx.RowToStructByName[postgres.OperatorAction])
 	if errors.Is(err, pgx.ErrNoRows) {
 		return a, &wallet.Error{Code: wallet.CodeNotFound, Message: "No such action."}
 	}

@@ -2,7 +2,6 @@ package views
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -12,16 +11,23 @@ import (
 	"github.com/fundrail/fundrail/internal/wallet"
 )
 
-// PaymentStory is a payment and everything that is known of its life.
+// PaymentDetails are columns of a payment and its card that wallet.Payment does not have.
+type PaymentDetails struct {
+	PaymentRow
+	SucceededAt           *time.Time
+	FailedAt              *time.Time
+	CanceledAt            *time.Time
+	StripePaymentMethodID string
+	ExpiryMonth           int
+	ExpiryYear            int
+	// ReturnedAt is when the cardholder's browser first came back from the challenge.
+	ReturnedAt *time.Time
+}
+
+// PaymentStory is a payment with everything that is stored about it.
 type PaymentStory struct {
+	PaymentDetails
 	Payment       wallet.Payment
-	Row           PaymentRow
-	SucceededAt   *time.Time
-	FailedAt      *time.Time
-	CanceledAt    *time.Time
-	StripeMethod  string // Stripe's id of the card
-	ExpiryMonth   int
-	ExpiryYear    int
 	Requests      []RequestRow
 	Moves         []MoveRow
 	Jobs          []JobRow
@@ -32,27 +38,23 @@ type PaymentStory struct {
 	Deliveries    []StoryDelivery
 	Refunds       []wallet.Refund
 	Disputes      []wallet.Dispute
-	// ReturnedAt is when the cardholder's browser first came back from the challenge.
-	ReturnedAt *time.Time
 }
 
-// StoryDelivery is what a merchant's endpoint was told of the payment or its
-// purchase.
+// StoryDelivery is a delivery of an event about the payment or its purchase.
 type StoryDelivery struct {
 	ID         wallet.ID
 	Type       string
-	Endpoint   string // its name
+	Endpoint   string // the endpoint's name
 	Status     wallet.DeliveryStatus
 	Attempts   int
 	CreatedAt  time.Time
 	FinishedAt *time.Time
-	// ResponseStatus and Error are those of the last attempt, zero when there was
-	// none.
+	// ResponseStatus and Error are those of the last attempt, zero without one.
 	ResponseStatus int
 	Error          string
 }
 
-// RequestRow is the idempotency record that a request left.
+// RequestRow is the idempotency record of a request.
 type RequestRow struct {
 	Operation string
 	Key       string
@@ -62,17 +64,17 @@ type RequestRow struct {
 
 // MoveRow is one move of a payment.
 type MoveRow struct {
-	From      wallet.PaymentStatus
-	To        wallet.PaymentStatus
+	From      wallet.PaymentStatus `db:"from_status"`
+	To        wallet.PaymentStatus `db:"to_status"`
 	CauseKind wallet.CauseKind
 	CauseID   string
-	// RequestID is Stripe's id of the request that brought the news, empty when there
-	// was none.
-	RequestID string
-	At        time.Time
+	// RequestID is Stripe's id of the request whose answer caused the move, empty if
+	// there was none.
+	RequestID string    `db:"stripe_request_id"`
+	At        time.Time `db:"moved_at"`
 }
 
-// TransferRow is a transfer with the kinds of its accounts.
+// TransferRow is a ledger transfer with the kinds of its two accounts.
 type TransferRow struct {
 	ID         int64
 	Kind       string
@@ -83,12 +85,12 @@ type TransferRow struct {
 	CreatedAt  time.Time
 }
 
-// DiscrepancyRow is something that Stripe says of a payment and our books do not.
+// DiscrepancyRow is a difference between Stripe and our books about one payment.
 type DiscrepancyRow struct {
 	ID               int64
 	PaymentID        wallet.ID
 	Kind             string
-	IntentID         string
+	IntentID         string `db:"stripe_payment_intent_id"`
 	ExpectedAmount   int64
 	ExpectedCurrency wallet.Currency
 	ReceivedAmount   int64
@@ -102,11 +104,11 @@ type DiscrepancyRow struct {
 const discrepancyColumns = `d.id, d.payment_id, d.kind, d.stripe_payment_intent_id, d.expected_amount, d.expected_currency,
 	d.received_amount, d.received_currency, d.cause_kind, d.cause_id, d.found_at, d.resolved_at`
 
-// storyLimit is how many rows of each sort a payment's page shows, at most.
+// storyLimit is the largest number of rows of each kind in a PaymentStory.
 const storyLimit = 200
 
-// GetPaymentStory finds a payment with everything that is known of its life. An
-// unknown one, or one of the other mode, is CodePaymentNotFound.
+// GetPaymentStory returns a payment with everything that is stored about it. The error is
+// CodePaymentNotFound if the payment is unknown or of the other mode.
 func GetPaymentStory(ctx context.Context, db postgres.DB, mode wallet.Mode, id wallet.ID) (PaymentStory, error) {
 	var s PaymentStory
 	p, err := postgres.GetPayment(ctx, db, id)
@@ -118,21 +120,22 @@ func GetPaymentStory(ctx context.Context, db postgres.DB, mode wallet.Mode, id w
 	}
 	s.Payment = p
 	var b pgx.Batch
-	b.Queue(`select `+paymentRowColumns+`, p.succeeded_at, p.failed_at, p.canceled_at, coalesce(m.stripe_payment_method_id, ''),
-			coalesce(m.expiry_month, 0), coalesce(m.expiry_year, 0), p.returned_at
+	b.Queue(`select `+paymentRowColumns+`, p.succeeded_at, p.failed_at, p.canceled_at,
+			coalesce(m.stripe_payment_method_id, '') as stripe_payment_method_id, coalesce(m.expiry_month, 0) as expiry_month,
+			coalesce(m.expiry_year, 0) as expiry_year, p.returned_at
 		from payments p`+paymentRowJoins+` where p.id = $1`, id)
 	b.Queue(`select operation, key, wait_until, created_at from idempotency_keys where payment_id = $1 order by created_at`, id)
-	b.Queue(`select from_status, to_status, cause_kind, cause_id, coalesce(stripe_request_id, ''), moved_at
+	b.Queue(`select from_status, to_status, cause_kind, cause_id, coalesce(stripe_request_id, '') as stripe_request_id, moved_at
 		from payment_moves where payment_id = $1 order by id limit $2`, id, storyLimit)
 	b.Queue(`select `+eventRowColumns+` from stripe_events e
 		where e.payment_id = $1 order by e.received_at, e.id limit $2`, id, storyLimit)
-	b.Queue(`select t.id, t.kind, t.amount, t.currency, d.kind, c.kind, t.created_at
+	b.Queue(`select t.id, t.kind, t.amount, t.currency, d.kind as debit_kind, c.kind as credit_kind, t.created_at
 		from transfers t
 		join accounts d on d.id = t.debit_account
 		join accounts c on c.id = t.credit_account
 		where t.payment_id = $1 and t.kind not in ('grant', 'settlement', 'void')
 		union
-		select t.id, t.kind, t.amount, t.currency, d.kind, c.kind, t.created_at
+		select t.id, t.kind, t.amount, t.currency, d.kind as debit_kind, c.kind as credit_kind, t.created_at
 		from transfers t
 		join accounts d on d.id = t.debit_account
 		join accounts c on c.id = t.credit_account
@@ -141,8 +144,8 @@ func GetPaymentStory(ctx context.Context, db postgres.DB, mode wallet.Mode, id w
 	b.Queue(`select `+discrepancyColumns+` from payment_discrepancies d where d.payment_id = $1 order by d.id`, id)
 	b.Queue(`select `+operatorActionColumns+` from operator_actions
 		where subject_kind = 'payment' and subject_id = $1 order by id limit $2`, id.String(), storyLimit)
-	b.Queue(`select d.id, m.type, e.name, d.status, d.attempts, d.created_at, d.finished_at,
-			coalesce(a.response_status, 0), coalesce(a.error, '')
+	b.Queue(`select d.id, m.type, e.name as endpoint, d.status, d.attempts, d.created_at, d.finished_at,
+			coalesce(a.response_status, 0) as response_status, coalesce(a.error, '') as error
 		from merchant_events m
 		join deliveries d on d.event_id = m.id
 		join webhook_endpoints e on e.id = d.endpoint_id
@@ -167,38 +170,8 @@ func GetPaymentStory(ctx context.Context, db postgres.DB, mode wallet.Mode, id w
 	return s, nil
 }
 
-func (s *PaymentStory) read(results pgx.BatchResults) (err error) {
-	defer func() { err = errors.Join(err, results.Close()) }()
-	if err := results.QueryRow().Scan(&s.Row.ID, &s.Row.Status, &s.Row.Amount, &s.Row.Currency, &s.Row.OrganizationName,
-		&s.Row.CustomerID, &s.Row.ExternalID, &s.Row.Email, &s.Row.WalletID, &s.Row.Brand, &s.Row.Last4, &s.Row.FailureCode,
-		&s.Row.IntentID, &s.Row.CreatedAt, &s.Row.UpdatedAt, &s.Row.ActionDeadlineAt, &s.Row.NextCheckAt,
-		&s.SucceededAt, &s.FailedAt, &s.CanceledAt, &s.StripeMethod, &s.ExpiryMonth, &s.ExpiryYear, &s.ReturnedAt); err != nil {
-		return err
-	}
-	if s.Requests, err = collect[RequestRow](results); err != nil {
-		return err
-	}
-	if s.Moves, err = collect[MoveRow](results); err != nil {
-		return err
-	}
-	if s.Events, err = collect[EventRow](results); err != nil {
-		return err
-	}
-	if s.Transfers, err = collect[TransferRow](results); err != nil {
-		return err
-	}
-	if s.Discrepancies, err = collect[DiscrepancyRow](results); err != nil {
-		return err
-	}
-	if s.Actions, err = collect[postgres.OperatorAction](results); err != nil {
-		return err
-	}
-	s.Deliveries, err = collect[StoryDelivery](results)
-	return err
-}
-
-// collect reads the next result of a batch.
-func collect[T any](results pgx.BatchResults) ([]T, error) {
-	rows, _ := results.Query()
-	return pgx.CollectRows(rows, pgx.RowToStructByPos[T])
+func (s *PaymentStory) read(results pgx.BatchResults) error {
+	return readBatch(results, rowInto(&s.PaymentDetails),
+		rowsInto(&s.Requests), rowsInto(&s.Moves), rowsInto(&s.Events), rowsInto(&s.Transfers),
+		rowsInto(&s.Discrepancies), rowsInto(&s.Actions), rowsInto(&s.Deliveries))
 }

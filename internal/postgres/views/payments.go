@@ -11,7 +11,7 @@ import (
 	"github.com/fundrail/fundrail/internal/wallet"
 )
 
-// PaymentRow is a payment in a list, with what a person knows it by.
+// PaymentRow is a payment in a list, with its customer and card.
 type PaymentRow struct {
 	ID               wallet.ID
 	Status           wallet.PaymentStatus
@@ -24,17 +24,18 @@ type PaymentRow struct {
 	WalletID         wallet.ID
 	Brand            string
 	Last4            string
-	FailureCode      string // the issuer's reason if there is one, else Stripe's code
-	IntentID         string
+	FailureCode      string // the issuer's decline code, or else Stripe's error code
+	IntentID         string `db:"stripe_payment_intent_id"`
 	CreatedAt        time.Time
 	UpdatedAt        time.Time
 	ActionDeadlineAt *time.Time
 	NextCheckAt      *time.Time
 }
 
-const paymentRowColumns = `p.id, p.status, p.amount, p.currency, o.name, c.id, c.external_id, coalesce(c.email, ''), p.wallet_id,
-	coalesce(m.brand, ''), coalesce(m.last4, ''), coalesce(p.failure_decline_code, p.failure_code, ''),
-	coalesce(p.stripe_payment_intent_id, ''), p.created_at, p.updated_at, p.action_deadline_at, p.next_check_at`
+const paymentRowColumns = `p.id, p.status, p.amount, p.currency, o.name as organization_name, c.id as customer_id, c.external_id,
+	coalesce(c.email, '') as email, p.wallet_id, coalesce(m.brand, '') as brand, coalesce(m.last4, '') as last4,
+	coalesce(p.failure_decline_code, p.failure_code, '') as failure_code,
+	coalesce(p.stripe_payment_intent_id, '') as stripe_payment_intent_id, p.created_at, p.updated_at, p.action_deadline_at, p.next_check_at`
 
 const paymentRowJoins = `
 	join organizations o on o.id = p.organization_id
@@ -42,41 +43,41 @@ const paymentRowJoins = `
 	join customers c on c.id = w.customer_id
 	left join payment_methods m on m.id = p.payment_method_id`
 
-// PaymentFilter says which payments are wanted. Empty fields let everything
-// through, save for the mode.
+// PaymentFilter selects payments. Mode is required; other empty fields match every
+// payment.
 type PaymentFilter struct {
 	Mode        wallet.Mode
 	Statuses    []wallet.PaymentStatus
 	CustomerID  wallet.ID
 	WalletID    wallet.ID
 	FailureCode string
-	// Challenge is the stage that the payment's challenge came to in the period, one
-	// of ChallengeStages.
+	// Challenge is one of ChallengeStages. It selects the payments whose challenge
+	// reached the stage in the period.
 	Challenge string
-	// From and Until are when it was accepted, or, with a stage, when that was; Until
-	// itself is left out.
+	// From and Until bound the time of acceptance, or with Challenge the time at which
+	// the stage was reached. Until is exclusive.
 	From, Until time.Time
-	// Before is the id that the page ends in front of, zero for the newest page.
+	// Before limits the page to smaller ids, zero for the newest page. A list with
+	// Challenge uses Cursor instead: Next of the page before.
 	Before wallet.ID
-	// Cursor is where the page begins instead, with a stage.
 	Cursor string
 	Limit  int
 }
 
-// narrow tells whether rows have to be looked at that are not wanted.
+// narrow reports whether the query has to read rows that do not match.
 func (f PaymentFilter) narrow() bool {
 	return f.FailureCode != "" || f.owned() && len(f.Statuses) > 0
 }
 
-// owned tells whether the payments are those of one wallet or customer.
+// owned reports whether the filter selects the payments of one wallet or customer.
 func (f PaymentFilter) owned() bool {
 	return f.CustomerID != (wallet.ID{}) || f.WalletID != (wallet.ID{})
 }
 
-// paymentsOfMode and paymentsOfOwner read the newest payments of each status, or of
-// each wallet, and no more of them than the window. Pairs are compared, because the
-// planner would else read all payments from the newest on until it has met enough
-// of the status: it cannot know that the rare ones are old.
+// paymentsOfMode and paymentsOfOwner read a window of the newest payments of each status,
+// or of each wallet. They compare pairs of status and id, so that the planner uses the
+// index on both. With separate conditions it would read all payments from the newest on
+// until it has found enough of the status, and it cannot know that rare ones are old.
 const (
 	paymentsOfMode = `
 		select p.id, p.failure_code, p.failure_decline_code, p.status
@@ -99,7 +100,7 @@ const (
 		) p`
 )
 
-// ListPaymentRows gives the payments that pass the filter, the newest first.
+// ListPaymentRows returns a page of the payments that match the filter, the newest first.
 func ListPaymentRows(ctx context.Context, db postgres.DB, f PaymentFilter) (Page[PaymentRow], error) {
 	var page Page[PaymentRow]
 	if f.Challenge != "" {
@@ -135,7 +136,7 @@ func ListPaymentRows(ctx context.Context, db postgres.DB, f PaymentFilter) (Page
 		) page
 		join payments p on p.id = page.id`+paymentRowJoins+`
 		order by p.id desc`, args)
-	list, err := pgx.CollectRows(rows, pgx.RowToStructByPos[PaymentRow])
+	list, err := pgx.CollectRows(rows, pgx.RowToStructByName[PaymentRow])
 	if err != nil {
 		return page, fmt.Errorf("list payments: %w", err)
 	}
@@ -154,6 +155,7 @@ func ListPaymentRows(ctx context.Context, db postgres.DB, f PaymentFilter) (Page
 	return paged(list, f.Limit, count >= ListWindow, cursor, func() string { return last.String() }), nil
 }
 
+// paymentsEnd returns the id in front of which the page ends.
 func paymentsEnd(f PaymentFilter) wallet.ID {
 	switch {
 	case f.Before != (wallet.ID{}):

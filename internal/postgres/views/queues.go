@@ -10,17 +10,17 @@ import (
 	"github.com/fundrail/fundrail/internal/postgres"
 )
 
-// countCap is where counting stops. Beyond it a number is what Postgres estimates.
+// countCap is where counting stops, so that a count has a bounded cost.
 const countCap = 10_000
 
-// Count is how many rows there are. It is exact unless Estimated.
+// Count is a number of rows, either exact or estimated from the planner's statistics.
 type Count struct {
 	N         int64
 	Estimated bool
 }
 
-// CountJobs counts the jobs of each state, in both modes: a job's row does not say
-// its mode. Large numbers are estimates.
+// CountJobs counts the jobs of each state. The counts are of both modes, because a job's
+// row does not have its mode. Counts above 10,000 are estimates.
 func CountJobs(ctx context.Context, db postgres.DB) (map[string]Count, error) {
 	rows, _ := db.Query(ctx, `
 		with shares as (
@@ -55,28 +55,28 @@ func CountJobs(ctx context.Context, db postgres.DB) (map[string]Count, error) {
 	return counts, nil
 }
 
-// QueueRow is a queue as it stands now.
+// QueueRow is a queue with its jobs.
 type QueueRow struct {
-	Name      string
-	Available int64 // at most QueueCountCap
+	Name string
+	// The counts of jobs stop at QueueCountCap.
+	Available int64
 	Running   int64
 	Retryable int64
 	Scheduled int64
-	// OldestAt is since when the oldest available job could have been started.
+	// OldestAt is when the oldest available job was due.
 	OldestAt  *time.Time
 	PausedAt  *time.Time
-	UpdatedAt *time.Time // when a worker process last said that it works the queue
-	// PausedBy is the operator who paused it in the dashboard, and why; empty when
-	// nobody did.
+	UpdatedAt *time.Time // when a worker process last reported that it works the queue
+	// PausedBy is the operator who paused the queue in the dashboard. It is empty for a
+	// queue that is not paused or was paused elsewhere.
 	PausedBy    string
 	PauseReason string
 }
 
-// QueueCountCap is the number at which the jobs of a queue are not counted any
-// further.
+// QueueCountCap is where counting the jobs of a queue stops.
 const QueueCountCap = countCap
 
-// ListQueues gives all queues that a worker has ever announced, by name.
+// ListQueues returns all queues that a worker has ever reported, by name.
 func ListQueues(ctx context.Context, db postgres.DB) ([]QueueRow, error) {
 	rows, _ := db.Query(ctx, `
 		with counts as (
@@ -89,15 +89,15 @@ func ListQueues(ctx context.Context, db postgres.DB) ([]QueueRow, error) {
 			) c
 		)
 		select q.name,
-			(select n from counts c where c.name = q.name and c.state = 'available'),
-			(select n from counts c where c.name = q.name and c.state = 'running'),
-			(select n from counts c where c.name = q.name and c.state = 'retryable'),
-			(select n from counts c where c.name = q.name and c.state = 'scheduled'),
+			(select n from counts c where c.name = q.name and c.state = 'available') as available,
+			(select n from counts c where c.name = q.name and c.state = 'running') as running,
+			(select n from counts c where c.name = q.name and c.state = 'retryable') as retryable,
+			(select n from counts c where c.name = q.name and c.state = 'scheduled') as scheduled,
 			(select min(o.scheduled_at) from generate_series(1, 4) as p (priority) cross join lateral (
 				select scheduled_at from river_job j
 				where j.state = 'available' and j.queue = q.name and j.priority = p.priority
-				order by scheduled_at limit 1) o),
-			q.paused_at, q.updated_at, coalesce(a.actor, ''), coalesce(a.reason, '')
+				order by scheduled_at limit 1) o) as oldest_at,
+			q.paused_at, q.updated_at, coalesce(a.actor, '') as paused_by, coalesce(a.reason, '') as pause_reason
 		from river_queue q
 		left join lateral (
 			select actor, reason from operator_actions
@@ -105,22 +105,22 @@ func ListQueues(ctx context.Context, db postgres.DB) ([]QueueRow, error) {
 			order by id desc limit 1
 		) a on true
 		order by q.name`, QueueCountCap)
-	list, err := pgx.CollectRows(rows, pgx.RowToStructByPos[QueueRow])
+	list, err := pgx.CollectRows(rows, pgx.RowToStructByName[QueueRow])
 	if err != nil {
 		return nil, fmt.Errorf("list queues: %w", err)
 	}
 	return list, nil
 }
 
-// QueueLatency is how long jobs of a queue waited from when they were due until an
-// attempt began.
+// QueueLatency is the time that jobs of a queue waited from their due time to the start of
+// their last attempt.
 type QueueLatency struct {
 	P50, P95 time.Duration
 }
 
-// QueueLatencies measures the queues over jobs that were due in the hour before now
-// and are done, at most the newest hundred of each priority. A queue without any is
-// left out.
+// QueueLatencies measures the jobs that were due in the hour before now and are completed,
+// up to the newest hundred of each queue and priority. It leaves out queues without such
+// jobs.
 func QueueLatencies(ctx context.Context, db postgres.DB, now time.Time) (map[string]*QueueLatency, error) {
 	const newest = 100
 	rows, _ := db.Query(ctx, `
@@ -159,11 +159,11 @@ type PeriodicRun struct {
 	State string
 	At    time.Time
 	Took  time.Duration
-	Runs  int64 // among the newest ones looked at
+	Runs  int64 // among the newest jobs that were read
 }
 
-// ListPeriodicRuns gives the last run of each kind of job on a queue, by kind. It
-// looks at the newest thousand that were completed or discarded.
+// ListPeriodicRuns returns the last run of each kind of job on a queue, by kind. It reads
+// the newest thousand jobs of each priority that run, were completed or were discarded.
 func ListPeriodicRuns(ctx context.Context, db postgres.DB, queue string) ([]PeriodicRun, error) {
 	const newest = 1000
 	rows, _ := db.Query(ctx, `
@@ -176,12 +176,12 @@ func ListPeriodicRuns(ctx context.Context, db postgres.DB, queue string) ([]Peri
 				order by j.scheduled_at desc limit $2
 			) j
 		)
-		select distinct on (kind) kind, id, state, coalesce(attempted_at, finalized_at, 'epoch'),
-			coalesce(greatest(extract(epoch from finalized_at - attempted_at) * 1000, 0), 0)::bigint * 1000000,
-			count(*) over (partition by kind)
+		select distinct on (kind) kind, id as job_id, state, coalesce(attempted_at, finalized_at, 'epoch') as at,
+			coalesce(greatest(extract(epoch from finalized_at - attempted_at) * 1000, 0), 0)::bigint * 1000000 as took,
+			count(*) over (partition by kind) as runs
 		from recent
 		order by kind, id desc`, queue, newest)
-	list, err := pgx.CollectRows(rows, pgx.RowToStructByPos[PeriodicRun])
+	list, err := pgx.CollectRows(rows, pgx.RowToStructByName[PeriodicRun])
 	if err != nil {
 		return nil, fmt.Errorf("list periodic jobs: %w", err)
 	}
