@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -164,21 +163,21 @@ func StoreEvents(ctx context.Context, db DB, list []Event, needless []bool, rear
 	return results, nil
 }
 
-const eventColumns = `id, mode, type, coalesce(api_version, ''), coalesce(object_id, ''), coalesce(stripe_payment_intent_id, ''),
-	coalesce(payment_id, '00000000-0000-0000-0000-000000000000'), status, source, body, deliveries, created_at, received_at,
-	handled_at, coalesce(note, '')`
-
-func scanEvent(row pgx.CollectableRow) (Event, error) {
-	var e Event
-	err := row.Scan(&e.ID, &e.Mode, &e.Type, &e.APIVersion, &e.ObjectID, &e.StripePaymentIntentID, &e.PaymentID, &e.Status,
-		&e.Source, &e.Body, &e.Deliveries, &e.CreatedAt, &e.ReceivedAt, &e.HandledAt, &e.Note)
-	return e, err
-}
+const (
+	// eventColumnsButBody are the columns of an Event. A body may be large, so lists leave
+	// it out.
+	eventColumnsButBody = `id, mode, type, coalesce(api_version, '') as api_version, coalesce(object_id, '') as object_id,
+		coalesce(stripe_payment_intent_id, '') as stripe_payment_intent_id,
+		coalesce(payment_id, '00000000-0000-0000-0000-000000000000') as payment_id, status, source, deliveries, created_at,
+		received_at, handled_at, coalesce(note, '') as note, `
+	eventColumns            = eventColumnsButBody + `body`
+	eventColumnsWithoutBody = eventColumnsButBody + `null::bytea as body`
+)
 
 // GetEvent finds a stored event. An unknown one is CodeNotFound.
 func GetEvent(ctx context.Context, db DB, id string) (Event, error) {
 	rows, _ := db.Query(ctx, `select `+eventColumns+` from stripe_events where id = $1`, id)
-	e, err := pgx.CollectExactlyOneRow(rows, scanEvent)
+	e, err := pgx.CollectExactlyOneRow(rows, pgx.RowToStructByName[Event])
 	if errors.Is(err, pgx.ErrNoRows) {
 		return e, &wallet.Error{Code: wallet.CodeNotFound, Message: "Event not found."}
 	}
@@ -202,7 +201,7 @@ type FoundEvent struct {
 // of the ids, of which no two may be the same.
 func FindEvents(ctx context.Context, db DB, ids []string) ([]FoundEvent, error) {
 	var b pgx.Batch
-	b.Queue(`select `+strings.Replace(eventColumns, "body", "null::bytea", 1)+` from stripe_events where id = any ($1)`, ids)
+	b.Queue(`select `+eventColumnsWithoutBody+` from stripe_events where id = any ($1)`, ids)
 	b.Queue(`
 		select e.id, `+paymentColumns+`
 		from stripe_events e
@@ -227,7 +226,7 @@ func readFound(results pgx.BatchResults, ids []string) ([]FoundEvent, error) {
 	}
 	found := make([]FoundEvent, len(ids))
 	rows, _ := results.Query()
-	events, err := pgx.CollectRows(rows, scanEvent)
+	events, err := pgx.CollectRows(rows, pgx.RowToStructByName[Event])
 	if err != nil {
 		return nil, err
 	}
@@ -321,14 +320,12 @@ type EventFilter struct {
 // without their bodies.
 func ListEvents(ctx context.Context, db DB, f EventFilter) ([]Event, error) {
 	rows, _ := db.Query(ctx, `
-		select id, mode, type, coalesce(api_version, ''), coalesce(object_id, ''), coalesce(stripe_payment_intent_id, ''),
-			coalesce(payment_id, '00000000-0000-0000-0000-000000000000'), status, source, ''::bytea, deliveries, created_at,
-			received_at, handled_at, coalesce(note, '')
+		select `+eventColumnsWithoutBody+`
 		from stripe_events
 		where mode = $1 and ($2 = '' or status = $2) and ($3 = '' or type = $3)
 		order by received_at desc, id
 		limit $4`, f.Mode, string(f.Status), f.Type, f.Limit)
-	list, err := pgx.CollectRows(rows, scanEvent)
+	list, err := pgx.CollectRows(rows, pgx.RowToStructByName[Event])
 	if err != nil {
 		return nil, fmt.Errorf("list events: %w", err)
 	}

@@ -62,7 +62,7 @@ type Gauges struct {
 func ReadGauges(ctx context.Context, db DB, modes []wallet.Mode, now time.Time) (Gauges, error) {
 	var b pgx.Batch
 	b.Queue(`
-		select mode, currency, status, count(*), sum(amount)::bigint, min(created_at)
+		select mode, currency, status, count(*) as payments, sum(amount)::bigint as amount, min(created_at) as oldest_at
 		from payments where next_check_at is not null
 		group by mode, currency, status`)
 	b.Queue(`
@@ -148,17 +148,17 @@ func readOpen(results pgx.BatchResults, g *Gauges, modes []wallet.Mode, now time
 		status wallet.PaymentStatus
 	}
 	ages := map[state]time.Duration{}
+	type openRow struct {
+		OpenPayments
+		OldestAt time.Time
+	}
 	rows, _ := results.Query()
-	var (
-		o      OpenPayments
-		oldest time.Time
-	)
-	_, err := pgx.ForEachRow(rows, []any{&o.Mode, &o.Currency, &o.Status, &o.Payments, &o.Amount, &oldest}, func() error {
-		g.Open = append(g.Open, o)
+	list, err := pgx.CollectRows(rows, pgx.RowToStructByName[openRow])
+	for _, o := range list {
+		g.Open = append(g.Open, o.OpenPayments)
 		s := state{o.Mode, o.Status}
-		ages[s] = max(ages[s], since(&oldest, now))
-		return nil
-	})
+		ages[s] = max(ages[s], since(&o.OldestAt, now))
+	}
 	for _, mode := range modes {
 		for _, status := range wallet.PaymentStatuses {
 			if status.Open() {

@@ -57,7 +57,7 @@ func ListWorkers(ctx context.Context, db DB) ([]Worker, error) {
 			union all
 			(select attempted_by, attempted_at from river_job where state = 'running' limit $1)
 		)
-		select w.id, max(w.at), coalesce(bool_or(l.leader_id is not null), false)
+		select w.id, max(w.at) as seen_at, coalesce(bool_or(l.leader_id is not null), false) as leader
 		from (
 			select attempted_by[array_upper(attempted_by, 1)] as id, attempted_at as at from recent
 			where attempted_by is not null and attempted_at is not null
@@ -65,7 +65,7 @@ func ListWorkers(ctx context.Context, db DB) ([]Worker, error) {
 		left join river_leader l on l.leader_id = w.id
 		group by w.id
 		order by max(w.at) desc`, newest)
-	list, err := pgx.CollectRows(rows, pgx.RowToStructByPos[Worker])
+	list, err := pgx.CollectRows(rows, pgx.RowToStructByName[Worker])
 	if err != nil {
 		return nil, fmt.Errorf("list workers: %w", err)
 	}

@@ -19,7 +19,7 @@ type told struct {
 // toldEvent is an event of ours, in the order of its object.
 type toldEvent struct {
 	ID       wallet.ID
-	Merchant int // -1 when there is no delivery of it
+	Merchant int `db:"-"` // index of the merchant, -1 without a delivery
 	ObjectID wallet.ID
 	Sequence int64
 	Type     string
@@ -32,26 +32,27 @@ func (s *storm) openTold(ctx context.Context) (told, error) {
 		byEndpoint[m.endpointID] = i
 	}
 	rows, _ := s.pool.Query(ctx, `
-		select e.id, d.endpoint_id, e.object_id, e.sequence, e.type, coalesce(d.status, '')
+		select e.id, d.endpoint_id, e.object_id, e.sequence, e.type, coalesce(d.status, '') as status
 		from merchant_events e
 		left join deliveries d on d.event_id = e.id
 		order by e.object_id, e.sequence`)
-	var (
-		e        toldEvent
-		endpoint *wallet.ID
-		status   string
-	)
-	_, err := pgx.ForEachRow(rows, []any{&e.ID, &endpoint, &e.ObjectID, &e.Sequence, &e.Type, &status}, func() error {
+	type eventRow struct {
+		toldEvent
+		EndpointID *wallet.ID
+		Status     string
+	}
+	list, err := pgx.CollectRows(rows, pgx.RowToStructByName[eventRow])
+	for _, r := range list {
+		e := r.toldEvent
 		e.Merchant = -1
-		if endpoint != nil {
-			e.Merchant = byEndpoint[*endpoint]
+		if r.EndpointID != nil {
+			e.Merchant = byEndpoint[*r.EndpointID]
 		}
-		if status == "pending" {
+		if r.Status == "pending" {
 			t.pending++
 		}
 		t.events = append(t.events, e)
-		return nil
-	})
+	}
 	if err != nil {
 		return t, fmt.Errorf("read merchants' events: %w", err)
 	}
