@@ -15,13 +15,6 @@ import (
 	"github.com/fundrail/fundrail/internal/wallet"
 )
 
-// moneyBackTypes are the events that tell of refunds and disputes. Which of them a
-// refund causes depends on the version of the account's API.
-var moneyBackTypes = []string{
-	"charge.dispute.closed", "charge.dispute.created", "charge.dispute.funds_reinstated", "charge.dispute.funds_withdrawn",
-	"charge.dispute.updated", "charge.refund.updated", "charge.refunded", "refund.created", "refund.failed", "refund.updated",
-}
-
 // returned is what Stripe says now of refunds and disputes.
 type returned struct {
 	refunds  []wallet.RefundState

@@ -88,7 +88,7 @@ func benchHandler(b *testing.B, pool *pgxpool.Pool) http.Handler {
 	engine := enginetest.New(b, enginetest.Options{Pool: pool})
 	e := api.NewEcho(slog.New(slog.DiscardHandler))
 	d := dashboard.New(dashboard.Config{
-		Log: slog.New(slog.DiscardHandler), Machine: engine.Engine, Now: time.Now, Pool: pool, PublicURL: "http://fundrail.example",
+		Log: slog.New(slog.DiscardHandler), Payments: engine.Engine, Now: time.Now, Pool: pool, PublicURL: "http://fundrail.example",
 		River: engine.River, PeriodicQueue: jobs.QueuePeriodic,
 	})
 	b.Cleanup(d.Close)

@@ -68,7 +68,7 @@ func setup(t *testing.T, change ...func(*dashboard.Config)) *testBundle {
 	}
 	log := slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelError}))
 	config := dashboard.Config{
-		Log: log, Machine: engine.Engine, Now: now, Pool: b.pool, PublicURL: "http://fundrail.example", River: engine.River,
+		Log: log, Payments: engine.Engine, Now: now, Pool: b.pool, PublicURL: "http://fundrail.example", River: engine.River,
 		Periodic: []dashboard.Periodic{{Kind: "enqueue_checks", Every: 15 * time.Second}}, PeriodicQueue: jobs.QueuePeriodic,
 	}
 	for _, c := range change {

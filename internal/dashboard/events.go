@@ -170,7 +170,7 @@ func (d *Dashboard) previewReplay(r *request) error {
 		return err
 	}
 	page := replayPage{Event: e}
-	if page.Preview, err = d.Machine.PreviewEvent(r.ctx(), e.ID); err != nil {
+	if page.Preview, err = d.Payments.PreviewEvent(r.ctx(), e.ID); err != nil {
 		page.Problem = err.Error()
 	}
 	return r.view("Replay event", "events", page).ok("replay")
@@ -187,7 +187,7 @@ func (d *Dashboard) replayEvent(r *request) error {
 		if err != nil {
 			return change{}, err
 		}
-		jobID, err := d.Machine.ReplayEventTx(ctx, tx, e.ID)
+		jobID, err := d.Payments.ReplayEventTx(ctx, tx, e.ID)
 		return change{
 			before: map[string]any{"status": before.Status, "handled_at": before.HandledAt, "note": before.Note},
 			after:  map[string]any{"status": postgres.EventPending, "job_id": jobID},

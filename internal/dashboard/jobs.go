@@ -15,6 +15,7 @@ import (
 	"github.com/fundrail/fundrail/internal/postgres"
 	"github.com/fundrail/fundrail/internal/postgres/views"
 	"github.com/fundrail/fundrail/internal/wallet"
+	"github.com/fundrail/fundrail/jobs"
 )
 
 type jobsPage struct {
@@ -74,7 +75,7 @@ func (d *Dashboard) listJobs(r *request) error {
 	if r.wantsCSV() {
 		return d.writeJobsCSV(r, f)
 	}
-	page := jobsPage{States: views.JobStates, Filter: f, Kinds: d.kinds()}
+	page := jobsPage{States: views.JobStates, Filter: f, Kinds: jobs.Kinds()}
 	if page.Page, err = views.ListJobs(r.ctx(), d.Pool, f); err != nil {
 		return err
 	}
@@ -84,29 +85,17 @@ func (d *Dashboard) listJobs(r *request) error {
 	if page.Queues, err = views.ListQueues(r.ctx(), d.Pool); err != nil {
 		return err
 	}
+	// The database may still have jobs of a kind that this version does not know.
 	for _, j := range page.Page.Rows {
 		if !slices.Contains(page.Kinds, j.Kind) {
 			page.Kinds = append(page.Kinds, j.Kind)
 		}
 	}
-	slices.Sort(page.Kinds)
 	v := r.view("Jobs", "jobs", page)
 	if v.FirstPage() {
 		v.live("jobs", "")
 	}
 	return v.ok("jobs")
-}
-
-// kinds are the kinds of job that are proposed as filters. Others can be asked for
-// in the address.
-func (d *Dashboard) kinds() []string {
-	kinds := []string{"charge_payments", "check_payment", "handle_event"}
-	for _, p := range d.Periodic {
-		if !slices.Contains(kinds, p.Kind) {
-			kinds = append(kinds, p.Kind)
-		}
-	}
-	return kinds
 }
 
 func (d *Dashboard) writeJobsCSV(r *request, f views.JobFilter) error {

@@ -126,7 +126,7 @@ func percent(part, whole int64) string {
 
 // overview answers GET /admin/{mode}.
 func (d *Dashboard) overview(r *request) error {
-	page := overviewPage{Periods: periods, Period: periods[0], Breaker: d.Machine.BreakerState(r.mode), Wanted: migrations.Latest()}
+	page := overviewPage{Periods: periods, Period: periods[0], Breaker: d.Payments.BreakerState(r.mode), Wanted: migrations.Latest()}
 	for _, p := range periods {
 		if p.Name == r.QueryParam("period") {
 			page.Period = p

@@ -198,7 +198,7 @@ func (d *Dashboard) checkPayment(r *request) error {
 		if err != nil {
 			return change{}, err
 		}
-		jobID, err := d.Machine.CheckPaymentTx(ctx, tx, id)
+		jobID, err := d.Payments.CheckPaymentTx(ctx, tx, id)
 		return change{
 			before: map[string]any{"status": p.Status, "checks": p.Checks, "next_check_at": p.NextCheckAt},
 			after:  map[string]any{"job_id": jobID},

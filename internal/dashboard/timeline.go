@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/fundrail/fundrail/internal/postgres/views"
+	"github.com/fundrail/fundrail/internal/stripeapi"
 	"github.com/fundrail/fundrail/internal/wallet"
 )
 
@@ -195,7 +196,7 @@ func (r *request) callMoment(m views.MoveRow, s views.PaymentStory) (moment, boo
 	}
 	if charges {
 		c.Title = "Stripe asked to charge the card"
-		c.Facts = append(c.Facts, fact{Name: "Idempotency-Key", Value: "charge:" + s.Payment.ID.String() + ":1"})
+		c.Facts = append(c.Facts, fact{Name: "Idempotency-Key", Value: stripeapi.ChargeKey(s.Payment.ID, 1)})
 	}
 	return c, true
 }
