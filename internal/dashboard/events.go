@@ -3,7 +3,6 @@ package dashboard
 import (
 	"context"
 	"encoding/json"
-	"strconv"
 
 	"github.com/jackc/pgx/v5"
 
@@ -41,23 +40,6 @@ func (d *Dashboard) listEvents(r *request) error {
 		v.live("events", "")
 	}
 	return v.ok("events")
-}
-
-func (d *Dashboard) writeEventsCSV(r *request, f views.EventRowFilter) error {
-	f.Limit = csvPage
-	header := []string{
-		"id", "type", "status", "source", "deliveries", "object", "payment_intent", "payment", "created_at", "received_at",
-		"handled_at", "handled_by", "note",
-	}
-	return writeCSV(r, "events", header, func(cursor string) (views.Page[views.EventRow], error) {
-		f.Cursor = cursor
-		return views.ListEventRows(r.ctx(), d.Pool, f)
-	}, func(e views.EventRow) []string {
-		return []string{
-			e.ID, e.Type, string(e.Status), e.Source, strconv.Itoa(e.Deliveries), e.ObjectID, e.IntentID, optional(e.PaymentID),
-			csvTime(e.CreatedAt), csvTime(e.ReceivedAt), csvTime(e.HandledAt), e.HandledBy, e.Note,
-		}
-	})
 }
 
 // event finds a stored event of this mode.

@@ -98,28 +98,6 @@ func (d *Dashboard) listJobs(r *request) error {
 	return v.ok("jobs")
 }
 
-func (d *Dashboard) writeJobsCSV(r *request, f views.JobFilter) error {
-	f.Limit = csvPage
-	header := []string{
-		"id", "state", "kind", "queue", "priority", "attempt", "max_attempts", "payment", "event", "args", "last_error",
-		"created_at", "scheduled_at", "attempted_at", "finalized_at",
-	}
-	return writeCSV(r, "jobs", header, func(cursor string) (views.Page[views.JobRow], error) {
-		f.Cursor = cursor
-		return views.ListJobs(r.ctx(), d.Pool, f)
-	}, func(j views.JobRow) []string {
-		lastError := ""
-		if failures := j.Failures(); len(failures) > 0 {
-			lastError = failures[len(failures)-1].Error
-		}
-		return []string{
-			strconv.FormatInt(j.ID, 10), j.State, j.Kind, j.Queue, strconv.Itoa(j.Priority), strconv.Itoa(j.Attempt),
-			strconv.Itoa(j.MaxAttempts), joined(j.PaymentIDs), j.EventID, string(j.Args), lastError,
-			csvTime(j.CreatedAt), csvTime(j.ScheduledAt), csvTime(j.AttemptedAt), csvTime(j.FinalizedAt),
-		}
-	})
-}
-
 type jobPage struct {
 	Job      views.JobRow
 	Failures []views.JobError // the newest first
@@ -342,18 +320,6 @@ func (d *Dashboard) periodicRows(r *request) ([]periodicRow, error) {
 		}
 	}
 	return rows, nil
-}
-
-func (r *request) writeQueuesCSV(list []views.QueueRow) error {
-	header := []string{"queue", "available", "running", "retryable", "scheduled", "oldest_at", "paused_at", "paused_by", "reason"}
-	return writeCSV(r, "queues", header, func(string) (views.Page[views.QueueRow], error) {
-		return views.Page[views.QueueRow]{Rows: list}, nil
-	}, func(q views.QueueRow) []string {
-		return []string{
-			q.Name, strconv.FormatInt(q.Available, 10), strconv.FormatInt(q.Running, 10), strconv.FormatInt(q.Retryable, 10),
-			strconv.FormatInt(q.Scheduled, 10), csvTime(q.OldestAt), csvTime(q.PausedAt), r.private(q.PausedBy), q.PauseReason,
-		}
-	})
 }
 
 // pauseQueue answers POST /admin/{mode}/queues/{name}/pause. Queues serve both

@@ -4,7 +4,6 @@ import (
 	"context"
 	"net/http"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -113,29 +112,6 @@ func parseMoment(text string, end bool) (time.Time, error) {
 		return t, refuse(http.StatusUnprocessableEntity, "Not a day", "A day is written as in 2026-03-14.")
 	}
 	return t, nil
-}
-
-func (d *Dashboard) writePaymentsCSV(r *request, f views.PaymentFilter) error {
-	f.Limit = csvPage
-	header := []string{
-		"id", "uuid", "status", "amount", "currency", "organization", "customer", "email", "card", "failure_code",
-		"payment_intent", "wallet", "created_at", "updated_at",
-	}
-	return writeCSV(r, "payments", header, func(cursor string) (views.Page[views.PaymentRow], error) {
-		if f.Challenge != "" {
-			f.Cursor = cursor
-		} else if cursor != "" {
-			f.Before = uuid.MustParse(cursor) // the list has just made it
-		}
-		return views.ListPaymentRows(r.ctx(), d.Pool, f)
-	}, func(p views.PaymentRow) []string {
-		return []string{
-			wallet.Spell(wallet.PrefixPayment, r.mode, p.ID), p.ID.String(), string(p.Status),
-			wallet.FormatMinor(p.Amount, p.Currency), string(p.Currency), p.OrganizationName, r.private(p.ExternalID),
-			r.private(p.Email), strings.TrimSpace(p.Brand + " " + r.private(p.Last4)), p.FailureCode, p.IntentID,
-			wallet.Spell(wallet.PrefixWallet, r.mode, p.WalletID), csvTime(p.CreatedAt), csvTime(p.UpdatedAt),
-		}
-	})
 }
 
 // paymentID reads a payment's id in either spelling.

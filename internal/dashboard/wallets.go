@@ -1,9 +1,6 @@
 package dashboard
 
 import (
-	"fmt"
-	"strconv"
-
 	"github.com/google/uuid"
 
 	"github.com/fundrail/fundrail/internal/postgres"
@@ -41,26 +38,6 @@ func (d *Dashboard) listWallets(r *request) error {
 		return err
 	}
 	return r.view("Wallets", "wallets", page).ok("wallets")
-}
-
-func (d *Dashboard) writeWalletsCSV(r *request, f views.OwnerFilter) error {
-	f.Limit = csvPage
-	header := []string{
-		"id", "uuid", "organization", "customer", "email", "currency", "balance", "credits_balance", "rate_amount", "primary",
-		"created_at",
-	}
-	return writeCSV(r, "wallets", header, func(cursor string) (views.Page[views.WalletRow], error) {
-		if cursor != "" {
-			f.Before = uuid.MustParse(cursor) // the list has just made it
-		}
-		return views.ListWalletRows(r.ctx(), d.Pool, f)
-	}, func(w views.WalletRow) []string {
-		return []string{
-			wallet.Spell(wallet.PrefixWallet, r.mode, w.ID), w.ID.String(), w.OrganizationName, r.private(w.ExternalID),
-			r.private(w.Email), string(w.Currency), wallet.FormatMinor(w.Balance, w.Currency), w.CreditsBalance.String(),
-			w.RateAmount.String(), strconv.FormatBool(w.IsPrimary), csvTime(w.CreatedAt),
-		}
-	})
 }
 
 // The views of a wallet.
@@ -114,40 +91,6 @@ func (d *Dashboard) showWallet(r *request) error {
 	return r.view("Wallet", "wallets", page).ok("wallet")
 }
 
-func (d *Dashboard) writeTransactionsCSV(r *request, w views.WalletRow, lotsOnly bool) error {
-	header := []string{
-		"id", "type", "transaction_status", "status", "amount", "currency", "credit_amount", "remaining_amount", "payment",
-		"created_at", "settled_at", "failed_at",
-	}
-	return writeCSV(r, "wallet-transactions", header, func(cursor string) (views.Page[views.TransactionRow], error) {
-		return views.ListTransactionRows(r.ctx(), d.Pool, w.ID, lotsOnly, cursor, csvPage)
-	}, func(t views.TransactionRow) []string {
-		remaining, payment := "", ""
-		if t.Remaining != nil {
-			remaining = wallet.FormatMinor(*t.Remaining, w.Currency)
-		}
-		if t.PaymentID != nil {
-			payment = wallet.Spell(wallet.PrefixPayment, r.mode, *t.PaymentID)
-		}
-		return []string{
-			t.ID.String(), t.Type, t.Kind, string(t.Status), wallet.FormatMinor(t.Amount, w.Currency), string(w.Currency),
-			t.CreditAmount.String(), remaining, payment, csvTime(t.CreatedAt), csvTime(t.SettledAt), csvTime(t.FailedAt),
-		}
-	})
-}
-
-func (d *Dashboard) writeLedgerCSV(r *request, w views.WalletRow) error {
-	header := []string{"transfer", "kind", "amount", "balance", "currency", "counter_account", "payment", "wallet_transaction", "created_at"}
-	return writeCSV(r, "ledger", header, func(cursor string) (views.Page[views.LedgerRow], error) {
-		return views.ListLedger(r.ctx(), d.Pool, w.ID, cursor, csvPage)
-	}, func(l views.LedgerRow) []string {
-		return []string{
-			strconv.FormatInt(l.ID, 10), l.Kind, wallet.FormatMinor(l.Amount, l.Currency), wallet.FormatMinor(l.Balance, l.Currency),
-			string(l.Currency), l.CounterKind, optional(l.PaymentID), optional(l.TransactionID), csvTime(l.CreatedAt),
-		}
-	})
-}
-
 func optional(id *wallet.ID) string {
 	if id == nil {
 		return ""
@@ -168,19 +111,7 @@ func (d *Dashboard) listCustomers(r *request) error {
 		}
 		return r.view("Customers", "customers", page).ok("customers")
 	}
-	f.Limit = csvPage
-	header := []string{"id", "organization", "external_id", "email", "name", "stripe_customer", "wallets", "created_at"}
-	return writeCSV(r, "customers", header, func(cursor string) (views.Page[views.CustomerRow], error) {
-		if cursor != "" {
-			f.Before = uuid.MustParse(cursor) // the list has just made it
-		}
-		return views.ListCustomerRows(r.ctx(), d.Pool, f)
-	}, func(c views.CustomerRow) []string {
-		return []string{
-			c.ID.String(), c.OrganizationName, r.private(c.ExternalID), r.private(c.Email), r.private(c.Name),
-			c.StripeCustomerID, fmt.Sprint(c.Wallets), csvTime(c.CreatedAt),
-		}
-	})
+	return d.writeCustomersCSV(r, f)
 }
 
 // listInvoices answers GET /admin/{mode}/invoices.
@@ -196,23 +127,7 @@ func (d *Dashboard) listInvoices(r *request) error {
 		}
 		return r.view("Invoices", "invoices", page).ok("invoices")
 	}
-	f.Limit = csvPage
-	header := []string{
-		"id", "number", "status", "payment_status", "amount", "paid_amount", "currency", "credits", "organization", "customer",
-		"payment", "created_at", "finalized_at",
-	}
-	return writeCSV(r, "invoices", header, func(cursor string) (views.Page[views.InvoiceRow], error) {
-		if cursor != "" {
-			f.Before = uuid.MustParse(cursor) // the list has just made it
-		}
-		return views.ListInvoiceRows(r.ctx(), d.Pool, f)
-	}, func(i views.InvoiceRow) []string {
-		return []string{
-			i.ID.String(), i.Number, i.Status, i.PaymentStatus, wallet.FormatMinor(i.Amount, i.Currency),
-			wallet.FormatMinor(i.PaidAmount, i.Currency), string(i.Currency), i.CreditAmount.String(), i.OrganizationName,
-			r.private(i.ExternalID), optional(i.PaymentID), csvTime(i.CreatedAt), csvTime(i.FinalizedAt),
-		}
-	})
+	return d.writeInvoicesCSV(r, f)
 }
 
 type customerPage struct {
