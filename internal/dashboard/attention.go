@@ -104,7 +104,7 @@ func (r *request) writeAttentionCSV(page attentionPage) error {
 func (r *request) uncredited(a views.Attention) concerns {
 	g := concerns{
 		Title: "Charged but not credited", Tone: "bad",
-		Text: "Stripe tells of money, and no wallet has it yet.",
+		Text: "Stripe reports a charge that no wallet has been credited for.",
 	}
 	for _, x := range a.Drift {
 		if x.Kind == postgres.DriftChargedNotCredited {

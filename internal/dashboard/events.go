@@ -98,7 +98,7 @@ func (d *Dashboard) showEvent(r *request) error {
 	return v.ok("event")
 }
 
-// eventBody is the body as this user may see it. The second result tells whether
+// eventBody is the body as this user may see it. The second result reports whether
 // something was masked.
 func (r *request) eventBody(body []byte) (string, bool) {
 	if r.user.Role.Includes(postgres.RoleSupport) {

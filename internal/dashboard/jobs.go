@@ -27,7 +27,7 @@ type jobsPage struct {
 	Filter views.JobFilter
 }
 
-// Narrow tells whether anything but the state is filtered by.
+// Narrow reports whether anything but the state is filtered by.
 func (p jobsPage) Narrow() bool {
 	f := p.Filter
 	return f.Kind != "" || f.Queue != "" || f.Priority != 0 || f.IDs != nil || f.Text != ""
@@ -382,7 +382,7 @@ func joined(ids []wallet.ID) string {
 	return strings.Join(texts, " ")
 }
 
-// isUUID tells whether a text is an id in our own spelling.
+// isUUID reports whether a text is an id in our own spelling.
 func isUUID(text string) (wallet.ID, bool) {
 	id, err := uuid.Parse(text)
 	const length = 36

@@ -79,7 +79,7 @@ func (d *Dashboard) stream(r *request) error {
 	}
 }
 
-// stillWelcome tells whether the user is who began the stream: a new password or
+// stillWelcome reports whether the user is who began the stream: a new password or
 // another role ends it, as they end a session.
 func (r *request) stillWelcome(ctx context.Context) bool {
 	u, err := postgres.GetUser(ctx, r.dashboard.Pool, r.user.ID)

@@ -400,7 +400,7 @@ func deliveryMoments(s views.PaymentStory) []moment {
 	return list
 }
 
-// aheadMoments tells what comes next, for a payment that still waits for somebody.
+// aheadMoments shows what comes next, for a payment that is still open.
 func (r *request) aheadMoments(s views.PaymentStory) []moment {
 	var list []moment
 	for _, j := range s.Jobs {

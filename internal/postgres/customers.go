@@ -13,7 +13,7 @@ import (
 	"github.com/fundrail/fundrail/internal/wallet"
 )
 
-// Customer is who a wallet belongs to, under the name the merchant gave.
+// Customer is the owner of wallets. ExternalID is the merchant's own id for it.
 type Customer struct {
 	ID               wallet.ID
 	OrganizationID   wallet.ID
@@ -60,7 +60,7 @@ type CustomerChange struct {
 
 // UpsertCustomer changes the customer that the organization calls externalID, or
 // makes it. A time zone that Postgres does not know, or a Stripe customer that
-// belongs to somebody else, is a ValidationError.
+// belongs to another customer, is a ValidationError.
 func UpsertCustomer(ctx context.Context, db DB, organizationID wallet.ID, mode wallet.Mode, externalID string, change CustomerChange, now time.Time) (Customer, error) {
 	rows, _ := db.Query(ctx, `
 		insert into customers as c (id, organization_id, mode, external_id, email, name, firstname, lastname, currency,

@@ -12,8 +12,8 @@ import (
 	"github.com/fundrail/fundrail/internal/wallet"
 )
 
-// Lane is the pending deliveries of one object to one endpoint, in the hands of
-// whoever holds the claim.
+// Lane is the pending deliveries of one object to one endpoint, worked by
+// the holder of the claim.
 type Lane struct {
 	EndpointID wallet.ID `json:"endpoint_id"`
 	ObjectID   wallet.ID `json:"object_id"`
@@ -71,7 +71,7 @@ type Delivery struct {
 }
 
 // NextDelivery is the first pending delivery of a lane, nil when there is none, the
-// endpoint hears nothing any more, or the claim is somebody else's.
+// endpoint hears nothing any more, or another process holds the claim.
 func NextDelivery(ctx context.Context, db DB, l Lane, now time.Time) (*Delivery, error) {
 	order := `d.sequence`
 	if breakpoint.Broken(breakpoint.DeliveryOrder) {
@@ -243,8 +243,8 @@ func RecordAttempt(ctx context.Context, db DB, l Lane, a DeliveryAttempt, lease 
 	case a.RetryAfter > 0:
 		status = wallet.DeliveryPending
 	}
-	// The lane's row comes first: whoever adds a delivery to the lane waits for it,
-	// and what they have added is seen by the last statement.
+	// The lane's row comes first: a transaction that adds a delivery to the lane
+	// waits for it, and the delivery is seen by the last statement.
 	var b pgx.Batch
 	b.Queue(`select from delivery_lanes where endpoint_id = $1 and object_id = $2 for update`, l.EndpointID, l.ObjectID)
 	b.Queue(recordAttempt, a.DeliveryID, l.EndpointID, a.AttemptedAt, a.Duration.Milliseconds(), nullZero(a.ResponseStatus),

@@ -17,9 +17,9 @@ type EventStatus string
 
 // The states of a Stripe event.
 const (
-	// EventHandled: whatever it hinted at has been looked after.
+	// EventHandled: a job has applied what it reports, or nothing had to change.
 	EventHandled EventStatus = "handled"
-	// EventIgnored: it is about nothing of ours, or of a type that asks for nothing.
+	// EventIgnored: it is about no payment of ours, or of a type that is not handled.
 	EventIgnored EventStatus = "ignored"
 	// EventPending: a job will handle it.
 	EventPending EventStatus = "pending"
@@ -44,7 +44,7 @@ type Event struct {
 	Note                  string
 }
 
-// StoredEvent is what StoreEvents made of an event.
+// StoredEvent is the result of storing an event.
 type StoredEvent struct {
 	Status EventStatus
 	// New is false when the event was here before; its deliveries are counted.
@@ -56,8 +56,8 @@ type StoredEvent struct {
 }
 
 const (
-	// RearmAfter is how long a pending event waits for its job before somebody
-	// makes a new one.
+	// RearmAfter is how long a pending event waits for its job before a sweep inserts
+	// a new one.
 	RearmAfter = 5 * time.Minute
 	// ChargeGrace is how long an event waits for the charge that it tells of: the
 	// charge's own answer is usually about to settle the payment, and then nothing
@@ -308,7 +308,7 @@ func ClaimDueEvents(ctx context.Context, tx pgx.Tx, now time.Time, rearmAfter ti
 }
 
 // EventFilter says which stored events are wanted. Empty fields let everything
-// through, save for the mode.
+// through, except the mode, which is required.
 type EventFilter struct {
 	Mode   wallet.Mode
 	Status EventStatus

@@ -24,7 +24,7 @@ func GetOrganization(ctx context.Context, db DB, id wallet.ID) (Organization, er
 	return o, nil
 }
 
-// HasPrimaryWallet tells whether an organization's keys of a mode stand for a
+// HasPrimaryWallet reports whether an organization's keys of a mode stand for a
 // wallet already.
 func HasPrimaryWallet(ctx context.Context, db DB, organizationID wallet.ID, mode wallet.Mode) (bool, error) {
 	var has bool

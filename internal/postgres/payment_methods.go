@@ -98,8 +98,8 @@ func collectPaymentMethod(rows pgx.Rows, id wallet.ID) (wallet.PaymentMethod, er
 	return m, nil
 }
 
-// SetDefaultPaymentMethod makes a saved card the one that is charged when nobody
-// asks for another. A card that is unknown, deleted or another customer's is
+// SetDefaultPaymentMethod makes a saved card the one that is charged when a
+// request names no other. A card that is unknown, deleted or another customer's is
 // CodePaymentMethodNotFound.
 func SetDefaultPaymentMethod(ctx context.Context, tx pgx.Tx, customerID, id wallet.ID) (wallet.PaymentMethod, error) {
 	// Two requests at once would both take the old default away and both make a new one.
@@ -136,7 +136,7 @@ func RemovePaymentMethod(ctx context.Context, db DB, customerID, id wallet.ID, n
 
 // KeepCard stores a card that Stripe has of a customer, unless it is known here
 // already, or was removed here. The first card that a customer ever has is its
-// default. The result tells whether it was stored.
+// default. The result reports whether it was stored.
 func KeepCard(ctx context.Context, tx pgx.Tx, c Customer, m wallet.PaymentMethod, fingerprint string) (bool, error) {
 	// Two at once would both be the first.
 	if _, err := tx.Exec(ctx, `select from customers where id = $1 for no key update`, c.ID); err != nil {

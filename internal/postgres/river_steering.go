@@ -11,8 +11,8 @@ import (
 	"github.com/fundrail/fundrail/internal/wallet"
 )
 
-// SnoozeJob puts a job that waits off until a time, and tells whether it did: a
-// job that runs or has ended stays as it is.
+// SnoozeJob postpones a waiting job until a time and reports whether it did. It does not
+// change a job that is running or has ended.
 func SnoozeJob(ctx context.Context, tx pgx.Tx, id int64, until time.Time) (bool, error) {
 	tag, err := tx.Exec(ctx, `
 		update river_job set state = 'scheduled', scheduled_at = $2
@@ -23,8 +23,8 @@ func SnoozeJob(ctx context.Context, tx pgx.Tx, id int64, until time.Time) (bool,
 	return tag.RowsAffected() == 1, nil
 }
 
-// QueuePausedAt tells since when a queue is paused, nil when it is not. It locks the
-// queue's row until the transaction ends. An unknown queue is CodeNotFound.
+// QueuePausedAt returns when a queue was paused, nil if it is not paused. It locks the
+// queue's row until the transaction ends. The error is CodeNotFound for an unknown queue.
 func QueuePausedAt(ctx context.Context, tx pgx.Tx, name string) (*time.Time, error) {
 	var at *time.Time
 	err := tx.QueryRow(ctx, `select paused_at from river_queue where name = $1 for update`, name).Scan(&at)

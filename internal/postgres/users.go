@@ -32,7 +32,7 @@ const (
 // Roles lists every role, the smallest first.
 var Roles = []Role{RoleViewer, RoleSupport, RoleOperator, RoleAdmin}
 
-// Includes tells whether r may do what least may do. A role that is not in Roles
+// Includes reports whether r may do what least may do. A role that is not in Roles
 // may do nothing.
 func (r Role) Includes(least Role) bool {
 	have, want := slices.Index(Roles, r), slices.Index(Roles, least)
