@@ -33,9 +33,9 @@ func TestAccept(t *testing.T) {
 			require.True(t, accepted)
 		}
 
-		rows, _ := b.Pool.Query(t.Context(), `select (select count(*) from payments), (select count(*) from river_job)`)
+		rows, _ := b.Pool.Query(t.Context(), `select (select count(*) from payments) as payments, (select count(*) from river_job) as jobs`)
 		type counts struct{ Payments, Jobs int }
-		n, err := pgx.CollectExactlyOneRow(rows, pgx.RowToStructByPos[counts])
+		n, err := pgx.CollectExactlyOneRow(rows, pgx.RowToStructByName[counts])
 		require.NoError(t, err)
 		require.Equal(t, counts{Payments: 1, Jobs: 1}, n)
 	})

@@ -2,7 +2,6 @@ package jobs
 
 import (
 	"context"
-	"slices"
 	"strconv"
 
 	"github.com/riverqueue/river"
@@ -66,7 +65,7 @@ func (e *Engine) handleEvent(ctx context.Context, event postgres.FoundEvent) (po
 	if event.Payment != nil {
 		ctx = onBehalf(ctx, *event.Payment)
 	}
-	if slices.Contains(moneyBackTypes, event.Type) {
+	if isMoneyBack(event.Type) {
 		return e.handleMoneyBack(ctx, event.Event)
 	}
 	x, err := e.examine(ctx, event)

@@ -16,13 +16,6 @@ import (
 	"github.com/fundrail/fundrail/internal/wallet"
 )
 
-// moneyBackTypes are the types of events about refunds and disputes. Which of them
-// a refund causes depends on the version of the account's API.
-var moneyBackTypes = []string{
-	"charge.dispute.closed", "charge.dispute.created", "charge.dispute.funds_reinstated", "charge.dispute.funds_withdrawn",
-	"charge.dispute.updated", "charge.refund.updated", "charge.refunded", "refund.created", "refund.failed", "refund.updated",
-}
-
 // errNotConfirmed reports that Stripe does not say what an event says.
 var errNotConfirmed = errors.New("stripe does not confirm it")
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 
 	"github.com/jackc/pgx/v5"
 
@@ -71,7 +70,7 @@ func (e *Engine) PreviewEvent(ctx context.Context, id string) (EventPreview, err
 	if !event.Found {
 		return EventPreview{}, &wallet.Error{Code: wallet.CodeNotFound, Message: "Event not found."}
 	}
-	if slices.Contains(moneyBackTypes, event.Type) {
+	if isMoneyBack(event.Type) {
 		return e.previewMoneyBack(ctx, event.Event)
 	}
 	x, err := e.examine(ctx, event)

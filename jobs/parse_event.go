@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -76,19 +75,6 @@ func ParseEvent(body []byte, mode wallet.Mode) (Intake, error) {
 	}
 	return Intake{Event: event, Needless: strings.HasPrefix(e.Type, "payment_intent.")}, nil
 }
-
-// eventTypes are the types of event that can be news: that tell of a change which
-// may have to be made here as well. Stripe lists at most 20 types at once.
-var eventTypes = append([]string{
-	"payment_intent.canceled", "payment_intent.payment_failed", "payment_intent.processing",
-	"payment_intent.requires_action", "payment_intent.succeeded",
-}, moneyBackTypes...)
-
-// EventTypes are the types of event that Stripe must send for nothing to wait for a
-// sweep.
-func EventTypes() []string { return slices.Clone(eventTypes) }
-
-func actsOn(eventType string) bool { return slices.Contains(eventTypes, eventType) }
 
 // intentID finds the intent that the event is about: its object, or the one that
 // its object belongs to, as an id or expanded.

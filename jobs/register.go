@@ -8,32 +8,61 @@ import (
 	"github.com/fundrail/fundrail/internal/wallet"
 )
 
-// Workers are the workers of every job, run by the engine.
+// registration is one kind of job with its worker.
+type registration struct {
+	kind string
+	add  func(*river.Workers)
+}
+
+func register[T river.JobArgs](worker river.Worker[T]) registration {
+	var args T
+	return registration{kind: args.Kind(), add: func(to *river.Workers) { river.AddWorker(to, worker) }}
+}
+
+// registrations lists every kind of job, in alphabetical order.
+func (e *Engine) registrations() []registration {
+	return []registration{
+		register(&ChargePaymentsWorker{Engine: e}),
+		register(&CheckPaymentWorker{Engine: e}),
+		register(&CreateRefundWorker{Engine: e}),
+		register(&DeleteIdempotencyKeysWorker{Engine: e}),
+		register(&DeleteOldRowsWorker{Engine: e}),
+		register(&DeliverWorker{Engine: e}),
+		register(&EnqueueChecksWorker{Engine: e}),
+		register(&ExpireWalletsWorker{Engine: e}),
+		register(&HandleEventWorker{Engine: e}),
+		register(&NumberInvoicesWorker{Engine: e}),
+		register(&ReconcileWorker{Engine: e}),
+		register(&SweepEventsWorker{Engine: e}),
+		register(&SyncCustomerWorker{Engine: e}),
+	}
+}
+
+// Workers returns the workers of every kind of job.
 func (e *Engine) Workers() *river.Workers {
 	workers := river.NewWorkers()
-	river.AddWorker(workers, &ChargePaymentsWorker{Engine: e})
-	river.AddWorker(workers, &CheckPaymentWorker{Engine: e})
-	river.AddWorker(workers, &CreateRefundWorker{Engine: e})
-	river.AddWorker(workers, &DeleteIdempotencyKeysWorker{Engine: e})
-	river.AddWorker(workers, &DeleteOldRowsWorker{Engine: e})
-	river.AddWorker(workers, &DeliverWorker{Engine: e})
-	river.AddWorker(workers, &EnqueueChecksWorker{Engine: e})
-	river.AddWorker(workers, &ExpireWalletsWorker{Engine: e})
-	river.AddWorker(workers, &HandleEventWorker{Engine: e})
-	river.AddWorker(workers, &NumberInvoicesWorker{Engine: e})
-	river.AddWorker(workers, &ReconcileWorker{Engine: e})
-	river.AddWorker(workers, &SweepEventsWorker{Engine: e})
-	river.AddWorker(workers, &SyncCustomerWorker{Engine: e})
+	for _, r := range e.registrations() {
+		r.add(workers)
+	}
 	return workers
 }
 
-// Periodic is a job that comes by itself.
+// Kinds returns every kind of job, in alphabetical order.
+func Kinds() []string {
+	var kinds []string
+	for _, r := range new(Engine).registrations() {
+		kinds = append(kinds, r.kind)
+	}
+	return kinds
+}
+
+// Periodic is a job that is inserted at a fixed interval.
 type Periodic struct {
 	Args  river.JobArgs
 	Every time.Duration
 }
 
-// Periodics lists the jobs that come by themselves. They run on QueuePeriodic.
+// Periodics returns the periodic jobs. They run on QueuePeriodic.
 func (e *Engine) Periodics() []Periodic {
 	list := []Periodic{
 		{Args: EnqueueChecksArgs{}, Every: max(e.scaled(EnqueueChecksEvery), time.Second)},
@@ -50,7 +79,7 @@ func (e *Engine) Periodics() []Periodic {
 	return list
 }
 
-// PeriodicJobs are the jobs that come by themselves, as River takes them.
+// PeriodicJobs returns the periodic jobs for River's configuration.
 func (e *Engine) PeriodicJobs() []*river.PeriodicJob {
 	var list []*river.PeriodicJob
 	for _, p := range e.Periodics() {

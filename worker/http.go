@@ -100,7 +100,7 @@ func newDashboard(s *service, publicURL string) *dashboard.Dashboard {
 	}
 	return dashboard.New(dashboard.Config{
 		Log:           s.Log,
-		Machine:       s.engine,
+		Payments:      s.engine,
 		Now:           s.Now,
 		Periodic:      periodic,
 		PeriodicQueue: jobs.QueuePeriodic,

@@ -7,8 +7,8 @@ import (
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/fundrail/fundrail/internal/bench"
 	"github.com/fundrail/fundrail/internal/config"
-	"github.com/fundrail/fundrail/internal/postgres"
 )
 
 type seedCmd struct {
@@ -19,15 +19,15 @@ type seedCmd struct {
 	Over     time.Duration `default:"720h" help:"The time before now in which all of it happened."`
 }
 
-// Run fills a database. The payments that it leaves open exist nowhere at Stripe, so
-// the database is good for nothing but measuring.
+// Run fills a database for measurements. Stripe does not know the open payments that it
+// generates, so the database is of no other use.
 func (c *seedCmd) Run(ctx context.Context, a *app) error {
 	if c.Payments < 1 || c.Jobs < 0 || c.Over <= 0 {
 		return errors.New("--payments and --over must be above zero, --jobs at least zero")
 	}
 	return withPool(ctx, c.Database, func(pool *pgxpool.Pool) error {
 		started := a.Now()
-		err := postgres.Fill{
+		err := bench.Fill{
 			Payments: c.Payments, Jobs: c.Jobs, Until: started, Over: c.Over,
 			Progress: func(table string, rows int) {
 				a.printf("%10d  %-20s %6d s\n", rows, table, int(a.Now().Sub(started).Seconds()))

@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgtype"
 
+	"github.com/fundrail/fundrail/internal/postgres"
 	"github.com/fundrail/fundrail/internal/wallet"
 )
 
@@ -70,7 +71,7 @@ func newMerchants(challenges float64) []merchant {
 // idleAccounts are the kinds of an organization's accounts without stripe_clearing.
 var idleAccounts = []string{"disputes", "promotions", "refunds", "voids"}
 
-// insertMerchants stores merchants with COPY.
+// insertMerchants stores merchants by COPY.
 func insertMerchants(ctx context.Context, tx pgx.Tx, all []merchant, now time.Time) error {
 	const (
 		mode     = string(wallet.ModeTest)
@@ -85,12 +86,14 @@ func insertMerchants(ctx context.Context, tx pgx.Tx, all []merchant, now time.Ti
 		customers = append(customers, []any{
 			m.customer, m.organization, mode, m.stripeCustomer, "ada@example.com", "Ada Example", m.stripeCustomer, now, now,
 		})
-		for _, kind := range idleAccounts {
-			accounts = append(accounts, []any{wallet.NewID(), m.organization, mode, currency, kind, now})
+		for _, kind := range postgres.OrganizationAccounts {
+			id := wallet.NewID()
+			if kind == "stripe_clearing" {
+				id = m.clearing
+			}
+			accounts = append(accounts, []any{id, m.organization, mode, currency, kind, now})
 		}
-		accounts = append(accounts,
-			[]any{m.clearing, m.organization, mode, currency, "stripe_clearing", now},
-			[]any{m.wallet, m.organization, mode, currency, "wallet", now})
+		accounts = append(accounts, []any{m.wallet, m.organization, mode, currency, "wallet", now})
 		walletRows = append(walletRows, []any{m.wallet, m.organization, mode, m.customer, currency, one, true, "default", now, now})
 		for _, c := range m.cards {
 			methods = append(methods, []any{c.id, m.organization, mode, m.customer, c.stripeMethod, "visa", "4242", 12, 2034, now})

@@ -249,9 +249,9 @@ func TestReplayThatMovesNothingSaysSo(t *testing.T) {
 	require.Contains(t, page, "No money would move.")
 }
 
-// TestReplayPreviewFollowsTheMachine has Stripe answer with declines that the
+// TestReplayPreviewMatchesReplay has Stripe answer with declines that the
 // machine does not take for the end.
-func TestReplayPreviewFollowsTheMachine(t *testing.T) {
+func TestReplayPreviewMatchesReplay(t *testing.T) {
 	t.Parallel()
 
 	declined := wallet.Outcome{Kind: wallet.OutcomeDeclined, Failure: wallet.Failure{Code: "card_declined", DeclineCode: "insufficient_funds"}}

@@ -7,12 +7,13 @@ import (
 	"time"
 
 	"github.com/fundrail/fundrail/internal/postgres"
+	"github.com/fundrail/fundrail/internal/postgres/views"
 	"github.com/fundrail/fundrail/internal/wallet"
 )
 
 // attentionAges are from when on something is worth a look. What is younger is the
 // machine's usual business.
-var attentionAges = postgres.AttentionAges{
+var attentionAges = views.AttentionAges{
 	Unknown:   2 * time.Minute,
 	Events:    time.Minute,
 	Lapsing:   2 * time.Hour,
@@ -47,8 +48,8 @@ type concerns struct {
 	All string
 }
 
-func (d *Dashboard) findAttention(r *request, limit int) (postgres.Attention, error) {
-	return postgres.GetAttention(r.ctx(), d.Pool, r.mode, attentionAges, r.now, limit)
+func (d *Dashboard) findAttention(r *request, limit int) (views.Attention, error) {
+	return views.GetAttention(r.ctx(), d.Pool, r.mode, attentionAges, r.now, limit)
 }
 
 type attentionPage struct {
@@ -93,17 +94,17 @@ func (r *request) writeAttentionCSV(page attentionPage) error {
 		}
 	}
 	header := []string{"concern", "subject", "since", "amount", "what", "next_step", "next_step_at", "proposed_action"}
-	return writeCSV(r, "attention", header, func(string) (postgres.Page[row], error) {
-		return postgres.Page[row]{Rows: list}, nil
+	return writeCSV(r, "attention", header, func(string) (views.Page[row], error) {
+		return views.Page[row]{Rows: list}, nil
 	}, func(c row) []string {
 		return []string{c.group, c.Title, csvTime(c.Since), c.Amount, c.Text, c.Next, csvTime(c.NextAt), c.Action}
 	})
 }
 
-func (r *request) uncredited(a postgres.Attention) concerns {
+func (r *request) uncredited(a views.Attention) concerns {
 	g := concerns{
 		Title: "Charged but not credited", Tone: "bad",
-		Text: "Stripe tells of money, and no wallet has it yet.",
+		Text: "Stripe reports a charge that no wallet has been credited for.",
 	}
 	for _, x := range a.Drift {
 		if x.Kind == postgres.DriftChargedNotCredited {
@@ -120,7 +121,7 @@ func (r *request) uncredited(a postgres.Attention) concerns {
 	return g
 }
 
-func (r *request) uncharged(a postgres.Attention) concerns {
+func (r *request) uncharged(a views.Attention) concerns {
 	g := concerns{
 		Title: "Credited but not charged", Tone: "bad",
 		Text: "A wallet has money that Stripe does not know to have been taken.",
@@ -133,7 +134,7 @@ func (r *request) uncharged(a postgres.Attention) concerns {
 	return g
 }
 
-func (r *request) discrepancies(a postgres.Attention) concerns {
+func (r *request) discrepancies(a views.Attention) concerns {
 	g := concerns{
 		Title: "Stripe and the books differ", Tone: "bad",
 		Text: "The amount, the currency or the number of charges is not what was asked for.",
@@ -148,7 +149,7 @@ func (r *request) discrepancies(a postgres.Attention) concerns {
 	return g
 }
 
-func (r *request) drift(a postgres.Attention) concerns {
+func (r *request) drift(a views.Attention) concerns {
 	g := concerns{
 		Title: "Drift found by the reconciliation", Tone: "bad",
 		Text: "The last comparison with Stripe differs here, and could not be repaired by itself.",
@@ -164,7 +165,7 @@ func (r *request) drift(a postgres.Attention) concerns {
 }
 
 // drifted is a difference that the last reconciliation found.
-func (r *request) drifted(a postgres.Attention, x postgres.Drift, action string) concern {
+func (r *request) drifted(a views.Attention, x postgres.Drift, action string) concern {
 	c := concern{
 		Since: a.ReconciledAt, Title: x.StripeID, Text: label(x.Kind) + ": " + x.Detail, Amount: amountOf(a, x.PaymentID),
 		Next: "It is compared again every day", Action: action,
@@ -179,8 +180,8 @@ func (r *request) drifted(a postgres.Attention, x postgres.Drift, action string)
 
 // amountOf is what payments are worth together, empty when they are unknown or of
 // several currencies.
-func amountOf(a postgres.Attention, ids ...wallet.ID) string {
-	var sum postgres.Money
+func amountOf(a views.Attention, ids ...wallet.ID) string {
+	var sum views.Money
 	for _, id := range ids {
 		m, known := a.Amounts[id]
 		if !known || sum.Currency != "" && sum.Currency != m.Currency {
@@ -194,7 +195,7 @@ func amountOf(a postgres.Attention, ids ...wallet.ID) string {
 	return money(sum.Amount, sum.Currency)
 }
 
-func (r *request) disputes(a postgres.Attention) concerns {
+func (r *request) disputes(a views.Attention) concerns {
 	g := concerns{
 		Title: "Disputes", Tone: "warn",
 		Text: "A cardholder's bank asks for money back. It is answered in Stripe's dashboard.",
@@ -209,7 +210,7 @@ func (r *request) disputes(a postgres.Attention) concerns {
 	return g
 }
 
-func (r *request) endpoints(a postgres.Attention) concerns {
+func (r *request) endpoints(a views.Attention) concerns {
 	g := concerns{
 		Title: "Deliveries failing", Tone: "warn", All: r.path("/jobs?queue=deliver"),
 		Text: "A merchant's endpoint does not take what it is sent.",
@@ -223,7 +224,7 @@ func (r *request) endpoints(a postgres.Attention) concerns {
 	return g
 }
 
-func (r *request) unknown(a postgres.Attention) concerns {
+func (r *request) unknown(a views.Attention) concerns {
 	g := concerns{
 		Title: "Outcome unknown", Tone: "warn", All: r.path("/payments?status=open"),
 		Text: "The charge may or may not have happened. Nothing is charged twice while it is open.",
@@ -238,7 +239,7 @@ func (r *request) unknown(a postgres.Attention) concerns {
 	return g
 }
 
-func (r *request) lapsing(a postgres.Attention) concerns {
+func (r *request) lapsing(a views.Attention) concerns {
 	g := concerns{
 		Title: "Challenge about to lapse", Tone: "warn", All: r.path("/payments?status=requires_action"),
 		Text: "The cardholder has not confirmed at the bank yet.",
@@ -253,7 +254,7 @@ func (r *request) lapsing(a postgres.Attention) concerns {
 	return g
 }
 
-func (r *request) unhandled(a postgres.Attention) concerns {
+func (r *request) unhandled(a views.Attention) concerns {
 	g := concerns{
 		Title: "Events not handled", Tone: "warn", All: r.path("/events?status=pending"),
 		Text: "Stripe told us something, and no job has looked at it yet.",
@@ -271,7 +272,7 @@ func (r *request) unhandled(a postgres.Attention) concerns {
 	return g
 }
 
-func (r *request) discarded(a postgres.Attention) concerns {
+func (r *request) discarded(a views.Attention) concerns {
 	g := concerns{
 		Title: "Jobs given up", Tone: "bad", All: r.path("/jobs?state=discarded"),
 		Text: "All attempts failed. Open payments are still checked, whatever became of their jobs.",

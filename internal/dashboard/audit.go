@@ -4,25 +4,26 @@ import (
 	"strconv"
 
 	"github.com/fundrail/fundrail/internal/postgres"
+	"github.com/fundrail/fundrail/internal/postgres/views"
 )
 
 // listActions answers GET /admin/{mode}/audit.
 func (d *Dashboard) listActions(r *request) error {
-	f := postgres.OperatorActionFilter{
+	f := views.OperatorActionFilter{
 		Mode: r.mode, Actor: r.QueryParam("actor"), Action: r.QueryParam("action"), Limit: pageSize,
 	}
-	fetch := func(cursor string) (postgres.Page[postgres.OperatorAction], error) {
+	fetch := func(cursor string) (views.Page[postgres.OperatorAction], error) {
 		g := f
 		if cursor != "" {
 			before, err := strconv.ParseInt(cursor, 10, 64)
 			if err != nil {
-				return postgres.Page[postgres.OperatorAction]{}, errNotFound
+				return views.Page[postgres.OperatorAction]{}, errNotFound
 			}
 			g.Before = before
 		}
 		g.Limit = f.Limit + 1
-		list, err := postgres.ListOperatorActions(r.ctx(), d.Pool, g)
-		page := postgres.Page[postgres.OperatorAction]{Rows: list}
+		list, err := views.ListOperatorActions(r.ctx(), d.Pool, g)
+		page := views.Page[postgres.OperatorAction]{Rows: list}
 		if len(list) > f.Limit {
 			page.Rows = list[:f.Limit]
 			page.Next = strconv.FormatInt(page.Rows[f.Limit-1].ID, 10)
@@ -58,7 +59,7 @@ func (d *Dashboard) showAction(r *request) error {
 	if err != nil {
 		return errNotFound
 	}
-	a, err := postgres.GetOperatorAction(r.ctx(), d.Pool, r.mode, id)
+	a, err := views.GetOperatorAction(r.ctx(), d.Pool, r.mode, id)
 	if err != nil {
 		return err
 	}

@@ -18,6 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/fundrail/fundrail/internal/api"
+	"github.com/fundrail/fundrail/internal/bench"
 	"github.com/fundrail/fundrail/internal/dashboard"
 	"github.com/fundrail/fundrail/internal/enginetest"
 	"github.com/fundrail/fundrail/internal/postgres"
@@ -75,7 +76,7 @@ func filled(b *testing.B) *pgxpool.Pool {
 		return pool
 	}
 	pool := testdb.New(b)
-	require.NoError(b, postgres.Fill{
+	require.NoError(b, bench.Fill{
 		Payments: 2000, Jobs: 6000, Until: time.Now(), Over: 30 * 24 * time.Hour, Progress: func(string, int) {},
 	}.Run(b.Context(), pool))
 	return pool
@@ -87,7 +88,7 @@ func benchHandler(b *testing.B, pool *pgxpool.Pool) http.Handler {
 	engine := enginetest.New(b, enginetest.Options{Pool: pool})
 	e := api.NewEcho(slog.New(slog.DiscardHandler))
 	d := dashboard.New(dashboard.Config{
-		Log: slog.New(slog.DiscardHandler), Machine: engine.Engine, Now: time.Now, Pool: pool, PublicURL: "http://fundrail.example",
+		Log: slog.New(slog.DiscardHandler), Payments: engine.Engine, Now: time.Now, Pool: pool, PublicURL: "http://fundrail.example",
 		River: engine.River, PeriodicQueue: jobs.QueuePeriodic,
 	})
 	b.Cleanup(d.Close)

@@ -18,6 +18,7 @@ import (
 	"github.com/chromedp/chromedp"
 	"github.com/stretchr/testify/require"
 
+	"github.com/fundrail/fundrail/internal/bench"
 	"github.com/fundrail/fundrail/internal/postgres"
 	"github.com/fundrail/fundrail/internal/testfactory"
 	"github.com/fundrail/fundrail/internal/wallet"
@@ -83,7 +84,7 @@ func (h *house) furnish(t *testing.T) []pagePath {
 	t.Helper()
 
 	now := time.Now().UTC()
-	require.NoError(t, postgres.Fill{
+	require.NoError(t, bench.Fill{
 		Payments: 2400, Jobs: 4800, Until: now.Add(-2 * time.Minute), Over: 40 * time.Hour, Progress: func(string, int) {},
 	}.Run(t.Context(), h.pool))
 	// What is tried again here was due when it was filled in, and nobody waited for it.

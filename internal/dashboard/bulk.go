@@ -12,6 +12,7 @@ import (
 	"github.com/riverqueue/river/rivertype"
 
 	"github.com/fundrail/fundrail/internal/postgres"
+	"github.com/fundrail/fundrail/internal/postgres/views"
 )
 
 // maxBulk is how many jobs one action may touch. It runs in one transaction, which
@@ -28,7 +29,7 @@ var bulkActions = map[string]postgres.Role{
 
 type bulkPage struct {
 	Action string
-	Jobs   []postgres.JobRow
+	Jobs   []views.JobRow
 	// More tells that the filter finds more jobs than one action may touch, or than
 	// were looked at.
 	More   bool
@@ -37,7 +38,7 @@ type bulkPage struct {
 }
 
 // Sample is as many of the jobs as a person reads.
-func (p bulkPage) Sample() []postgres.JobRow {
+func (p bulkPage) Sample() []views.JobRow {
 	const few = 20
 	return p.Jobs[:min(len(p.Jobs), few)]
 }
@@ -71,7 +72,7 @@ func (d *Dashboard) previewBulk(r *request) error {
 		}
 	}
 	f.Cursor, f.Limit = "", maxBulk
-	list, err := postgres.ListJobs(r.ctx(), d.Pool, f)
+	list, err := views.ListJobs(r.ctx(), d.Pool, f)
 	if err != nil {
 		return err
 	}
@@ -118,7 +119,7 @@ func (d *Dashboard) bulkJobs(r *request) error {
 	}
 	subject := strconv.Itoa(len(ids)) + " jobs"
 	err = r.act("jobs."+action, "jobs", subject, func(ctx context.Context, tx pgx.Tx) (change, error) {
-		list, err := postgres.ListJobs(ctx, tx, postgres.JobFilter{Mode: r.mode, IDs: ids, Limit: maxBulk})
+		list, err := views.ListJobs(ctx, tx, views.JobFilter{Mode: r.mode, IDs: ids, Limit: maxBulk})
 		if err != nil {
 			return change{}, err
 		}

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/fundrail/fundrail/internal/postgres"
+	"github.com/fundrail/fundrail/internal/postgres/views"
 )
 
 // The measures of a chart, in units of its own: it is scaled to the width of the
@@ -24,7 +24,7 @@ const (
 // pulseChart draws how many payments settled, failed and are still open, in one
 // column for each part of the period. Each column is a link to its payments and
 // says its numbers.
-func pulseChart(p postgres.Pulse, now time.Time, link func(from, until time.Time) string) template.HTML {
+func pulseChart(p views.Pulse, now time.Time, link func(from, until time.Time) string) template.HTML {
 	var highest int64
 	for _, b := range p.Buckets {
 		highest = max(highest, b.Settled+b.Failed+b.Open)
@@ -57,7 +57,7 @@ func pulseChart(p postgres.Pulse, now time.Time, link func(from, until time.Time
 	return template.HTML(b.String()) //nolint:gosec // numbers, times and our own addresses, which are escaped
 }
 
-func drawColumn(b *strings.Builder, part postgres.PulseBucket, x, slot int, height func(int64) int64, href string) {
+func drawColumn(b *strings.Builder, part views.PulseBucket, x, slot int, height func(int64) int64, href string) {
 	title := fmt.Sprintf("%s to %s UTC: %d settled, %d failed, %d open",
 		part.From.UTC().Format("02 Jan 15:04"), part.Until.UTC().Format("15:04"), part.Settled, part.Failed, part.Open)
 	empty := part.Settled+part.Failed+part.Open == 0

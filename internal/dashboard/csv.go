@@ -8,7 +8,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 
-	"github.com/fundrail/fundrail/internal/postgres"
+	"github.com/fundrail/fundrail/internal/postgres/views"
 )
 
 const (
@@ -19,12 +19,12 @@ const (
 	maxCSV  = 100_000
 )
 
-// wantsCSV tells whether the list is wanted as a file.
+// wantsCSV reports whether the list is wanted as a file.
 func (r *request) wantsCSV() bool { return r.QueryParam("format") == "csv" }
 
-// writeCSV sends a whole list as a file, page by page, so that it never stands in
-// memory as a whole. What goes wrong after the first page breaks the file off.
-func writeCSV[T any](r *request, name string, header []string, fetch func(cursor string) (postgres.Page[T], error), row func(T) []string) error {
+// writeCSV sends a whole list as a file. It reads page by page, so that the list is never
+// in memory as a whole. An error after the first page cuts the file short.
+func writeCSV[T any](r *request, name string, header []string, fetch func(cursor string) (views.Page[T], error), row func(T) []string) error {
 	page, err := fetch("")
 	if err != nil {
 		return err
@@ -58,7 +58,7 @@ func writeCSV[T any](r *request, name string, header []string, fetch func(cursor
 	}
 }
 
-// inert keeps a spreadsheet from taking somebody's text for a formula.
+// inert keeps a spreadsheet from evaluating a cell's text as a formula.
 func inert(cell string) string {
 	if cell == "" || !strings.ContainsRune("=+-@\t\r", rune(cell[0])) || strings.Trim(cell, "+-0123456789.") == "" {
 		return cell

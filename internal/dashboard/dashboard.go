@@ -23,22 +23,24 @@ import (
 	"github.com/fundrail/fundrail/jobs"
 )
 
-// Machine is what the dashboard asks of the money's way. *jobs.Engine is one.
-type Machine interface {
-	// BreakerState tells whether this process lets calls to Stripe through.
+// Payments are the operations on payments and events that the dashboard calls.
+// *jobs.Engine implements it.
+type Payments interface {
+	// BreakerState returns the state of this process's circuit breaker for Stripe.
 	BreakerState(mode wallet.Mode) stripeapi.BreakerState
-	// CheckPaymentTx inserts the job that compares a payment with Stripe, and
-	// returns the job's id.
+	// CheckPaymentTx inserts the job that compares a payment with Stripe and returns
+	// the job's id.
 	CheckPaymentTx(ctx context.Context, tx pgx.Tx, id wallet.ID) (int64, error)
-	// PreviewEvent tells what handling a stored event again would change, and
-	// changes nothing.
+	// PreviewEvent returns what handling a stored event again would change. It changes
+	// nothing.
 	PreviewEvent(ctx context.Context, id string) (jobs.EventPreview, error)
-	// ReplayEventTx makes a stored event pending again and inserts the job that
-	// handles it, whose id it returns.
+	// ReplayEventTx makes a stored event pending again, inserts the job that handles
+	// it, and returns the job's id.
 	ReplayEventTx(ctx context.Context, tx pgx.Tx, id string) (int64, error)
 }
 
-// River is what the dashboard asks of the queue. *river.Client[pgx.Tx] is one.
+// River are the operations of River's client that the dashboard calls.
+// *river.Client[pgx.Tx] implements it.
 type River interface {
 	JobCancelTx(ctx context.Context, tx pgx.Tx, id int64) (*rivertype.JobRow, error)
 	JobDeleteTx(ctx context.Context, tx pgx.Tx, id int64) (*rivertype.JobRow, error)
@@ -47,45 +49,44 @@ type River interface {
 	QueueResumeTx(ctx context.Context, tx pgx.Tx, name string, opts *river.QueuePauseOpts) error
 }
 
-// Periodic is a job that comes by itself.
+// Periodic is a job that is inserted at a fixed interval.
 type Periodic struct {
 	Kind  string
 	Every time.Duration
 }
 
-// Config is what a dashboard needs. All fields but Periodic and PeriodicQueue are
-// required.
+// Config configures a dashboard. All fields but Periodic and PeriodicQueue are required.
 type Config struct {
-	Pool    *pgxpool.Pool
-	Machine Machine
-	River   River
-	Log     *slog.Logger
-	Now     func() time.Time
-	// PublicURL is where browsers reach this service, without a trailing slash. With
-	// https, cookies are for https alone.
+	Pool     *pgxpool.Pool
+	Payments Payments
+	River    River
+	Log      *slog.Logger
+	Now      func() time.Time
+	// PublicURL is the address at which browsers reach this service, without a trailing
+	// slash. With https, cookies are sent over https only.
 	PublicURL string
-	// Periodic are the jobs that come by themselves, and PeriodicQueue is where.
+	// Periodic are the periodic jobs, and PeriodicQueue is the queue that they run on.
 	Periodic      []Periodic
 	PeriodicQueue string
 }
 
-// Dashboard answers operators.
+// Dashboard serves the pages under /admin.
 type Dashboard struct {
 	Config
 	origins  *http.CrossOriginProtection
 	sessions *scs.SessionManager
-	hashing  chan struct{} // bounds the memory that passwords take
+	hashing  chan struct{} // limits the passwords hashed at once, because each takes memory
 	pulses   pulseCache
 
-	streams chan struct{} // bounds the pages that are kept up to date
+	streams chan struct{} // limits the open streams
 	closing chan struct{}
 	closed  sync.Once
 }
 
-// maxStreams is how many pages a process keeps up to date at once.
+// maxStreams is the largest number of pages that a process keeps up to date at once.
 const maxStreams = 200
 
-// New makes a dashboard. Close ends what it keeps open.
+// New returns a dashboard. Close ends its open streams.
 func New(c Config) *Dashboard {
 	const passwordsAtOnce = 2
 	d := &Dashboard{
@@ -95,7 +96,7 @@ func New(c Config) *Dashboard {
 		streams: make(chan struct{}, maxStreams),
 		closing: make(chan struct{}),
 	}
-	// A public address that is no origin is one that no browser comes from.
+	// An invalid origin is ignored, because no browser sends one.
 	_ = d.origins.AddTrustedOrigin(c.PublicURL)
 	d.sessions = newSessions(c.Pool, d.secure())
 	return d
@@ -105,23 +106,22 @@ func New(c Config) *Dashboard {
 // called more than once.
 func (d *Dashboard) Close() { d.closed.Do(func() { close(d.closing) }) }
 
-// secure tells whether browsers come over https.
+// secure reports whether browsers use https.
 func (d *Dashboard) secure() bool { return strings.HasPrefix(d.PublicURL, "https://") }
 
-// Register mounts the dashboard on an Echo. It is called once, before the first
-// request.
+// Register adds the routes of the dashboard to e.
 func (d *Dashboard) Register(e *echo.Echo) {
 	g := e.Group("/admin", d.guard)
 	g.GET("/static/:name", d.static)
 
-	// Anybody may try to log in.
+	// These need no session.
 	g.GET("/login", d.showLogin)
 	g.POST("/login", d.login)
 	g.POST("/logout", d.page(postgres.RoleViewer, d.logout))
 	g.GET("", d.page(postgres.RoleViewer, d.home))
 	g.GET("/", d.page(postgres.RoleViewer, d.home))
 
-	// What follows reads, and every user may.
+	// These routes read. Every role may use them.
 	read := func(path string, h handler) { g.GET("/:mode"+path, d.page(postgres.RoleViewer, h)) }
 	read("", d.overview)
 	read("/attention", d.attention)
@@ -142,7 +142,7 @@ func (d *Dashboard) Register(e *echo.Echo) {
 	read("/audit/:id", d.showAction)
 	read("/stream", d.stream)
 
-	// What follows writes: each asks for a reason and leaves an audit row.
+	// These routes write. Each requires a reason and writes an audit row.
 	write := func(path string, least postgres.Role, h handler) { g.POST("/:mode"+path, d.page(least, h)) }
 	write("/payments/:id/check", postgres.RoleSupport, d.checkPayment)
 	write("/jobs/:id/retry", postgres.RoleOperator, d.retryJob)
@@ -153,7 +153,7 @@ func (d *Dashboard) Register(e *echo.Echo) {
 	write("/queues/:name/pause", postgres.RoleOperator, d.pauseQueue)
 	write("/queues/:name/resume", postgres.RoleOperator, d.resumeQueue)
 	write("/events/:id/replay", postgres.RoleOperator, d.replayEvent)
-	// These two only say what the write after them would do.
+	// These two show what the write would do, and need the role of the write.
 	g.GET("/:mode/jobs/bulk", d.page(postgres.RoleOperator, d.previewBulk))
 	g.GET("/:mode/events/:id/replay", d.page(postgres.RoleOperator, d.previewReplay))
 
@@ -162,7 +162,7 @@ func (d *Dashboard) Register(e *echo.Echo) {
 
 var errNotFound = &wallet.Error{Code: wallet.CodeNotFound, Message: "There is no such page."}
 
-// guard gives every answer its headers and turns errors into pages.
+// guard sets the headers of every response and turns errors into pages.
 func (d *Dashboard) guard(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		h := c.Response().Header()
@@ -179,17 +179,17 @@ func (d *Dashboard) guard(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
-// contentSecurityPolicy allows what the dashboard serves itself, and no inline
-// script or style.
+// contentSecurityPolicy allows only what the dashboard itself serves, and no inline script
+// or style.
 const contentSecurityPolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; " +
 	"connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 
-// fail answers with a page that says what is wrong.
+// fail answers with a page that describes the error.
 func (d *Dashboard) fail(c echo.Context, err error) error {
 	if c.Response().Committed {
-		return nil // a stream, or a download that broke off
+		return nil // a stream or a download had begun
 	}
-	f := failure{Status: http.StatusInternalServerError, Title: "Something went wrong", Text: "It has been logged. Please try again."}
+	f := failure{Status: http.StatusInternalServerError, Title: "Something went wrong", Text: "The error has been logged. Please try again."}
 	httpErr, isHTTP := errors.AsType[*echo.HTTPError](err)
 	known, isKnown := errors.AsType[*wallet.Error](err)
 	refused, isRefused := errors.AsType[*refusal](err)
@@ -201,7 +201,7 @@ func (d *Dashboard) fail(c echo.Context, err error) error {
 	case isHTTP:
 		f = failure{Status: httpErr.Code, Title: http.StatusText(httpErr.Code), Text: fmt.Sprint(httpErr.Message)}
 	case postgres.Unavailable(err):
-		f = failure{Status: http.StatusServiceUnavailable, Title: "The database is away", Text: "Nothing is lost. Please try again in a moment."}
+		f = failure{Status: http.StatusServiceUnavailable, Title: "The database is unavailable", Text: "Nothing was changed. Please try again in a moment."}
 		c.Response().Header().Set(echo.HeaderRetryAfter, "5")
 	}
 	if f.Status >= http.StatusInternalServerError && c.Request().Context().Err() == nil {
@@ -220,7 +220,7 @@ type failure struct {
 	Title, Text string
 }
 
-// refusal is an answer that says no, with words for the person who asked.
+// refusal is an error that is shown to the user as it is.
 type refusal struct {
 	status      int
 	title, text string

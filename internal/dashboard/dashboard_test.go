@@ -23,6 +23,7 @@ import (
 	"github.com/fundrail/fundrail/internal/dashboard"
 	"github.com/fundrail/fundrail/internal/enginetest"
 	"github.com/fundrail/fundrail/internal/postgres"
+	"github.com/fundrail/fundrail/internal/postgres/views"
 	"github.com/fundrail/fundrail/internal/testfactory"
 	"github.com/fundrail/fundrail/internal/wallet"
 	"github.com/fundrail/fundrail/jobs"
@@ -67,7 +68,7 @@ func setup(t *testing.T, change ...func(*dashboard.Config)) *testBundle {
 	}
 	log := slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelError}))
 	config := dashboard.Config{
-		Log: log, Machine: engine.Engine, Now: now, Pool: b.pool, PublicURL: "http://fundrail.example", River: engine.River,
+		Log: log, Payments: engine.Engine, Now: now, Pool: b.pool, PublicURL: "http://fundrail.example", River: engine.River,
 		Periodic: []dashboard.Periodic{{Kind: "enqueue_checks", Every: 15 * time.Second}}, PeriodicQueue: jobs.QueuePeriodic,
 	}
 	for _, c := range change {
@@ -197,7 +198,7 @@ func (b *testBundle) actions(t *testing.T) []postgres.OperatorAction {
 	const all = 1000
 	var list []postgres.OperatorAction
 	for _, mode := range wallet.Modes {
-		part, err := postgres.ListOperatorActions(t.Context(), b.pool, postgres.OperatorActionFilter{Mode: mode, Limit: all})
+		part, err := views.ListOperatorActions(t.Context(), b.pool, views.OperatorActionFilter{Mode: mode, Limit: all})
 		require.NoError(t, err)
 		for _, a := range part {
 			list = append([]postgres.OperatorAction{a}, list...)

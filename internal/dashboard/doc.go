@@ -1,6 +1,5 @@
-// Package dashboard is what operators see: server-rendered pages under /admin that
-// answer where a customer's money is, and the few writes by which a person steers
-// the machine. Every write goes through the function that the machine itself uses,
-// and is one audit row in the same transaction. Reading is package postgres's
-// business, moving money package jobs'.
+// Package dashboard serves the pages under /admin, with which operators find a customer's
+// money and steer jobs, queues and events. Pages are rendered on the server. Every write
+// calls the function that the service itself uses, and writes one audit row in the same
+// transaction. Package views reads what the pages show; package jobs moves money.
 package dashboard

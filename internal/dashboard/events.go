@@ -3,24 +3,24 @@ package dashboard
 import (
 	"context"
 	"encoding/json"
-	"strconv"
 
 	"github.com/jackc/pgx/v5"
 
 	"github.com/fundrail/fundrail/internal/postgres"
+	"github.com/fundrail/fundrail/internal/postgres/views"
 	"github.com/fundrail/fundrail/internal/wallet"
 	"github.com/fundrail/fundrail/jobs"
 )
 
 type eventsPage struct {
-	Page     postgres.Page[postgres.EventRow]
+	Page     views.Page[views.EventRow]
 	Statuses []postgres.EventStatus
-	Types    []postgres.EventTypeRow
+	Types    []views.EventTypeRow
 }
 
 // listEvents answers GET /admin/{mode}/events.
 func (d *Dashboard) listEvents(r *request) error {
-	f := postgres.EventRowFilter{
+	f := views.EventRowFilter{
 		Mode: r.mode, Status: postgres.EventStatus(r.QueryParam("status")), Type: r.QueryParam("type"),
 		Cursor: r.QueryParam("cursor"), Limit: pageSize,
 	}
@@ -29,10 +29,10 @@ func (d *Dashboard) listEvents(r *request) error {
 	}
 	page := eventsPage{Statuses: []postgres.EventStatus{postgres.EventPending, postgres.EventHandled, postgres.EventIgnored}}
 	var err error
-	if page.Page, err = postgres.ListEventRows(r.ctx(), d.Pool, f); err != nil {
+	if page.Page, err = views.ListEventRows(r.ctx(), d.Pool, f); err != nil {
 		return err
 	}
-	if page.Types, err = postgres.ListEventTypes(r.ctx(), d.Pool, r.mode); err != nil {
+	if page.Types, err = views.ListEventTypes(r.ctx(), d.Pool, r.mode); err != nil {
 		return err
 	}
 	v := r.view("Events", "events", page)
@@ -40,23 +40,6 @@ func (d *Dashboard) listEvents(r *request) error {
 		v.live("events", "")
 	}
 	return v.ok("events")
-}
-
-func (d *Dashboard) writeEventsCSV(r *request, f postgres.EventRowFilter) error {
-	f.Limit = csvPage
-	header := []string{
-		"id", "type", "status", "source", "deliveries", "object", "payment_intent", "payment", "created_at", "received_at",
-		"handled_at", "handled_by", "note",
-	}
-	return writeCSV(r, "events", header, func(cursor string) (postgres.Page[postgres.EventRow], error) {
-		f.Cursor = cursor
-		return postgres.ListEventRows(r.ctx(), d.Pool, f)
-	}, func(e postgres.EventRow) []string {
-		return []string{
-			e.ID, e.Type, string(e.Status), e.Source, strconv.Itoa(e.Deliveries), e.ObjectID, e.IntentID, optional(e.PaymentID),
-			csvTime(e.CreatedAt), csvTime(e.ReceivedAt), csvTime(e.HandledAt), e.HandledBy, e.Note,
-		}
-	})
 }
 
 // event finds a stored event of this mode.
@@ -72,7 +55,7 @@ type eventPage struct {
 	Event     postgres.Event
 	Body      string
 	Masked    bool
-	Jobs      []postgres.JobRow
+	Jobs      []views.JobRow
 	Actions   []postgres.OperatorAction
 	StripeURL string
 }
@@ -93,16 +76,16 @@ func (d *Dashboard) showEvent(r *request) error {
 	}
 	page := eventPage{Event: e, StripeURL: r.stripeURL("events", e.ID)}
 	page.Body, page.Masked = r.eventBody(e.Body)
-	ids, err := postgres.FindEventJobs(r.ctx(), d.Pool, r.mode, e.ID)
+	ids, err := views.FindEventJobs(r.ctx(), d.Pool, r.mode, e.ID)
 	if err != nil {
 		return err
 	}
-	list, err := postgres.ListJobs(r.ctx(), d.Pool, postgres.JobFilter{Mode: r.mode, IDs: ids, Limit: pageSize})
+	list, err := views.ListJobs(r.ctx(), d.Pool, views.JobFilter{Mode: r.mode, IDs: ids, Limit: pageSize})
 	if err != nil {
 		return err
 	}
 	page.Jobs = list.Rows
-	page.Actions, err = postgres.ListOperatorActions(r.ctx(), d.Pool, postgres.OperatorActionFilter{
+	page.Actions, err = views.ListOperatorActions(r.ctx(), d.Pool, views.OperatorActionFilter{
 		Mode: r.mode, SubjectKind: "event", SubjectID: e.ID, Limit: pageSize,
 	})
 	if err != nil {
@@ -115,7 +98,7 @@ func (d *Dashboard) showEvent(r *request) error {
 	return v.ok("event")
 }
 
-// eventBody is the body as this user may see it. The second result tells whether
+// eventBody is the body as this user may see it. The second result reports whether
 // something was masked.
 func (r *request) eventBody(body []byte) (string, bool) {
 	if r.user.Role.Includes(postgres.RoleSupport) {
@@ -169,7 +152,7 @@ func (d *Dashboard) previewReplay(r *request) error {
 		return err
 	}
 	page := replayPage{Event: e}
-	if page.Preview, err = d.Machine.PreviewEvent(r.ctx(), e.ID); err != nil {
+	if page.Preview, err = d.Payments.PreviewEvent(r.ctx(), e.ID); err != nil {
 		page.Problem = err.Error()
 	}
 	return r.view("Replay event", "events", page).ok("replay")
@@ -186,7 +169,7 @@ func (d *Dashboard) replayEvent(r *request) error {
 		if err != nil {
 			return change{}, err
 		}
-		jobID, err := d.Machine.ReplayEventTx(ctx, tx, e.ID)
+		jobID, err := d.Payments.ReplayEventTx(ctx, tx, e.ID)
 		return change{
 			before: map[string]any{"status": before.Status, "handled_at": before.HandledAt, "note": before.Note},
 			after:  map[string]any{"status": postgres.EventPending, "job_id": jobID},

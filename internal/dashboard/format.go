@@ -11,7 +11,7 @@ import (
 
 	"github.com/shopspring/decimal"
 
-	"github.com/fundrail/fundrail/internal/postgres"
+	"github.com/fundrail/fundrail/internal/postgres/views"
 	"github.com/fundrail/fundrail/internal/stripeapi"
 	"github.com/fundrail/fundrail/internal/wallet"
 )
@@ -30,7 +30,7 @@ var functions = template.FuncMap{
 	"icon":     icon,
 	"id":       func(v any) string { return fmt.Sprint(v) },
 	"label":    label,
-	"last":     func(list []postgres.JobError) int { return len(list) - 1 },
+	"last":     func(list []views.JobError) int { return len(list) - 1 },
 	"more":     func(list []wallet.ID) int { return len(list) - 1 },
 	"money":    money,
 	"pay": func(mode string, id wallet.ID) string {
@@ -93,7 +93,7 @@ func grouped(number string) string {
 	return b.String()
 }
 
-func formatCount(c postgres.Count) string {
+func formatCount(c views.Count) string {
 	if !c.Estimated {
 		return grouped(strconv.FormatInt(c.N, 10))
 	}

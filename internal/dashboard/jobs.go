@@ -13,30 +13,32 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/fundrail/fundrail/internal/postgres"
+	"github.com/fundrail/fundrail/internal/postgres/views"
 	"github.com/fundrail/fundrail/internal/wallet"
+	"github.com/fundrail/fundrail/jobs"
 )
 
 type jobsPage struct {
-	Page   postgres.Page[postgres.JobRow]
+	Page   views.Page[views.JobRow]
 	States []string
-	Counts map[string]postgres.Count
-	Queues []postgres.QueueRow
+	Counts map[string]views.Count
+	Queues []views.QueueRow
 	Kinds  []string
-	Filter postgres.JobFilter
+	Filter views.JobFilter
 }
 
-// Narrow tells whether anything but the state is filtered by.
+// Narrow reports whether anything but the state is filtered by.
 func (p jobsPage) Narrow() bool {
 	f := p.Filter
 	return f.Kind != "" || f.Queue != "" || f.Priority != 0 || f.IDs != nil || f.Text != ""
 }
 
-func (r *request) jobFilter() (postgres.JobFilter, error) {
-	f := postgres.JobFilter{
+func (r *request) jobFilter() (views.JobFilter, error) {
+	f := views.JobFilter{
 		Mode: r.mode, State: r.QueryParam("state"), Kind: r.QueryParam("kind"), Queue: r.QueryParam("queue"),
 		Text: r.QueryParam("text"), Cursor: r.QueryParam("cursor"), Limit: pageSize,
 	}
-	if f.State != "" && !slices.Contains(postgres.JobStates, f.State) {
+	if f.State != "" && !slices.Contains(views.JobStates, f.State) {
 		return f, errNotFound
 	}
 	if p := r.QueryParam("priority"); p != "" {
@@ -50,17 +52,17 @@ func (r *request) jobFilter() (postgres.JobFilter, error) {
 }
 
 // findTag narrows a filter to the jobs of the payment or event that was asked for.
-func (r *request) findTag(f *postgres.JobFilter) error {
+func (r *request) findTag(f *views.JobFilter) error {
 	tag := strings.TrimSpace(r.QueryParam("tag"))
 	if tag == "" {
 		return nil
 	}
 	var err error
 	if id, malformed := wallet.ParseID(wallet.PrefixPayment, r.mode, tag); malformed == nil {
-		f.IDs, err = postgres.FindPaymentJobs(r.ctx(), r.dashboard.Pool, r.mode, id)
+		f.IDs, err = views.FindPaymentJobs(r.ctx(), r.dashboard.Pool, r.mode, id)
 		return err
 	}
-	f.IDs, err = postgres.FindEventJobs(r.ctx(), r.dashboard.Pool, r.mode, tag)
+	f.IDs, err = views.FindEventJobs(r.ctx(), r.dashboard.Pool, r.mode, tag)
 	return err
 }
 
@@ -73,22 +75,22 @@ func (d *Dashboard) listJobs(r *request) error {
 	if r.wantsCSV() {
 		return d.writeJobsCSV(r, f)
 	}
-	page := jobsPage{States: postgres.JobStates, Filter: f, Kinds: d.kinds()}
-	if page.Page, err = postgres.ListJobs(r.ctx(), d.Pool, f); err != nil {
+	page := jobsPage{States: views.JobStates, Filter: f, Kinds: jobs.Kinds()}
+	if page.Page, err = views.ListJobs(r.ctx(), d.Pool, f); err != nil {
 		return err
 	}
-	if page.Counts, err = postgres.CountJobs(r.ctx(), d.Pool); err != nil {
+	if page.Counts, err = views.CountJobs(r.ctx(), d.Pool); err != nil {
 		return err
 	}
-	if page.Queues, err = postgres.ListQueues(r.ctx(), d.Pool); err != nil {
+	if page.Queues, err = views.ListQueues(r.ctx(), d.Pool); err != nil {
 		return err
 	}
+	// The database may still have jobs of a kind that this version does not know.
 	for _, j := range page.Page.Rows {
 		if !slices.Contains(page.Kinds, j.Kind) {
 			page.Kinds = append(page.Kinds, j.Kind)
 		}
 	}
-	slices.Sort(page.Kinds)
 	v := r.view("Jobs", "jobs", page)
 	if v.FirstPage() {
 		v.live("jobs", "")
@@ -96,43 +98,9 @@ func (d *Dashboard) listJobs(r *request) error {
 	return v.ok("jobs")
 }
 
-// kinds are the kinds of job that are proposed as filters. Others can be asked for
-// in the address.
-func (d *Dashboard) kinds() []string {
-	kinds := []string{"charge_payments", "check_payment", "handle_event"}
-	for _, p := range d.Periodic {
-		if !slices.Contains(kinds, p.Kind) {
-			kinds = append(kinds, p.Kind)
-		}
-	}
-	return kinds
-}
-
-func (d *Dashboard) writeJobsCSV(r *request, f postgres.JobFilter) error {
-	f.Limit = csvPage
-	header := []string{
-		"id", "state", "kind", "queue", "priority", "attempt", "max_attempts", "payment", "event", "args", "last_error",
-		"created_at", "scheduled_at", "attempted_at", "finalized_at",
-	}
-	return writeCSV(r, "jobs", header, func(cursor string) (postgres.Page[postgres.JobRow], error) {
-		f.Cursor = cursor
-		return postgres.ListJobs(r.ctx(), d.Pool, f)
-	}, func(j postgres.JobRow) []string {
-		lastError := ""
-		if failures := j.Failures(); len(failures) > 0 {
-			lastError = failures[len(failures)-1].Error
-		}
-		return []string{
-			strconv.FormatInt(j.ID, 10), j.State, j.Kind, j.Queue, strconv.Itoa(j.Priority), strconv.Itoa(j.Attempt),
-			strconv.Itoa(j.MaxAttempts), joined(j.PaymentIDs), j.EventID, string(j.Args), lastError,
-			csvTime(j.CreatedAt), csvTime(j.ScheduledAt), csvTime(j.AttemptedAt), csvTime(j.FinalizedAt),
-		}
-	})
-}
-
 type jobPage struct {
-	Job      postgres.JobRow
-	Failures []postgres.JobError // the newest first
+	Job      views.JobRow
+	Failures []views.JobError // the newest first
 	Actions  []postgres.OperatorAction
 }
 
@@ -176,12 +144,12 @@ func (d *Dashboard) showJob(r *request) error {
 		return err
 	}
 	var page jobPage
-	if page.Job, err = postgres.GetJob(r.ctx(), d.Pool, r.mode, id); err != nil {
+	if page.Job, err = views.GetJob(r.ctx(), d.Pool, r.mode, id); err != nil {
 		return err
 	}
 	page.Failures = page.Job.Failures()
 	slices.Reverse(page.Failures)
-	page.Actions, err = postgres.ListOperatorActions(r.ctx(), d.Pool, postgres.OperatorActionFilter{
+	page.Actions, err = views.ListOperatorActions(r.ctx(), d.Pool, views.OperatorActionFilter{
 		Mode: r.mode, SubjectKind: "job", SubjectID: strconv.FormatInt(id, 10), Limit: pageSize,
 	})
 	if err != nil {
@@ -257,7 +225,7 @@ type jobState struct {
 	EventID     string      `json:"event_id,omitempty"`
 }
 
-func stateOf(j postgres.JobRow) jobState {
+func stateOf(j views.JobRow) jobState {
 	return jobState{
 		State: j.State, Kind: j.Kind, Attempt: j.Attempt, ScheduledAt: j.ScheduledAt,
 		PaymentIDs: j.PaymentIDs, EventID: j.EventID,
@@ -271,7 +239,7 @@ func (r *request) steerJob(action string, do func(ctx context.Context, tx pgx.Tx
 		return err
 	}
 	err = r.act("job."+action, "job", strconv.FormatInt(id, 10), func(ctx context.Context, tx pgx.Tx) (change, error) {
-		before, err := postgres.GetJob(ctx, tx, r.mode, id)
+		before, err := views.GetJob(ctx, tx, r.mode, id)
 		if err != nil {
 			return change{}, err
 		}
@@ -279,7 +247,7 @@ func (r *request) steerJob(action string, do func(ctx context.Context, tx pgx.Tx
 			return change{}, riverError(err)
 		}
 		ch := change{before: stateOf(before)}
-		after, err := postgres.GetJob(ctx, tx, r.mode, id)
+		after, err := views.GetJob(ctx, tx, r.mode, id)
 		switch {
 		case wallet.HasCode(err, wallet.CodeNotFound):
 			return ch, nil // it was deleted
@@ -299,14 +267,14 @@ func (r *request) steerJob(action string, do func(ctx context.Context, tx pgx.Tx
 }
 
 type queuesPage struct {
-	Queues   []postgres.QueueRow
+	Queues   []views.QueueRow
 	Workers  []postgres.Worker
 	Periodic []periodicRow
 }
 
 type periodicRow struct {
 	Periodic
-	Last *postgres.PeriodicRun
+	Last *views.PeriodicRun
 	// NextAt is when the job should come again, zero when it has never come.
 	NextAt time.Time
 	// Late tells that it is overdue by more than it should be.
@@ -319,7 +287,7 @@ func (d *Dashboard) listQueues(r *request) error {
 		page queuesPage
 		err  error
 	)
-	if page.Queues, err = postgres.ListQueues(r.ctx(), d.Pool); err != nil {
+	if page.Queues, err = views.ListQueues(r.ctx(), d.Pool); err != nil {
 		return err
 	}
 	if r.wantsCSV() {
@@ -338,32 +306,20 @@ func (d *Dashboard) periodicRows(r *request) ([]periodicRow, error) {
 	if len(d.Periodic) == 0 {
 		return nil, nil
 	}
-	runs, err := postgres.ListPeriodicRuns(r.ctx(), d.Pool, d.PeriodicQueue)
+	runs, err := views.ListPeriodicRuns(r.ctx(), d.Pool, d.PeriodicQueue)
 	if err != nil {
 		return nil, err
 	}
 	rows := make([]periodicRow, len(d.Periodic))
 	for i, p := range d.Periodic {
 		rows[i].Periodic = p
-		if n := slices.IndexFunc(runs, func(run postgres.PeriodicRun) bool { return run.Kind == p.Kind }); n >= 0 {
+		if n := slices.IndexFunc(runs, func(run views.PeriodicRun) bool { return run.Kind == p.Kind }); n >= 0 {
 			rows[i].Last = &runs[n]
 			rows[i].NextAt = runs[n].At.Add(p.Every)
 			rows[i].Late = r.now.Sub(rows[i].NextAt) > p.Every+time.Minute
 		}
 	}
 	return rows, nil
-}
-
-func (r *request) writeQueuesCSV(list []postgres.QueueRow) error {
-	header := []string{"queue", "available", "running", "retryable", "scheduled", "oldest_at", "paused_at", "paused_by", "reason"}
-	return writeCSV(r, "queues", header, func(string) (postgres.Page[postgres.QueueRow], error) {
-		return postgres.Page[postgres.QueueRow]{Rows: list}, nil
-	}, func(q postgres.QueueRow) []string {
-		return []string{
-			q.Name, strconv.FormatInt(q.Available, 10), strconv.FormatInt(q.Running, 10), strconv.FormatInt(q.Retryable, 10),
-			strconv.FormatInt(q.Scheduled, 10), csvTime(q.OldestAt), csvTime(q.PausedAt), r.private(q.PausedBy), q.PauseReason,
-		}
-	})
 }
 
 // pauseQueue answers POST /admin/{mode}/queues/{name}/pause. Queues serve both
@@ -426,7 +382,7 @@ func joined(ids []wallet.ID) string {
 	return strings.Join(texts, " ")
 }
 
-// isUUID tells whether a text is an id in our own spelling.
+// isUUID reports whether a text is an id in our own spelling.
 func isUUID(text string) (wallet.ID, bool) {
 	id, err := uuid.Parse(text)
 	const length = 36

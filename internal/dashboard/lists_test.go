@@ -14,7 +14,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/fundrail/fundrail/internal/bench"
 	"github.com/fundrail/fundrail/internal/postgres"
+	"github.com/fundrail/fundrail/internal/postgres/views"
 	"github.com/fundrail/fundrail/internal/testfactory"
 	"github.com/fundrail/fundrail/internal/wallet"
 )
@@ -118,23 +120,23 @@ func TestRareRowsAreFoundFurtherBack(t *testing.T) {
 	old := b.payment(t, 30*24*time.Hour, testfactory.PaymentOpts{Status: wallet.PaymentFailed, Amount: 999_00})
 	_, err := b.pool.Exec(t.Context(), `update payments set failure_decline_code = 'lost_card' where id = $1`, old.ID)
 	require.NoError(t, err)
-	const n = postgres.ListWindow + 500
-	require.NoError(t, postgres.Fill{
+	const n = views.ListWindow + 500
+	require.NoError(t, bench.Fill{
 		Payments: n, Jobs: 0, Until: b.now, Over: time.Hour, Progress: func(string, int) {},
 	}.Run(t.Context(), b.pool))
 	_, err = b.pool.Exec(t.Context(), `
 		update payments set status = 'failed', failed_at = created_at, failure_code = 'card_declined', succeeded_at = null, balance_after = null,
 			canceled_at = null, next_check_at = null where id <> $1`, old.ID)
 	require.NoError(t, err)
-	f := postgres.PaymentFilter{Mode: wallet.ModeTest, FailureCode: "lost_card", Limit: 50}
+	f := views.PaymentFilter{Mode: wallet.ModeTest, FailureCode: "lost_card", Limit: 50}
 
-	page, err := postgres.ListPaymentRows(t.Context(), b.pool, f)
+	page, err := views.ListPaymentRows(t.Context(), b.pool, f)
 	require.NoError(t, err)
 	require.Empty(t, page.Rows)
 	require.True(t, page.Partial, "the page says that there may be more")
 	for page.Next != "" {
 		f.Before = must(wallet.ParseID("", "", page.Next))
-		page, err = postgres.ListPaymentRows(t.Context(), b.pool, f)
+		page, err = views.ListPaymentRows(t.Context(), b.pool, f)
 		require.NoError(t, err)
 	}
 	require.Len(t, page.Rows, 1)

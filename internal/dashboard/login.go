@@ -101,8 +101,8 @@ func (d *Dashboard) login(c echo.Context) error {
 	return c.Redirect(http.StatusSeeOther, ownPath(page.Next))
 }
 
-// nobody is hashed against where there is no account, so that it takes as long.
-var nobody = sync.OnceValues(func() (string, error) { return HashPassword(rand.Text()) })
+// noUserHash is checked when there is no such user, so that the answer takes as long.
+var noUserHash = sync.OnceValues(func() (string, error) { return HashPassword(rand.Text()) })
 
 func (d *Dashboard) authenticate(c echo.Context, email, password string) (postgres.User, bool, error) {
 	ctx := c.Request().Context()
@@ -113,7 +113,7 @@ func (d *Dashboard) authenticate(c echo.Context, email, password string) (postgr
 	}
 	hash := u.PasswordHash
 	if !known {
-		if hash, err = nobody(); err != nil {
+		if hash, err = noUserHash(); err != nil {
 			return u, false, err
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/fundrail/fundrail/internal/postgres"
+	"github.com/fundrail/fundrail/internal/postgres/views"
 	"github.com/fundrail/fundrail/internal/stripeapi"
 	"github.com/fundrail/fundrail/internal/wallet"
 	"github.com/fundrail/fundrail/migrations"
@@ -49,22 +50,22 @@ func (p period) from(now time.Time) time.Time {
 type overviewPage struct {
 	Periods []period
 	Period  period
-	Pulse   postgres.Pulse
+	Pulse   views.Pulse
 	// FromText is the beginning of the period, as a filter takes it.
 	FromText string
-	InFlight []postgres.InFlight
+	InFlight []views.InFlight
 	// Challenges are those that began or ended in the period.
 	Challenges postgres.Challenges
-	Lag        postgres.EventLag
-	Types      []postgres.EventTypeRow
-	Queues     []postgres.QueueRow
+	Lag        views.EventLag
+	Types      []views.EventTypeRow
+	Queues     []views.QueueRow
 	Workers    []postgres.Worker
-	Counts     map[string]postgres.Count
+	Counts     map[string]views.Count
 	Attention  int
 	// Reconciled is the last comparison with Stripe, nil when there was none.
 	Reconciled *postgres.Reconciliation
 	// Latencies are of the queues that had jobs in the last hour.
-	Latencies map[string]*postgres.QueueLatency
+	Latencies map[string]*views.QueueLatency
 	// Breaker is this process's towards Stripe.
 	Breaker stripeapi.BreakerState
 	// Schema is the version of the database, Wanted the newest that this program knows.
@@ -125,7 +126,7 @@ func percent(part, whole int64) string {
 
 // overview answers GET /admin/{mode}.
 func (d *Dashboard) overview(r *request) error {
-	page := overviewPage{Periods: periods, Period: periods[0], Breaker: d.Machine.BreakerState(r.mode), Wanted: migrations.Latest()}
+	page := overviewPage{Periods: periods, Period: periods[0], Breaker: d.Payments.BreakerState(r.mode), Wanted: migrations.Latest()}
 	for _, p := range periods {
 		if p.Name == r.QueryParam("period") {
 			page.Period = p
@@ -136,19 +137,19 @@ func (d *Dashboard) overview(r *request) error {
 		return err
 	}
 	page.FromText = page.Pulse.From.UTC().Format(time.RFC3339)
-	if page.InFlight, err = postgres.ListInFlight(r.ctx(), d.Pool, r.mode); err != nil {
+	if page.InFlight, err = views.ListInFlight(r.ctx(), d.Pool, r.mode); err != nil {
 		return err
 	}
-	if page.Lag, err = postgres.GetEventLag(r.ctx(), d.Pool, r.mode); err != nil {
+	if page.Lag, err = views.GetEventLag(r.ctx(), d.Pool, r.mode); err != nil {
 		return err
 	}
-	if page.Types, err = postgres.ListEventTypes(r.ctx(), d.Pool, r.mode); err != nil {
+	if page.Types, err = views.ListEventTypes(r.ctx(), d.Pool, r.mode); err != nil {
 		return err
 	}
-	if page.Queues, err = postgres.ListQueues(r.ctx(), d.Pool); err != nil {
+	if page.Queues, err = views.ListQueues(r.ctx(), d.Pool); err != nil {
 		return err
 	}
-	if page.Latencies, err = postgres.QueueLatencies(r.ctx(), d.Pool, r.now); err != nil {
+	if page.Latencies, err = views.QueueLatencies(r.ctx(), d.Pool, r.now); err != nil {
 		return err
 	}
 	if page.Schema, err = migrations.Version(r.ctx(), d.Pool); err != nil {
@@ -157,7 +158,7 @@ func (d *Dashboard) overview(r *request) error {
 	if page.Workers, err = postgres.ListWorkers(r.ctx(), d.Pool); err != nil {
 		return err
 	}
-	if page.Counts, err = postgres.CountJobs(r.ctx(), d.Pool); err != nil {
+	if page.Counts, err = views.CountJobs(r.ctx(), d.Pool); err != nil {
 		return err
 	}
 	last, found, err := postgres.LatestReconciliation(r.ctx(), d.Pool, r.mode, "")
@@ -189,7 +190,7 @@ type pulseCache struct {
 type pulseEntry struct {
 	mu         sync.Mutex
 	at         time.Time
-	pulse      postgres.Pulse
+	pulse      views.Pulse
 	challenges postgres.Challenges
 }
 
@@ -201,7 +202,7 @@ func (p period) pulseLife() time.Duration {
 	return 5 * time.Second
 }
 
-func (c *pulseCache) get(ctx context.Context, d *Dashboard, mode wallet.Mode, p period, now time.Time) (postgres.Pulse, postgres.Challenges, error) {
+func (c *pulseCache) get(ctx context.Context, d *Dashboard, mode wallet.Mode, p period, now time.Time) (views.Pulse, postgres.Challenges, error) {
 	key := string(mode) + p.Name
 	c.mu.Lock()
 	if c.entries == nil {
@@ -218,7 +219,7 @@ func (c *pulseCache) get(ctx context.Context, d *Dashboard, mode wallet.Mode, p 
 	if !e.at.IsZero() && now.Sub(e.at) < p.pulseLife() {
 		return e.pulse, e.challenges, nil
 	}
-	pulse, err := postgres.GetPulse(ctx, d.Pool, mode, p.from(now), p.until(now), p.parts)
+	pulse, err := views.GetPulse(ctx, d.Pool, mode, p.from(now), p.until(now), p.parts)
 	if err != nil {
 		return pulse, postgres.Challenges{}, err
 	}

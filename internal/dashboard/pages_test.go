@@ -181,8 +181,8 @@ func TestOverviewTellsOfHealth(t *testing.T) {
 
 	m := &machine{state: stripeapi.BreakerOpen}
 	b := setup(t, func(c *dashboard.Config) {
-		m.Machine = c.Machine
-		c.Machine = m
+		m.Payments = c.Payments
+		c.Payments = m
 	})
 	_, err := b.pool.Exec(t.Context(), `insert into river_queue (name, metadata, updated_at) values ('charge', '{}', $1), ('settle', '{}', $1)`, b.now)
 	require.NoError(t, err)
@@ -214,13 +214,13 @@ func TestOverviewTellsOfHealth(t *testing.T) {
 	require.Contains(t, c.get("/admin/test").body, `<span class="badge good">Closed</span>`)
 }
 
-// machine is a Machine whose breaker a test moves. Requests follow one another.
+// machine is a dashboard.Payments whose breaker a test sets. Requests follow one another.
 type machine struct {
-	dashboard.Machine
+	dashboard.Payments
 	state stripeapi.BreakerState
 }
 
-// BreakerState implements dashboard.Machine.
+// BreakerState implements dashboard.Payments.
 func (m *machine) BreakerState(wallet.Mode) stripeapi.BreakerState { return m.state }
 
 // TestChallengesLeadToTheirPayments follows each figure of the overview to the list

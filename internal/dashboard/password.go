@@ -1,77 +1,47 @@
 package dashboard
 
 import (
-	"crypto/rand"
-	"crypto/subtle"
-	"encoding/base64"
 	"errors"
 	"fmt"
-	"strings"
 
-	"golang.org/x/crypto/argon2"
+	"github.com/alexedwards/argon2id"
 )
 
-// MinPasswordLength is how many bytes a password has at least. There is no other
-// rule: length is what counts.
+// MinPasswordLength is the minimum length of a password in bytes. There is no other rule
+// about its characters.
 const MinPasswordLength = 12
 
-// maxPasswordLength keeps a login from hashing megabytes.
+// maxPasswordLength limits the work that a login request can cause.
 const maxPasswordLength = 1024
 
-// ErrPasswordLength reports a password that is too short, or absurdly long.
+// ErrPasswordLength reports a password that is too short or too long.
 var ErrPasswordLength = fmt.Errorf("a password has %d to %d characters", MinPasswordLength, maxPasswordLength)
 
-// errPasswordHash reports a stored hash that this program did not write.
+// errPasswordHash reports a stored hash that HashPassword cannot have returned.
 var errPasswordHash = errors.New("unreadable password hash")
 
-// The cost of a password, as OWASP proposes for Argon2id: 19 MiB and two passes.
-const (
-	hashMemory  = 19 * 1024 // KiB
-	hashTime    = 2
-	hashThreads = 1
-	hashLength  = 32
-	saltLength  = 16
-)
+// passwordCost is what OWASP recommends for Argon2id: 19 MiB of memory and two passes. The
+// defaults of the library depend on the number of processors.
+var passwordCost = &argon2id.Params{Memory: 19 * 1024, Iterations: 2, Parallelism: 1, SaltLength: 16, KeyLength: 32}
 
-// HashPassword hashes a password with Argon2id and a salt of its own, in the usual
-// "$argon2id$…" spelling.
+// HashPassword hashes a password with Argon2id and a new salt. The hash has the usual form
+// "$argon2id$v=…$m=…,t=…,p=…$salt$key".
 func HashPassword(password string) (string, error) {
 	if len(password) < MinPasswordLength || len(password) > maxPasswordLength {
 		return "", ErrPasswordLength
 	}
-	salt := make([]byte, saltLength)
-	_, _ = rand.Read(salt) // it never fails
-	key := argon2.IDKey([]byte(password), salt, hashTime, hashMemory, hashThreads, hashLength)
-	return fmt.Sprintf("$argon2id$v=%d$m=%d,t=%d,p=%d$%s$%s", argon2.Version, hashMemory, hashTime, hashThreads,
-		base64.RawStdEncoding.EncodeToString(salt), base64.RawStdEncoding.EncodeToString(key)), nil
+	return argon2id.CreateHash(password, passwordCost)
 }
 
-// CheckPassword tells whether a password is the one that a hash was made of.
+// CheckPassword reports whether hash is the hash of password.
 func CheckPassword(hash, password string) (bool, error) {
-	parts := strings.Split(hash, "$")
-	const fields = 6
-	if len(parts) != fields || parts[1] != "argon2id" {
-		return false, errPasswordHash
-	}
-	var (
-		version      int
-		memory, time uint32
-		threads      uint8
-	)
-	if _, err := fmt.Sscanf(parts[2], "v=%d", &version); err != nil || version != argon2.Version {
-		return false, errPasswordHash
-	}
-	if _, err := fmt.Sscanf(parts[3], "m=%d,t=%d,p=%d", &memory, &time, &threads); err != nil {
-		return false, errPasswordHash
-	}
-	salt, err := base64.RawStdEncoding.DecodeString(parts[4])
+	// The library accepts a key of any length, and panics without passes or threads.
+	cost, _, _, err := argon2id.DecodeHash(hash)
 	if err != nil {
+		return false, fmt.Errorf("%w: %w", errPasswordHash, err)
+	}
+	if cost.KeyLength != passwordCost.KeyLength || cost.Iterations == 0 || cost.Parallelism == 0 {
 		return false, errPasswordHash
 	}
-	want, err := base64.RawStdEncoding.DecodeString(parts[5])
-	if err != nil || len(want) != hashLength {
-		return false, errPasswordHash
-	}
-	key := argon2.IDKey([]byte(password), salt, time, memory, threads, hashLength)
-	return subtle.ConstantTimeCompare(key, want) == 1, nil
+	return argon2id.ComparePasswordAndHash(password, hash)
 }

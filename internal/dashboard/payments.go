@@ -4,21 +4,21 @@ import (
 	"context"
 	"net/http"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
 	"github.com/fundrail/fundrail/internal/postgres"
+	"github.com/fundrail/fundrail/internal/postgres/views"
 	"github.com/fundrail/fundrail/internal/wallet"
 )
 
 type paymentsPage struct {
-	Page     postgres.Page[postgres.PaymentRow]
+	Page     views.Page[views.PaymentRow]
 	Statuses []wallet.PaymentStatus
-	Customer *postgres.CustomerRow // whose payments alone are listed, nil for everybody's
-	Wallet   *postgres.WalletRow
+	Customer *views.CustomerRow // whose payments alone are listed, nil for everybody's
+	Wallet   *views.WalletRow
 	Stages   []string // of a challenge
 }
 
@@ -31,22 +31,22 @@ func (d *Dashboard) listPayments(r *request) error {
 	if r.wantsCSV() {
 		return d.writePaymentsCSV(r, f)
 	}
-	page := paymentsPage{Statuses: wallet.PaymentStatuses, Stages: postgres.ChallengeStages}
+	page := paymentsPage{Statuses: wallet.PaymentStatuses, Stages: views.ChallengeStages}
 	if f.CustomerID != (wallet.ID{}) {
-		c, err := postgres.GetCustomerRow(r.ctx(), d.Pool, r.mode, f.CustomerID)
+		c, err := views.GetCustomerRow(r.ctx(), d.Pool, r.mode, f.CustomerID)
 		if err != nil {
 			return err
 		}
 		page.Customer = &c
 	}
 	if f.WalletID != (wallet.ID{}) {
-		w, err := postgres.GetWalletRow(r.ctx(), d.Pool, r.mode, f.WalletID)
+		w, err := views.GetWalletRow(r.ctx(), d.Pool, r.mode, f.WalletID)
 		if err != nil {
 			return err
 		}
 		page.Wallet = &w
 	}
-	if page.Page, err = postgres.ListPaymentRows(r.ctx(), d.Pool, f); err != nil {
+	if page.Page, err = views.ListPaymentRows(r.ctx(), d.Pool, f); err != nil {
 		return err
 	}
 	v := r.view("Payments", "payments", page)
@@ -59,8 +59,8 @@ func (d *Dashboard) listPayments(r *request) error {
 // openStatuses stand for "open" in the filter.
 var openStatuses = slices.DeleteFunc(slices.Clone(wallet.PaymentStatuses), func(s wallet.PaymentStatus) bool { return !s.Open() })
 
-func (r *request) paymentFilter() (postgres.PaymentFilter, error) {
-	f := postgres.PaymentFilter{
+func (r *request) paymentFilter() (views.PaymentFilter, error) {
+	f := views.PaymentFilter{
 		Mode: r.mode, FailureCode: r.QueryParam("failure"), Challenge: r.QueryParam("challenge"), Limit: pageSize,
 	}
 	switch status := wallet.PaymentStatus(r.QueryParam("status")); {
@@ -114,29 +114,6 @@ func parseMoment(text string, end bool) (time.Time, error) {
 	return t, nil
 }
 
-func (d *Dashboard) writePaymentsCSV(r *request, f postgres.PaymentFilter) error {
-	f.Limit = csvPage
-	header := []string{
-		"id", "uuid", "status", "amount", "currency", "organization", "customer", "email", "card", "failure_code",
-		"payment_intent", "wallet", "created_at", "updated_at",
-	}
-	return writeCSV(r, "payments", header, func(cursor string) (postgres.Page[postgres.PaymentRow], error) {
-		if f.Challenge != "" {
-			f.Cursor = cursor
-		} else if cursor != "" {
-			f.Before = uuid.MustParse(cursor) // the list has just made it
-		}
-		return postgres.ListPaymentRows(r.ctx(), d.Pool, f)
-	}, func(p postgres.PaymentRow) []string {
-		return []string{
-			wallet.Spell(wallet.PrefixPayment, r.mode, p.ID), p.ID.String(), string(p.Status),
-			wallet.FormatMinor(p.Amount, p.Currency), string(p.Currency), p.OrganizationName, r.private(p.ExternalID),
-			r.private(p.Email), strings.TrimSpace(p.Brand + " " + r.private(p.Last4)), p.FailureCode, p.IntentID,
-			wallet.Spell(wallet.PrefixWallet, r.mode, p.WalletID), csvTime(p.CreatedAt), csvTime(p.UpdatedAt),
-		}
-	})
-}
-
 // paymentID reads a payment's id in either spelling.
 func (r *request) paymentID() (wallet.ID, error) {
 	id, err := wallet.ParseID(wallet.PrefixPayment, r.mode, r.Param("id"))
@@ -147,7 +124,7 @@ func (r *request) paymentID() (wallet.ID, error) {
 }
 
 type paymentPage struct {
-	Story     postgres.PaymentStory
+	Story     views.PaymentStory
 	Timeline  []moment
 	StripeURL string
 }
@@ -158,7 +135,7 @@ func (d *Dashboard) showPayment(r *request) error {
 	if err != nil {
 		return err
 	}
-	story, err := postgres.GetPaymentStory(r.ctx(), d.Pool, r.mode, id)
+	story, err := views.GetPaymentStory(r.ctx(), d.Pool, r.mode, id)
 	if err != nil {
 		return err
 	}
@@ -197,7 +174,7 @@ func (d *Dashboard) checkPayment(r *request) error {
 		if err != nil {
 			return change{}, err
 		}
-		jobID, err := d.Machine.CheckPaymentTx(ctx, tx, id)
+		jobID, err := d.Payments.CheckPaymentTx(ctx, tx, id)
 		return change{
 			before: map[string]any{"status": p.Status, "checks": p.Checks, "next_check_at": p.NextCheckAt},
 			after:  map[string]any{"job_id": jobID},

@@ -9,6 +9,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/fundrail/fundrail/internal/postgres"
+	"github.com/fundrail/fundrail/internal/postgres/views"
 	"github.com/fundrail/fundrail/internal/wallet"
 )
 
@@ -130,7 +131,7 @@ func (d *Dashboard) home(r *request) error {
 	if c, err := r.Cookie(modeCookie); err == nil && (c.Value == string(wallet.ModeLive) || c.Value == string(wallet.ModeTest)) {
 		return r.Redirect(http.StatusSeeOther, "/admin/"+c.Value)
 	}
-	mode, err := postgres.ModeInUse(r.ctx(), d.Pool)
+	mode, err := views.ModeInUse(r.ctx(), d.Pool)
 	if err != nil {
 		return err
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/shopspring/decimal"
 
 	"github.com/fundrail/fundrail/internal/postgres"
+	"github.com/fundrail/fundrail/internal/postgres/views"
 	"github.com/fundrail/fundrail/internal/wallet"
 )
 
@@ -18,11 +19,11 @@ func (r *request) spell(id wallet.ID) string { return wallet.Spell(wallet.Prefix
 
 type searchPage struct {
 	Query     string
-	Payments  []postgres.PaymentRow
-	Wallets   []postgres.WalletRow
-	Customers []postgres.CustomerRow
-	Events    []postgres.EventRow
-	Jobs      []postgres.JobRow
+	Payments  []views.PaymentRow
+	Wallets   []views.WalletRow
+	Customers []views.CustomerRow
+	Events    []views.EventRow
+	Jobs      []views.JobRow
 	// Elsewhere is the other mode, if what was looked for is there.
 	Elsewhere wallet.Mode
 	// Hint says what could not be looked for, and why.
@@ -92,7 +93,7 @@ func (d *Dashboard) find(r *request, page *searchPage) error {
 		page.Elsewhere = spelledFor
 		return nil
 	}
-	places, err := postgres.Locate(r.ctx(), d.Pool, id, q)
+	places, err := views.Locate(r.ctx(), d.Pool, id, q)
 	if err != nil {
 		return err
 	}
@@ -126,11 +127,11 @@ func anyID(text string) (wallet.ID, wallet.Mode) {
 func (d *Dashboard) findIDs(r *request, page *searchPage, id wallet.ID) error {
 	q := page.Query
 	var err error
-	if page.Payments, err = postgres.SearchPayments(r.ctx(), d.Pool, r.mode, id, q); err != nil {
+	if page.Payments, err = views.SearchPayments(r.ctx(), d.Pool, r.mode, id, q); err != nil {
 		return err
 	}
 	if len(page.Payments) == 0 {
-		if page.Payments, err = postgres.SearchPaymentsByKey(r.ctx(), d.Pool, r.mode, q); err != nil {
+		if page.Payments, err = views.SearchPaymentsByKey(r.ctx(), d.Pool, r.mode, q); err != nil {
 			return err
 		}
 	}
@@ -140,11 +141,11 @@ func (d *Dashboard) findIDs(r *request, page *searchPage, id wallet.ID) error {
 			email, page.Hint = "", "Looking for e-mail addresses takes the role support."
 		}
 	}
-	if page.Customers, err = postgres.SearchCustomers(r.ctx(), d.Pool, r.mode, id, q, email); err != nil {
+	if page.Customers, err = views.SearchCustomers(r.ctx(), d.Pool, r.mode, id, q, email); err != nil {
 		return err
 	}
 	if id != (wallet.ID{}) {
-		w, err := postgres.GetWalletRow(r.ctx(), d.Pool, r.mode, id)
+		w, err := views.GetWalletRow(r.ctx(), d.Pool, r.mode, id)
 		switch {
 		case err == nil:
 			page.Wallets = append(page.Wallets, w)
@@ -153,7 +154,7 @@ func (d *Dashboard) findIDs(r *request, page *searchPage, id wallet.ID) error {
 		}
 	}
 	if prefix, _, ok := strings.Cut(q, "_"); ok && prefix != "pay" && prefix != "wal" {
-		page.Events, err = postgres.SearchEvents(r.ctx(), d.Pool, r.mode, q)
+		page.Events, err = views.SearchEvents(r.ctx(), d.Pool, r.mode, q)
 	}
 	return err
 }
@@ -165,7 +166,7 @@ func (d *Dashboard) findNumbers(r *request, page *searchPage, _ wallet.ID) error
 		if err != nil {
 			return nil //nolint:nilerr // then it is no job's id
 		}
-		j, err := postgres.GetJob(r.ctx(), d.Pool, r.mode, n)
+		j, err := views.GetJob(r.ctx(), d.Pool, r.mode, n)
 		switch {
 		case err == nil:
 			page.Jobs = append(page.Jobs, j)
@@ -180,7 +181,7 @@ func (d *Dashboard) findNumbers(r *request, page *searchPage, _ wallet.ID) error
 		page.Hint = "Looking for the digits of cards takes the role support."
 		return nil
 	}
-	list, err := postgres.SearchPaymentsByCard(r.ctx(), d.Pool, r.mode, page.Query)
+	list, err := views.SearchPaymentsByCard(r.ctx(), d.Pool, r.mode, page.Query)
 	page.Payments = append(page.Payments, list...)
 	return err
 }
@@ -196,7 +197,7 @@ func (d *Dashboard) findAmounts(r *request, page *searchPage, _ wallet.ID) error
 	if err != nil {
 		return nil //nolint:nilerr // then it is no amount
 	}
-	from, until := postgres.Day(r.now)
+	from, until := views.Day(r.now)
 	switch m[2] {
 	case "", "today":
 	case "yesterday":
@@ -216,7 +217,7 @@ func (d *Dashboard) findAmounts(r *request, page *searchPage, _ wallet.ID) error
 			amounts = append(amounts, minor.IntPart())
 		}
 	}
-	list, complete, err := postgres.SearchPaymentsByAmount(r.ctx(), d.Pool, r.mode, amounts, from, until)
+	list, complete, err := views.SearchPaymentsByAmount(r.ctx(), d.Pool, r.mode, amounts, from, until)
 	if err != nil {
 		return err
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/fundrail/fundrail/internal/postgres"
+	"github.com/fundrail/fundrail/internal/postgres/views"
 	"github.com/fundrail/fundrail/internal/wallet"
 )
 
@@ -78,7 +79,7 @@ func (d *Dashboard) stream(r *request) error {
 	}
 }
 
-// stillWelcome tells whether the user is who began the stream: a new password or
+// stillWelcome reports whether the user is who began the stream: a new password or
 // another role ends it, as they end a session.
 func (r *request) stillWelcome(ctx context.Context) bool {
 	u, err := postgres.GetUser(ctx, r.dashboard.Pool, r.user.ID)
@@ -101,7 +102,7 @@ func (d *Dashboard) follow(r *request) (func(context.Context) (string, error), t
 			return nil, 0
 		}
 		return func(ctx context.Context) (string, error) {
-			s, err := postgres.GetPaymentStory(ctx, d.Pool, r.mode, paymentID)
+			s, err := views.GetPaymentStory(ctx, d.Pool, r.mode, paymentID)
 			return version(s), err
 		}, streamEvery
 	case "job":
@@ -110,7 +111,7 @@ func (d *Dashboard) follow(r *request) (func(context.Context) (string, error), t
 			return nil, 0
 		}
 		return func(ctx context.Context) (string, error) {
-			j, err := postgres.GetJob(ctx, d.Pool, r.mode, jobID)
+			j, err := views.GetJob(ctx, d.Pool, r.mode, jobID)
 			if wallet.HasCode(err, wallet.CodeNotFound) {
 				return "gone", nil
 			}

@@ -7,7 +7,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/fundrail/fundrail/internal/postgres"
+	"github.com/fundrail/fundrail/internal/postgres/views"
+	"github.com/fundrail/fundrail/internal/stripeapi"
 	"github.com/fundrail/fundrail/internal/wallet"
 )
 
@@ -38,7 +39,7 @@ type fact struct{ Name, Value, Link string }
 const gapFrom = 5 * time.Second
 
 // timeline puts everything that is known of a payment into one order.
-func (r *request) timeline(s postgres.PaymentStory) []moment {
+func (r *request) timeline(s views.PaymentStory) []moment {
 	var list []moment
 	list = append(list, r.requestMoments(s)...)
 	list = append(list, r.jobMoments(s)...)
@@ -74,10 +75,10 @@ const (
 	rankOther
 )
 
-func (r *request) requestMoments(s postgres.PaymentStory) []moment {
+func (r *request) requestMoments(s views.PaymentStory) []moment {
 	m := moment{
 		At: s.Payment.CreatedAt, Kind: "request", Tone: "info", Title: "Request accepted", rank: rankRequest,
-		Text: money(s.Payment.Amount, s.Payment.Currency) + " for " + s.Row.OrganizationName,
+		Text: money(s.Payment.Amount, s.Payment.Currency) + " for " + s.OrganizationName,
 	}
 	if s.Payment.OffSession {
 		m.Text += ", without the cardholder present"
@@ -89,7 +90,7 @@ func (r *request) requestMoments(s postgres.PaymentStory) []moment {
 	if s.Payment.RequestID != "" {
 		m.Facts = append(m.Facts, fact{Name: "Request", Value: s.Payment.RequestID})
 	}
-	m.Facts = append(m.Facts, fact{Name: "Caller", Value: "a key of " + s.Row.OrganizationName})
+	m.Facts = append(m.Facts, fact{Name: "Caller", Value: "a key of " + s.OrganizationName})
 	if len(s.Requests) == 0 {
 		m.Facts = append(m.Facts, fact{Name: "Idempotency-Key", Value: "none, or forgotten after 24 hours"})
 	}
@@ -99,7 +100,7 @@ func (r *request) requestMoments(s postgres.PaymentStory) []moment {
 // answerText is what a request was told, which follows from when it stopped to wait
 // and from when the payment was first more than processing. A caller that hung up
 // earlier was told nothing.
-func answerText(q postgres.RequestRow, s postgres.PaymentStory) string {
+func answerText(q views.RequestRow, s views.PaymentStory) string {
 	for _, m := range s.Moves {
 		if m.To == wallet.PaymentCreated || m.To == wallet.PaymentProcessing {
 			continue
@@ -116,7 +117,7 @@ func answerText(q postgres.RequestRow, s postgres.PaymentStory) string {
 }
 
 // jobMoments shows each attempt that failed, and the last one of each job.
-func (r *request) jobMoments(s postgres.PaymentStory) []moment {
+func (r *request) jobMoments(s views.PaymentStory) []moment {
 	var list []moment
 	for _, j := range s.Jobs {
 		link := r.path("/jobs/" + strconv.FormatInt(j.ID, 10))
@@ -150,7 +151,7 @@ func (r *request) jobMoments(s postgres.PaymentStory) []moment {
 }
 
 // moveMoments shows the moves, and before each the call to Stripe that brought it.
-func (r *request) moveMoments(s postgres.PaymentStory) []moment {
+func (r *request) moveMoments(s views.PaymentStory) []moment {
 	var list []moment
 	for _, m := range s.Moves {
 		x := moment{
@@ -181,7 +182,7 @@ func (r *request) moveMoments(s postgres.PaymentStory) []moment {
 
 // callMoment is the call to Stripe that a move follows from, as far as one is known
 // of: calls that moved nothing are told of by the errors of their jobs alone.
-func (r *request) callMoment(m postgres.MoveRow, s postgres.PaymentStory) (moment, bool) {
+func (r *request) callMoment(m views.MoveRow, s views.PaymentStory) (moment, bool) {
 	charges := m.From == wallet.PaymentCreated && m.CauseKind == wallet.CauseJob && s.Payment.StripePaymentIntentID != ""
 	if m.RequestID == "" && !charges {
 		return moment{}, false
@@ -195,12 +196,12 @@ func (r *request) callMoment(m postgres.MoveRow, s postgres.PaymentStory) (momen
 	}
 	if charges {
 		c.Title = "Stripe asked to charge the card"
-		c.Facts = append(c.Facts, fact{Name: "Idempotency-Key", Value: "charge:" + s.Payment.ID.String() + ":1"})
+		c.Facts = append(c.Facts, fact{Name: "Idempotency-Key", Value: stripeapi.ChargeKey(s.Payment.ID, 1)})
 	}
 	return c, true
 }
 
-func moveText(m postgres.MoveRow, s postgres.PaymentStory) string {
+func moveText(m views.MoveRow, s views.PaymentStory) string {
 	switch m.To {
 	case wallet.PaymentSucceeded:
 		return "Stripe took " + money(s.Payment.AmountReceived, s.Payment.Currency)
@@ -235,7 +236,7 @@ func (r *request) causeFact(kind wallet.CauseKind, id string) fact {
 	return f
 }
 
-func (r *request) eventMoments(s postgres.PaymentStory) []moment {
+func (r *request) eventMoments(s views.PaymentStory) []moment {
 	var list []moment
 	for _, e := range s.Events {
 		link := r.path("/events/" + e.ID)
@@ -269,7 +270,7 @@ func (r *request) eventMoments(s postgres.PaymentStory) []moment {
 }
 
 // handlerFacts lead to the job that handled an event, if one did.
-func (r *request) handlerFacts(e postgres.EventRow) []fact {
+func (r *request) handlerFacts(e views.EventRow) []fact {
 	job, isJob := strings.CutPrefix(e.HandledBy, "job ")
 	if !isJob {
 		return nil
@@ -284,7 +285,7 @@ func sourceText(source string) string {
 	return "Webhook received, signature verified"
 }
 
-func handledText(e postgres.EventRow) string {
+func handledText(e views.EventRow) string {
 	text := string(e.Status)
 	if e.HandledBy != "" && !strings.HasPrefix(e.HandledBy, "job ") { // a job is linked to
 		text += " by " + e.HandledBy
@@ -295,7 +296,7 @@ func handledText(e postgres.EventRow) string {
 	return text
 }
 
-func (r *request) transferMoments(s postgres.PaymentStory) []moment {
+func (r *request) transferMoments(s views.PaymentStory) []moment {
 	var list []moment
 	for _, t := range s.Transfers {
 		m := moment{
@@ -314,7 +315,7 @@ func (r *request) transferMoments(s postgres.PaymentStory) []moment {
 	return list
 }
 
-func (r *request) otherMoments(s postgres.PaymentStory) []moment {
+func (r *request) otherMoments(s views.PaymentStory) []moment {
 	var list []moment
 	for _, x := range s.Discrepancies {
 		list = append(list, moment{
@@ -342,7 +343,7 @@ func (r *request) otherMoments(s postgres.PaymentStory) []moment {
 
 // moneyBackMoments shows when a refund or a dispute was first heard of, and how it
 // stands now. What it booked is among the transfers.
-func (r *request) moneyBackMoments(s postgres.PaymentStory) []moment {
+func (r *request) moneyBackMoments(s views.PaymentStory) []moment {
 	var list []moment
 	// Stripe's clock has whole seconds, and nothing goes back that has not come.
 	after := func(at time.Time) time.Time {
@@ -378,7 +379,7 @@ func (r *request) moneyBackMoments(s postgres.PaymentStory) []moment {
 }
 
 // deliveryMoments shows what the merchant was told.
-func deliveryMoments(s postgres.PaymentStory) []moment {
+func deliveryMoments(s views.PaymentStory) []moment {
 	var list []moment
 	for _, d := range s.Deliveries {
 		m := moment{
@@ -399,8 +400,8 @@ func deliveryMoments(s postgres.PaymentStory) []moment {
 	return list
 }
 
-// aheadMoments tells what comes next, for a payment that still waits for somebody.
-func (r *request) aheadMoments(s postgres.PaymentStory) []moment {
+// aheadMoments shows what comes next, for a payment that is still open.
+func (r *request) aheadMoments(s views.PaymentStory) []moment {
 	var list []moment
 	for _, j := range s.Jobs {
 		if j.State != "available" && j.State != "retryable" && j.State != "scheduled" {

@@ -83,7 +83,7 @@ func (v *view) render(status int, name string) error {
 	return v.Blob(status, echo.MIMETextHTMLCharsetUTF8, b.Bytes())
 }
 
-// LoggedIn tells whether somebody is.
+// LoggedIn reports whether somebody is.
 func (v *view) LoggedIn() bool { return v.user.ID != (wallet.ID{}) }
 
 // User is the e-mail of who looks.
@@ -122,7 +122,7 @@ func (v *view) SwitchTo(mode string) string {
 	return "/admin/" + mode + "/" + v.Nav
 }
 
-// Can tells whether the user's role includes another.
+// Can reports whether the user's role includes another.
 func (v *view) Can(role string) bool { return v.user.Role.Includes(postgres.Role(role)) }
 
 // Private is personal data as this user may see it.
@@ -172,7 +172,7 @@ func (v *view) Age(at any) string {
 	return strings.Join(words[:min(len(words), units)], " ")
 }
 
-// Past tells whether a time is over.
+// Past reports whether a time is over.
 func (v *view) Past(at any) bool {
 	t, ok := asTime(at)
 	return ok && t.Before(v.now)
@@ -235,7 +235,7 @@ func (v *view) CSVPath() string {
 	return withQuery(v.Request().URL.Path, q)
 }
 
-// FirstPage tells whether this is the first page of a list.
+// FirstPage reports whether this is the first page of a list.
 func (v *view) FirstPage() bool { return v.QueryParam("cursor") == "" }
 
 // Query is a field of the filter.

@@ -1,18 +1,16 @@
 package dashboard
 
 import (
-	"fmt"
-	"strconv"
-
 	"github.com/google/uuid"
 
 	"github.com/fundrail/fundrail/internal/postgres"
+	"github.com/fundrail/fundrail/internal/postgres/views"
 	"github.com/fundrail/fundrail/internal/wallet"
 )
 
 // ownerFilter reads the filter of lists of wallets and customers.
-func (r *request) ownerFilter() (postgres.OwnerFilter, error) {
-	f := postgres.OwnerFilter{Mode: r.mode, Limit: pageSize}
+func (r *request) ownerFilter() (views.OwnerFilter, error) {
+	f := views.OwnerFilter{Mode: r.mode, Limit: pageSize}
 	for field, id := range map[string]*wallet.ID{"customer": &f.CustomerID, "cursor": &f.Before} {
 		text := r.QueryParam(field)
 		if text == "" {
@@ -35,31 +33,11 @@ func (d *Dashboard) listWallets(r *request) error {
 	if r.wantsCSV() {
 		return d.writeWalletsCSV(r, f)
 	}
-	page, err := postgres.ListWalletRows(r.ctx(), d.Pool, f)
+	page, err := views.ListWalletRows(r.ctx(), d.Pool, f)
 	if err != nil {
 		return err
 	}
 	return r.view("Wallets", "wallets", page).ok("wallets")
-}
-
-func (d *Dashboard) writeWalletsCSV(r *request, f postgres.OwnerFilter) error {
-	f.Limit = csvPage
-	header := []string{
-		"id", "uuid", "organization", "customer", "email", "currency", "balance", "credits_balance", "rate_amount", "primary",
-		"created_at",
-	}
-	return writeCSV(r, "wallets", header, func(cursor string) (postgres.Page[postgres.WalletRow], error) {
-		if cursor != "" {
-			f.Before = uuid.MustParse(cursor) // the list has just made it
-		}
-		return postgres.ListWalletRows(r.ctx(), d.Pool, f)
-	}, func(w postgres.WalletRow) []string {
-		return []string{
-			wallet.Spell(wallet.PrefixWallet, r.mode, w.ID), w.ID.String(), w.OrganizationName, r.private(w.ExternalID),
-			r.private(w.Email), string(w.Currency), wallet.FormatMinor(w.Balance, w.Currency), w.CreditsBalance.String(),
-			w.RateAmount.String(), strconv.FormatBool(w.IsPrimary), csvTime(w.CreatedAt),
-		}
-	})
 }
 
 // The views of a wallet.
@@ -70,10 +48,10 @@ const (
 )
 
 type walletPage struct {
-	Wallet       postgres.WalletRow
+	Wallet       views.WalletRow
 	View         string
-	Transactions postgres.Page[postgres.TransactionRow]
-	Ledger       postgres.Page[postgres.LedgerRow]
+	Transactions views.Page[views.TransactionRow]
+	Ledger       views.Page[views.LedgerRow]
 }
 
 // Next is the cursor of the next page of whichever view is shown.
@@ -86,7 +64,7 @@ func (d *Dashboard) showWallet(r *request) error {
 		return &wallet.Error{Code: wallet.CodeNotFound, Message: "No wallet of this mode has this id."}
 	}
 	page := walletPage{View: r.QueryParam("view")}
-	if page.Wallet, err = postgres.GetWalletRow(r.ctx(), d.Pool, r.mode, id); err != nil {
+	if page.Wallet, err = views.GetWalletRow(r.ctx(), d.Pool, r.mode, id); err != nil {
 		return err
 	}
 	cursor := r.QueryParam("cursor")
@@ -98,12 +76,12 @@ func (d *Dashboard) showWallet(r *request) error {
 		if r.wantsCSV() {
 			return d.writeTransactionsCSV(r, page.Wallet, page.View == viewLots)
 		}
-		page.Transactions, err = postgres.ListTransactionRows(r.ctx(), d.Pool, id, page.View == viewLots, cursor, pageSize)
+		page.Transactions, err = views.ListTransactionRows(r.ctx(), d.Pool, id, page.View == viewLots, cursor, pageSize)
 	case viewLedger:
 		if r.wantsCSV() {
 			return d.writeLedgerCSV(r, page.Wallet)
 		}
-		page.Ledger, err = postgres.ListLedger(r.ctx(), d.Pool, id, cursor, pageSize)
+		page.Ledger, err = views.ListLedger(r.ctx(), d.Pool, id, cursor, pageSize)
 	default:
 		return errNotFound
 	}
@@ -111,40 +89,6 @@ func (d *Dashboard) showWallet(r *request) error {
 		return err
 	}
 	return r.view("Wallet", "wallets", page).ok("wallet")
-}
-
-func (d *Dashboard) writeTransactionsCSV(r *request, w postgres.WalletRow, lotsOnly bool) error {
-	header := []string{
-		"id", "type", "transaction_status", "status", "amount", "currency", "credit_amount", "remaining_amount", "payment",
-		"created_at", "settled_at", "failed_at",
-	}
-	return writeCSV(r, "wallet-transactions", header, func(cursor string) (postgres.Page[postgres.TransactionRow], error) {
-		return postgres.ListTransactionRows(r.ctx(), d.Pool, w.ID, lotsOnly, cursor, csvPage)
-	}, func(t postgres.TransactionRow) []string {
-		remaining, payment := "", ""
-		if t.Remaining != nil {
-			remaining = wallet.FormatMinor(*t.Remaining, w.Currency)
-		}
-		if t.PaymentID != nil {
-			payment = wallet.Spell(wallet.PrefixPayment, r.mode, *t.PaymentID)
-		}
-		return []string{
-			t.ID.String(), t.Type, t.Kind, string(t.Status), wallet.FormatMinor(t.Amount, w.Currency), string(w.Currency),
-			t.CreditAmount.String(), remaining, payment, csvTime(t.CreatedAt), csvTime(t.SettledAt), csvTime(t.FailedAt),
-		}
-	})
-}
-
-func (d *Dashboard) writeLedgerCSV(r *request, w postgres.WalletRow) error {
-	header := []string{"transfer", "kind", "amount", "balance", "currency", "counter_account", "payment", "wallet_transaction", "created_at"}
-	return writeCSV(r, "ledger", header, func(cursor string) (postgres.Page[postgres.LedgerRow], error) {
-		return postgres.ListLedger(r.ctx(), d.Pool, w.ID, cursor, csvPage)
-	}, func(l postgres.LedgerRow) []string {
-		return []string{
-			strconv.FormatInt(l.ID, 10), l.Kind, wallet.FormatMinor(l.Amount, l.Currency), wallet.FormatMinor(l.Balance, l.Currency),
-			string(l.Currency), l.CounterKind, optional(l.PaymentID), optional(l.TransactionID), csvTime(l.CreatedAt),
-		}
-	})
 }
 
 func optional(id *wallet.ID) string {
@@ -161,25 +105,13 @@ func (d *Dashboard) listCustomers(r *request) error {
 		return err
 	}
 	if !r.wantsCSV() {
-		page, err := postgres.ListCustomerRows(r.ctx(), d.Pool, f)
+		page, err := views.ListCustomerRows(r.ctx(), d.Pool, f)
 		if err != nil {
 			return err
 		}
 		return r.view("Customers", "customers", page).ok("customers")
 	}
-	f.Limit = csvPage
-	header := []string{"id", "organization", "external_id", "email", "name", "stripe_customer", "wallets", "created_at"}
-	return writeCSV(r, "customers", header, func(cursor string) (postgres.Page[postgres.CustomerRow], error) {
-		if cursor != "" {
-			f.Before = uuid.MustParse(cursor) // the list has just made it
-		}
-		return postgres.ListCustomerRows(r.ctx(), d.Pool, f)
-	}, func(c postgres.CustomerRow) []string {
-		return []string{
-			c.ID.String(), c.OrganizationName, r.private(c.ExternalID), r.private(c.Email), r.private(c.Name),
-			c.StripeCustomerID, fmt.Sprint(c.Wallets), csvTime(c.CreatedAt),
-		}
-	})
+	return d.writeCustomersCSV(r, f)
 }
 
 // listInvoices answers GET /admin/{mode}/invoices.
@@ -189,36 +121,20 @@ func (d *Dashboard) listInvoices(r *request) error {
 		return err
 	}
 	if !r.wantsCSV() {
-		page, err := postgres.ListInvoiceRows(r.ctx(), d.Pool, f)
+		page, err := views.ListInvoiceRows(r.ctx(), d.Pool, f)
 		if err != nil {
 			return err
 		}
 		return r.view("Invoices", "invoices", page).ok("invoices")
 	}
-	f.Limit = csvPage
-	header := []string{
-		"id", "number", "status", "payment_status", "amount", "paid_amount", "currency", "credits", "organization", "customer",
-		"payment", "created_at", "finalized_at",
-	}
-	return writeCSV(r, "invoices", header, func(cursor string) (postgres.Page[postgres.InvoiceRow], error) {
-		if cursor != "" {
-			f.Before = uuid.MustParse(cursor) // the list has just made it
-		}
-		return postgres.ListInvoiceRows(r.ctx(), d.Pool, f)
-	}, func(i postgres.InvoiceRow) []string {
-		return []string{
-			i.ID.String(), i.Number, i.Status, i.PaymentStatus, wallet.FormatMinor(i.Amount, i.Currency),
-			wallet.FormatMinor(i.PaidAmount, i.Currency), string(i.Currency), i.CreditAmount.String(), i.OrganizationName,
-			r.private(i.ExternalID), optional(i.PaymentID), csvTime(i.CreatedAt), csvTime(i.FinalizedAt),
-		}
-	})
+	return d.writeInvoicesCSV(r, f)
 }
 
 type customerPage struct {
-	Customer  postgres.CustomerRow
-	Wallets   postgres.Page[postgres.WalletRow]
+	Customer  views.CustomerRow
+	Wallets   views.Page[views.WalletRow]
 	Cards     []wallet.PaymentMethod
-	Payments  postgres.Page[postgres.PaymentRow]
+	Payments  views.Page[views.PaymentRow]
 	StripeURL string
 }
 
@@ -230,19 +146,19 @@ func (d *Dashboard) showCustomer(r *request) error {
 		return errNotFound
 	}
 	var page customerPage
-	if page.Customer, err = postgres.GetCustomerRow(r.ctx(), d.Pool, r.mode, id); err != nil {
+	if page.Customer, err = views.GetCustomerRow(r.ctx(), d.Pool, r.mode, id); err != nil {
 		return err
 	}
 	const few = 20
-	if page.Wallets, err = postgres.ListWalletRows(r.ctx(), d.Pool,
-		postgres.OwnerFilter{Mode: r.mode, CustomerID: id, Limit: few}); err != nil {
+	if page.Wallets, err = views.ListWalletRows(r.ctx(), d.Pool,
+		views.OwnerFilter{Mode: r.mode, CustomerID: id, Limit: few}); err != nil {
 		return err
 	}
 	if page.Cards, err = postgres.ListPaymentMethods(r.ctx(), d.Pool, id); err != nil {
 		return err
 	}
-	if page.Payments, err = postgres.ListPaymentRows(r.ctx(), d.Pool,
-		postgres.PaymentFilter{Mode: r.mode, CustomerID: id, Limit: few}); err != nil {
+	if page.Payments, err = views.ListPaymentRows(r.ctx(), d.Pool,
+		views.PaymentFilter{Mode: r.mode, CustomerID: id, Limit: few}); err != nil {
 		return err
 	}
 	if page.Customer.StripeCustomerID != "" {

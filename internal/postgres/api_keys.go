@@ -45,13 +45,13 @@ func InsertAPIKey(ctx context.Context, db DB, k APIKey, key string) error {
 }
 
 const apiKeyColumns = `id, organization_id, mode, name, hint, scopes, created_at, expires_at, revoked_at,
-	(select u.last_used_at from api_key_uses u where u.api_key_id = api_keys.id)`
+	(select u.last_used_at from api_key_uses u where u.api_key_id = api_keys.id) as last_used_at`
 
 // ListAPIKeys gives an organization's keys of both modes, revoked ones too, the
 // newest first.
 func ListAPIKeys(ctx context.Context, db DB, organizationID wallet.ID) ([]APIKey, error) {
 	rows, _ := db.Query(ctx, `select `+apiKeyColumns+` from api_keys where organization_id = $1 order by id desc`, organizationID)
-	list, err := pgx.CollectRows(rows, pgx.RowToStructByPos[APIKey])
+	list, err := pgx.CollectRows(rows, pgx.RowToStructByName[APIKey])
 	if err != nil {
 		return nil, fmt.Errorf("list API keys of organization %s: %w", organizationID, err)
 	}
@@ -64,7 +64,7 @@ func ListAPIKeys(ctx context.Context, db DB, organizationID wallet.ID) ([]APIKey
 func RetireAPIKey(ctx context.Context, tx pgx.Tx, id wallet.ID, at, now time.Time) (APIKey, error) {
 	rows, _ := tx.Query(ctx, `select `+apiKeyColumns+` from api_keys
 		where id = $1 and revoked_at is null and replaced_at is null and (expires_at is null or expires_at > $2) for no key update`, id, now)
-	k, err := pgx.CollectExactlyOneRow(rows, pgx.RowToStructByPos[APIKey])
+	k, err := pgx.CollectExactlyOneRow(rows, pgx.RowToStructByName[APIKey])
 	if errors.Is(err, pgx.ErrNoRows) {
 		return k, &wallet.Error{Code: wallet.CodeNotFound, Message: "No such API key, or it has ended or was replaced."}
 	}

@@ -19,7 +19,7 @@ type CardDecline struct {
 	DeclinedAt time.Time
 }
 
-// MayCharge tells whether a payment method may be charged without anybody asking
+// MayCharge reports whether a payment method may be charged without anybody asking
 // for it, as an automatic top-up does. It may not when its card was declined in a
 // way that forbids another try, under whatever payment method that was, and has not
 // been charged since: trying again costs fees and the merchant's standing. A

@@ -13,7 +13,7 @@ import (
 	"github.com/fundrail/fundrail/internal/wallet"
 )
 
-// Customer is who a wallet belongs to, under the name the merchant gave.
+// Customer is the owner of wallets. ExternalID is the merchant's own id for it.
 type Customer struct {
 	ID               wallet.ID
 	OrganizationID   wallet.ID
@@ -60,7 +60,7 @@ type CustomerChange struct {
 
 // UpsertCustomer changes the customer that the organization calls externalID, or
 // makes it. A time zone that Postgres does not know, or a Stripe customer that
-// belongs to somebody else, is a ValidationError.
+// belongs to another customer, is a ValidationError.
 func UpsertCustomer(ctx context.Context, db DB, organizationID wallet.ID, mode wallet.Mode, externalID string, change CustomerChange, now time.Time) (Customer, error) {
 	rows, _ := db.Query(ctx, `
 		insert into customers as c (id, organization_id, mode, external_id, email, name, firstname, lastname, currency,
@@ -82,7 +82,7 @@ func UpsertCustomer(ctx context.Context, db DB, organizationID wallet.ID, mode w
 		returning `+customerColumns,
 		wallet.NewID(), organizationID, mode, externalID, change.Email, change.Name, change.Firstname, change.Lastname,
 		change.Currency, change.Timezone, change.StripeCustomerID, change.Profile, now)
-	c, err := pgx.CollectExactlyOneRow(rows, scanCustomer)
+	c, err := pgx.CollectExactlyOneRow(rows, pgx.RowToStructByName[Customer])
 	const invalidParameter = "22023"
 	switch pgErr, ok := errors.AsType[*pgconn.PgError](err); {
 	case ok && pgErr.Code == invalidParameter:
@@ -98,16 +98,9 @@ func UpsertCustomer(ctx context.Context, db DB, organizationID wallet.ID, mode w
 	return c, nil
 }
 
-const customerColumns = `c.id, c.organization_id, c.mode, c.external_id, coalesce(c.email, ''), coalesce(c.name, ''),
-	coalesce(c.firstname, ''), coalesce(c.lastname, ''), coalesce(c.currency, ''), c.timezone,
-	coalesce(c.stripe_customer_id, ''), c.profile, c.created_at, c.updated_at`
-
-func scanCustomer(row pgx.CollectableRow) (Customer, error) {
-	var c Customer
-	err := row.Scan(&c.ID, &c.OrganizationID, &c.Mode, &c.ExternalID, &c.Email, &c.Name, &c.Firstname, &c.Lastname,
-		&c.Currency, &c.Timezone, &c.StripeCustomerID, &c.Profile, &c.CreatedAt, &c.UpdatedAt)
-	return c, err
-}
+const customerColumns = `c.id, c.organization_id, c.mode, c.external_id, coalesce(c.email, '') as email,
+	coalesce(c.name, '') as name, coalesce(c.firstname, '') as firstname, coalesce(c.lastname, '') as lastname,
+	coalesce(c.currency, '') as currency, c.timezone, coalesce(c.stripe_customer_id, '') as stripe_customer_id, c.profile, c.created_at, c.updated_at`
 
 // GetCustomer finds a customer by its id. An unknown one is CodeCustomerNotFound.
 func GetCustomer(ctx context.Context, db DB, id wallet.ID) (Customer, error) {
@@ -125,7 +118,7 @@ func FindCustomer(ctx context.Context, db DB, organizationID wallet.ID, mode wal
 }
 
 func collectCustomer(rows pgx.Rows, name string) (Customer, error) {
-	c, err := pgx.CollectExactlyOneRow(rows, scanCustomer)
+	c, err := pgx.CollectExactlyOneRow(rows, pgx.RowToStructByName[Customer])
 	if errors.Is(err, pgx.ErrNoRows) {
 		return c, &wallet.Error{Code: wallet.CodeCustomerNotFound, Message: "No such customer."}
 	}
@@ -144,7 +137,7 @@ func ListCustomers(ctx context.Context, db DB, organizationID wallet.ID, mode wa
 		where:   `c.organization_id = $1 and c.mode = $2`,
 		order:   `c.created_at desc, c.id`,
 		args:    []any{organizationID, mode},
-	}, page, scanCustomer)
+	}, page, pgx.RowToStructByName[Customer])
 }
 
 // LinkStripeCustomer notes who a customer is at Stripe, unless that is known, and

@@ -12,8 +12,8 @@ import (
 	"github.com/fundrail/fundrail/internal/wallet"
 )
 
-// Lane is the pending deliveries of one object to one endpoint, in the hands of
-// whoever holds the claim.
+// Lane is the pending deliveries of one object to one endpoint, worked by
+// the holder of the claim.
 type Lane struct {
 	EndpointID wallet.ID `json:"endpoint_id"`
 	ObjectID   wallet.ID `json:"object_id"`
@@ -50,7 +50,7 @@ func ClaimLanes(ctx context.Context, tx pgx.Tx, now time.Time, lease time.Durati
 		where l.endpoint_id = due.endpoint_id and l.object_id = due.object_id
 		returning l.endpoint_id, l.object_id, l.claim`,
 		now, lease.Milliseconds(), perEndpoint, wallet.HoldAfter)
-	lanes, err := pgx.CollectRows(rows, pgx.RowToStructByPos[Lane])
+	lanes, err := pgx.CollectRows(rows, pgx.RowToStructByName[Lane])
 	if err != nil {
 		return nil, fmt.Errorf("claim deliveries: %w", err)
 	}
@@ -71,48 +71,70 @@ type Delivery struct {
 }
 
 // NextDelivery is the first pending delivery of a lane, nil when there is none, the
-// endpoint hears nothing any more, or the claim is somebody else's.
+// endpoint hears nothing any more, or another process holds the claim.
 func NextDelivery(ctx context.Context, db DB, l Lane, now time.Time) (*Delivery, error) {
-	var (
-		d                 Delivery
-		ev                = &d.Event
-		secret            string
-		previous          *string
-		previousExpiresAt *time.Time
-		amount            *int64
-	)
 	order := `d.sequence`
 	if breakpoint.Broken(breakpoint.DeliveryOrder) {
 		order = `d.attempts, d.sequence desc`
 	}
-	err := db.QueryRow(ctx, `
-		select d.id, d.attempts, v.id, v.organization_id, v.mode, v.type, v.object_id, v.sequence, v.created_at,
-			coalesce(v.traceparent, ''), (v.snapshot->>'amount')::bigint, e.secret, e.previous_secret, e.previous_secret_expires_at, e.failures, `+endpointColumns+`
+	rows, _ := db.Query(ctx, `
+		select d.id as delivery_id, d.attempts, v.id as event_id, v.organization_id as event_organization_id,
+			v.mode as event_mode, v.type as event_type, v.object_id, v.sequence, v.created_at as event_created_at,
+			coalesce(v.traceparent, '') as traceparent, coalesce((v.snapshot->>'amount')::bigint, 0) as money_back,
+			e.secret, e.previous_secret, e.previous_secret_expires_at, e.failures as endpoint_failures, `+endpointColumns+`
 		from delivery_lanes l
 		join webhook_endpoints e on e.id = l.endpoint_id and e.deleted_at is null and e.status = 'enabled'
 		join deliveries d on d.endpoint_id = l.endpoint_id and d.object_id = l.object_id and d.status = 'pending'
 		join merchant_events v on v.id = d.event_id
 		where l.endpoint_id = $1 and l.object_id = $2 and l.claim = $3
 		order by `+order+`
-		limit 1`, l.EndpointID, l.ObjectID, l.Claim).
-		Scan(append([]any{
-			&d.ID, &d.Attempts, &ev.ID, &ev.OrganizationID, &ev.Mode, &ev.Type, &ev.ObjectID, &ev.Sequence, &ev.CreatedAt,
-			&ev.Traceparent, &amount, &secret, &previous, &previousExpiresAt, &d.EndpointFailures,
-		}, endpointFields(&d.Endpoint)...)...)
+		limit 1`, l.EndpointID, l.ObjectID, l.Claim)
+	r, err := pgx.CollectExactlyOneRow(rows, pgx.RowToStructByName[deliveryRow])
 	if errors.Is(err, pgx.ErrNoRows) {
 		return nil, nil
 	}
 	if err != nil {
 		return nil, fmt.Errorf("find delivery to endpoint %s: %w", l.EndpointID, err)
 	}
-	if amount != nil {
-		ev.MoneyBack = *amount
+	d := r.delivery(now)
+	return &d, readSnapshot(ctx, db, &d.Event)
+}
+
+// deliveryRow is a delivery with its endpoint and event. Columns that both have carry a
+// prefix in the event's.
+type deliveryRow struct {
+	wallet.Endpoint
+	DeliveryID              wallet.ID
+	Attempts                int
+	EventID                 wallet.ID
+	EventOrganizationID     wallet.ID
+	EventMode               wallet.Mode
+	EventType               wallet.EventType
+	ObjectID                wallet.ID
+	Sequence                int64
+	EventCreatedAt          time.Time
+	Traceparent             string
+	MoneyBack               int64
+	Secret                  string
+	PreviousSecret          *string
+	PreviousSecretExpiresAt *time.Time
+	EndpointFailures        int
+}
+
+// delivery returns the delivery, with the secrets that are valid at now.
+func (r deliveryRow) delivery(now time.Time) Delivery {
+	d := Delivery{
+		ID: r.DeliveryID, Attempts: r.Attempts, Endpoint: r.Endpoint, EndpointFailures: r.EndpointFailures,
+		Secrets: []string{r.Secret},
+		Event: wallet.MerchantEvent{
+			ID: r.EventID, OrganizationID: r.EventOrganizationID, Mode: r.EventMode, Type: r.EventType, ObjectID: r.ObjectID,
+			Sequence: r.Sequence, CreatedAt: r.EventCreatedAt, Traceparent: r.Traceparent, MoneyBack: r.MoneyBack,
+		},
 	}
-	d.Secrets = []string{secret}
-	if previous != nil && now.Before(*previousExpiresAt) {
-		d.Secrets = append(d.Secrets, *previous)
+	if r.PreviousSecret != nil && now.Before(*r.PreviousSecretExpiresAt) {
+		d.Secrets = append(d.Secrets, *r.PreviousSecret)
 	}
-	return &d, readSnapshot(ctx, db, ev)
+	return d
 }
 
 // readSnapshot reads what the event is about. The rows of the snapshot are laid
@@ -143,8 +165,8 @@ func readSnapshot(ctx context.Context, db DB, e *wallet.MerchantEvent) error {
 		join customers c on c.id = w.customer_id
 		where e.id = $1`, e.ID)
 	b.Queue(`
-		select c.id, c.external_id, coalesce(c.email, ''), coalesce(c.firstname, ''), coalesce(c.lastname, c.name, ''),
-			coalesce(c.stripe_customer_id, ''), c.created_at
+		select c.id, c.external_id, coalesce(c.email, '') as email, coalesce(c.firstname, '') as firstname,
+			coalesce(c.lastname, c.name, '') as lastname, coalesce(c.stripe_customer_id, '') as stripe_customer_id, c.created_at
 		from merchant_events e
 		join customers c on c.id = (e.snapshot->'wallet'->>'customer_id')::uuid
 		where e.id = $1`, e.ID)
@@ -170,7 +192,7 @@ func readParts(results pgx.BatchResults, e *wallet.MerchantEvent) error {
 	if e.Wallet, err = readPart(results, scanWallet); err != nil {
 		return err
 	}
-	customer, err := readPart(results, pgx.RowToStructByPos[wallet.EventCustomer])
+	customer, err := readPart(results, pgx.RowToStructByName[wallet.EventCustomer])
 	if customer != nil {
 		e.Customer = *customer
 	}
@@ -221,8 +243,8 @@ func RecordAttempt(ctx context.Context, db DB, l Lane, a DeliveryAttempt, lease 
 	case a.RetryAfter > 0:
 		status = wallet.DeliveryPending
 	}
-	// The lane's row comes first: whoever adds a delivery to the lane waits for it,
-	// and what they have added is seen by the last statement.
+	// The lane's row comes first: a transaction that adds a delivery to the lane
+	// waits for it, and the delivery is seen by the last statement.
 	var b pgx.Batch
 	b.Queue(`select from delivery_lanes where endpoint_id = $1 and object_id = $2 for update`, l.EndpointID, l.ObjectID)
 	b.Queue(recordAttempt, a.DeliveryID, l.EndpointID, a.AttemptedAt, a.Duration.Milliseconds(), nullZero(a.ResponseStatus),

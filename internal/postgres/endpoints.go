@@ -19,21 +19,8 @@ const DefaultEndpointLimit = 10
 var ErrEndpointLimit = errors.New("no more webhook endpoints are allowed")
 
 const endpointColumns = `e.id, e.organization_id, e.mode, e.name, e.url, e.signature, e.events,
-	case when e.status = 'enabled' and e.held_until is not null then 'held' else e.status end,
-	e.failing_since, coalesce(e.last_error, ''), e.created_at, e.updated_at`
-
-func endpointFields(e *wallet.Endpoint) []any {
-	return []any{
-		&e.ID, &e.OrganizationID, &e.Mode, &e.Name, &e.URL, &e.Signature, &e.Events,
-		&e.Status, &e.FailingSince, &e.LastError, &e.CreatedAt, &e.UpdatedAt,
-	}
-}
-
-func scanEndpoint(row pgx.CollectableRow) (wallet.Endpoint, error) {
-	var e wallet.Endpoint
-	err := row.Scan(endpointFields(&e)...)
-	return e, err
-}
+	case when e.status = 'enabled' and e.held_until is not null then 'held' else e.status end as status,
+	e.failing_since, coalesce(e.last_error, '') as last_error, e.created_at, e.updated_at`
 
 // InsertEndpoint stores a new endpoint and what its deliveries are signed with. It
 // is ErrEndpointLimit when the organization has limit of them in the mode already;
@@ -75,7 +62,7 @@ func GetEndpoint(ctx context.Context, db DB, ref EndpointRef) (wallet.Endpoint, 
 		select `+endpointColumns+` from webhook_endpoints e
 		where e.id = $1 and e.organization_id = $2 and e.mode = $3 and e.deleted_at is null`,
 		ref.ID, ref.OrganizationID, ref.Mode)
-	e, err := pgx.CollectExactlyOneRow(rows, scanEndpoint)
+	e, err := pgx.CollectExactlyOneRow(rows, pgx.RowToStructByName[wallet.Endpoint])
 	if errors.Is(err, pgx.ErrNoRows) {
 		return e, errEndpointNotFound()
 	}
@@ -130,7 +117,7 @@ func ListEndpoints(ctx context.Context, db DB, organizationID wallet.ID, mode wa
 		where e.organization_id = $1 and e.mode = $2 and e.id < $3 and e.deleted_at is null
 		order by e.id desc
 		limit $4`, organizationID, mode, before, limit)
-	list, err := pgx.CollectRows(rows, scanEndpoint)
+	list, err := pgx.CollectRows(rows, pgx.RowToStructByName[wallet.Endpoint])
 	if err != nil {
 		return nil, fmt.Errorf("list webhook endpoints of organization %s: %w", organizationID, err)
 	}

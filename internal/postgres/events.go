@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -18,9 +17,9 @@ type EventStatus string
 
 // The states of a Stripe event.
 const (
-	// EventHandled: whatever it hinted at has been looked after.
+	// EventHandled: a job has applied what it reports, or nothing had to change.
 	EventHandled EventStatus = "handled"
-	// EventIgnored: it is about nothing of ours, or of a type that asks for nothing.
+	// EventIgnored: it is about no payment of ours, or of a type that is not handled.
 	EventIgnored EventStatus = "ignored"
 	// EventPending: a job will handle it.
 	EventPending EventStatus = "pending"
@@ -45,7 +44,7 @@ type Event struct {
 	Note                  string
 }
 
-// StoredEvent is what StoreEvents made of an event.
+// StoredEvent is the result of storing an event.
 type StoredEvent struct {
 	Status EventStatus
 	// New is false when the event was here before; its deliveries are counted.
@@ -57,8 +56,8 @@ type StoredEvent struct {
 }
 
 const (
-	// RearmAfter is how long a pending event waits for its job before somebody
-	// makes a new one.
+	// RearmAfter is how long a pending event waits for its job before a sweep inserts
+	// a new one.
 	RearmAfter = 5 * time.Minute
 	// ChargeGrace is how long an event waits for the charge that it tells of: the
 	// charge's own answer is usually about to settle the payment, and then nothing
@@ -164,21 +163,21 @@ func StoreEvents(ctx context.Context, db DB, list []Event, needless []bool, rear
 	return results, nil
 }
 
-const eventColumns = `id, mode, type, coalesce(api_version, ''), coalesce(object_id, ''), coalesce(stripe_payment_intent_id, ''),
-	coalesce(payment_id, '00000000-0000-0000-0000-000000000000'), status, source, body, deliveries, created_at, received_at,
-	handled_at, coalesce(note, '')`
-
-func scanEvent(row pgx.CollectableRow) (Event, error) {
-	var e Event
-	err := row.Scan(&e.ID, &e.Mode, &e.Type, &e.APIVersion, &e.ObjectID, &e.StripePaymentIntentID, &e.PaymentID, &e.Status,
-		&e.Source, &e.Body, &e.Deliveries, &e.CreatedAt, &e.ReceivedAt, &e.HandledAt, &e.Note)
-	return e, err
-}
+const (
+	// eventColumnsButBody are the columns of an Event. A body may be large, so lists leave
+	// it out.
+	eventColumnsButBody = `id, mode, type, coalesce(api_version, '') as api_version, coalesce(object_id, '') as object_id,
+		coalesce(stripe_payment_intent_id, '') as stripe_payment_intent_id,
+		coalesce(payment_id, '00000000-0000-0000-0000-000000000000') as payment_id, status, source, deliveries, created_at,
+		received_at, handled_at, coalesce(note, '') as note, `
+	eventColumns            = eventColumnsButBody + `body`
+	eventColumnsWithoutBody = eventColumnsButBody + `null::bytea as body`
+)
 
 // GetEvent finds a stored event. An unknown one is CodeNotFound.
 func GetEvent(ctx context.Context, db DB, id string) (Event, error) {
 	rows, _ := db.Query(ctx, `select `+eventColumns+` from stripe_events where id = $1`, id)
-	e, err := pgx.CollectExactlyOneRow(rows, scanEvent)
+	e, err := pgx.CollectExactlyOneRow(rows, pgx.RowToStructByName[Event])
 	if errors.Is(err, pgx.ErrNoRows) {
 		return e, &wallet.Error{Code: wallet.CodeNotFound, Message: "Event not found."}
 	}
@@ -202,7 +201,7 @@ type FoundEvent struct {
 // of the ids, of which no two may be the same.
 func FindEvents(ctx context.Context, db DB, ids []string) ([]FoundEvent, error) {
 	var b pgx.Batch
-	b.Queue(`select `+strings.Replace(eventColumns, "body", "null::bytea", 1)+` from stripe_events where id = any ($1)`, ids)
+	b.Queue(`select `+eventColumnsWithoutBody+` from stripe_events where id = any ($1)`, ids)
 	b.Queue(`
 		select e.id as event_id, `+paymentColumns+`
 		from stripe_events e
@@ -227,7 +226,7 @@ func readFound(results pgx.BatchResults, ids []string) ([]FoundEvent, error) {
 	}
 	found := make([]FoundEvent, len(ids))
 	rows, _ := results.Query()
-	events, err := pgx.CollectRows(rows, scanEvent)
+	events, err := pgx.CollectRows(rows, pgx.RowToStructByName[Event])
 	if err != nil {
 		return nil, err
 	}
@@ -306,4 +305,60 @@ func ClaimDueEvents(ctx context.Context, tx pgx.Tx, now time.Time, rearmAfter ti
 		return nil, fmt.Errorf("claim due events: %w", err)
 	}
 	return ids, nil
+}
+
+// EventFilter says which stored events are wanted. Empty fields let everything
+// through, except the mode, which is required.
+type EventFilter struct {
+	Mode   wallet.Mode
+	Status EventStatus
+	Type   string
+	Limit  int
+}
+
+// ListEvents gives the stored events that pass the filter, the newest first and
+// without their bodies.
+func ListEvents(ctx context.Context, db DB, f EventFilter) ([]Event, error) {
+	rows, _ := db.Query(ctx, `
+		select `+eventColumnsWithoutBody+`
+		from stripe_events
+		where mode = $1 and ($2 = '' or status = $2) and ($3 = '' or type = $3)
+		order by received_at desc, id
+		limit $4`, f.Mode, string(f.Status), f.Type, f.Limit)
+	list, err := pgx.CollectRows(rows, pgx.RowToStructByName[Event])
+	if err != nil {
+		return nil, fmt.Errorf("list events: %w", err)
+	}
+	return nonNil(list), nil
+}
+
+// ReplayEvent makes a stored event pending again, whatever became of it before.
+// The transaction must also insert its job. An unknown event is CodeNotFound.
+func ReplayEvent(ctx context.Context, tx pgx.Tx, id string, now time.Time) error {
+	var found string
+	err := tx.QueryRow(ctx, `
+		update stripe_events
+		set status = 'pending', due_at = $2, handled_at = null, handled_by = null, note = null
+		where id = $1
+		returning id`, id, now.Add(RearmAfter)).Scan(&found)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return &wallet.Error{Code: wallet.CodeNotFound, Message: "No stored event has this id."}
+	}
+	if err != nil {
+		return fmt.Errorf("replay event %s: %w", id, err)
+	}
+	return nil
+}
+
+// CountArrivals tells how the newest events of a mode came, at most limit and none
+// received before since: by a webhook, or found by a sweep.
+func CountArrivals(ctx context.Context, db DB, mode wallet.Mode, since time.Time, limit int) (webhook, sweep int, err error) {
+	err = db.QueryRow(ctx, `
+		select count(*) filter (where source = 'webhook'), count(*) filter (where source = 'sweep')
+		from (select source from stripe_events where mode = $1 and received_at >= $2 order by received_at desc limit $3) e`,
+		mode, since, limit).Scan(&webhook, &sweep)
+	if err != nil {
+		return 0, 0, fmt.Errorf("count arrivals of events: %w", err)
+	}
+	return webhook, sweep, nil
 }

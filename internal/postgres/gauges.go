@@ -45,7 +45,7 @@ type QueueGauges struct {
 	Oldest time.Duration
 }
 
-// Gauges are how things stand.
+// Gauges are the figures that the metrics and fundrail doctor show.
 type Gauges struct {
 	Open          []OpenPayments
 	OldestOpen    []OldestOpen
@@ -57,12 +57,12 @@ type Gauges struct {
 	Discrepancies int64
 }
 
-// ReadGauges reads how things stand. Every figure comes from an index that holds
-// nothing but what it counts.
+// ReadGauges reads the gauges of the modes. Each figure comes from a partial index that
+// holds only the rows it counts.
 func ReadGauges(ctx context.Context, db DB, modes []wallet.Mode, now time.Time) (Gauges, error) {
 	var b pgx.Batch
 	b.Queue(`
-		select mode, currency, status, count(*), sum(amount)::bigint, min(created_at)
+		select mode, currency, status, count(*) as payments, sum(amount)::bigint as amount, min(created_at) as oldest_at
 		from payments where next_check_at is not null
 		group by mode, currency, status`)
 	b.Queue(`
@@ -148,17 +148,17 @@ func readOpen(results pgx.BatchResults, g *Gauges, modes []wallet.Mode, now time
 		status wallet.PaymentStatus
 	}
 	ages := map[state]time.Duration{}
+	type openRow struct {
+		OpenPayments
+		OldestAt time.Time
+	}
 	rows, _ := results.Query()
-	var (
-		o      OpenPayments
-		oldest time.Time
-	)
-	_, err := pgx.ForEachRow(rows, []any{&o.Mode, &o.Currency, &o.Status, &o.Payments, &o.Amount, &oldest}, func() error {
-		g.Open = append(g.Open, o)
+	list, err := pgx.CollectRows(rows, pgx.RowToStructByName[openRow])
+	for _, o := range list {
+		g.Open = append(g.Open, o.OpenPayments)
 		s := state{o.Mode, o.Status}
-		ages[s] = max(ages[s], since(&oldest, now))
-		return nil
-	})
+		ages[s] = max(ages[s], since(&o.OldestAt, now))
+	}
 	for _, mode := range modes {
 		for _, status := range wallet.PaymentStatuses {
 			if status.Open() {
@@ -176,8 +176,7 @@ func since(at *time.Time, now time.Time) time.Duration {
 	return max(0, now.Sub(*at))
 }
 
-// OldestUnhandledEvent is the age of the oldest event of Stripe's that waits for
-// somebody to look after it, 0 without one.
+// OldestUnhandledEvent is the age of the oldest pending event, 0 without one.
 func OldestUnhandledEvent(ctx context.Context, db DB, now time.Time) (time.Duration, error) {
 	var oldest *time.Time
 	if err := db.QueryRow(ctx, `select min(received_at) from stripe_events where status = 'pending'`).Scan(&oldest); err != nil {
@@ -186,8 +185,7 @@ func OldestUnhandledEvent(ctx context.Context, db DB, now time.Time) (time.Durat
 	return since(oldest, now), nil
 }
 
-// OldestProcessing is the age of the oldest payment whose outcome nobody knows, 0
-// without one.
+// OldestProcessing is the age of the oldest payment in processing, 0 without one.
 func OldestProcessing(ctx context.Context, db DB, now time.Time) (time.Duration, error) {
 	var oldest *time.Time
 	err := db.QueryRow(ctx, `

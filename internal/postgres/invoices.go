@@ -12,17 +12,9 @@ import (
 
 const invoiceColumns = `i.id, i.organization_id, i.mode, i.customer_id, i.wallet_id, i.wallet_transaction_id, i.status,
 	i.payment_status, i.currency, i.amount, i.paid_amount, i.credit_amount, i.rate_amount, i.description,
-	coalesce(i.purchase_order_number, ''), i.custom_sections, to_char(i.issuing_date, 'YYYY-MM-DD'),
-	coalesce(i.sequential_id, 0), coalesce(i.number, ''), i.created_at, i.updated_at, i.finalized_at`
-
-func scanInvoice(row pgx.CollectableRow) (wallet.Invoice, error) {
-	var i wallet.Invoice
-	err := row.Scan(&i.ID, &i.OrganizationID, &i.Mode, &i.CustomerID, &i.WalletID, &i.WalletTransactionID, &i.Status,
-		&i.PaymentStatus, &i.Currency, &i.Amount, &i.PaidAmount, &i.CreditAmount, &i.RateAmount, &i.Description,
-		&i.PurchaseOrderNumber, &i.Sections, &i.IssuingDate,
-		&i.SequentialID, &i.Number, &i.CreatedAt, &i.UpdatedAt, &i.FinalizedAt)
-	return i, err
-}
+	coalesce(i.purchase_order_number, '') as purchase_order_number, i.custom_sections as sections,
+	to_char(i.issuing_date, 'YYYY-MM-DD') as issuing_date, coalesce(i.sequential_id, 0) as sequential_id,
+	coalesce(i.number, '') as number, i.created_at, i.updated_at, i.finalized_at`
 
 // GetInvoice finds an invoice of an organization, open or finalized; a finalized
 // one has its number. An unknown one is CodeInvoiceNotFound.
@@ -31,7 +23,7 @@ func GetInvoice(ctx context.Context, db DB, organizationID wallet.ID, mode walle
 		rows, _ := db.Query(ctx, `
 			select `+invoiceColumns+` from invoices i where i.id = $1 and i.organization_id = $2 and i.mode = $3`,
 			id, organizationID, mode)
-		return pgx.CollectExactlyOneRow(rows, scanInvoice)
+		return pgx.CollectExactlyOneRow(rows, pgx.RowToStructByName[wallet.Invoice])
 	}
 	i, err := find()
 	const tries = 3 // it may be locked by its settlement, and is left out then
@@ -73,7 +65,7 @@ func ListInvoices(ctx context.Context, db DB, f InvoiceFilter, page wallet.Page)
 			and ($3::uuid is null or i.customer_id = $3) and ($4::text is null or i.payment_status = $4)`,
 		order: `i.created_at desc, i.id`,
 		args:  []any{f.OrganizationID, f.Mode, idOrNull(f.CustomerID), orNull(string(f.PaymentStatus))},
-	}, page, scanInvoice)
+	}, page, pgx.RowToStructByName[wallet.Invoice])
 	if err != nil {
 		return nil, 0, fmt.Errorf("invoices: %w", err)
 	}
@@ -139,17 +131,17 @@ func NumberInvoices(ctx context.Context, db DB, organizationID wallet.ID, mode w
 // NumberAllInvoices does what NumberInvoices does for every organization.
 func NumberAllInvoices(ctx context.Context, db DB) error {
 	type owner struct {
-		ID   wallet.ID
-		Mode wallet.Mode
+		OrganizationID wallet.ID
+		Mode           wallet.Mode
 	}
 	rows, _ := db.Query(ctx, `
 		select distinct organization_id, mode from invoices where status = 'finalized' and sequential_id is null`)
-	owners, err := pgx.CollectRows(rows, pgx.RowToStructByPos[owner])
+	owners, err := pgx.CollectRows(rows, pgx.RowToStructByName[owner])
 	if err != nil {
 		return fmt.Errorf("look for invoices without a number: %w", err)
 	}
 	for _, o := range owners {
-		if err := NumberInvoices(ctx, db, o.ID, o.Mode); err != nil {
+		if err := NumberInvoices(ctx, db, o.OrganizationID, o.Mode); err != nil {
 			return err
 		}
 	}

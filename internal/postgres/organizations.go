@@ -76,38 +76,28 @@ func GetCallers(ctx context.Context, db DB, keys []string, now time.Time) ([]*Ca
 		hashes[i] = hash[:]
 	}
 	rows, _ := db.Query(ctx, `
-		select i.position, k.id, k.organization_id, k.mode, coalesce(o.primary_email, ''), o.suspended_at is not null, k.scopes,
-			w.id, w.customer_id, w.currency, w.rate_amount,
-			coalesce(w.status <> 'active' or w.expiration_at <= $2, false)
+		select i.position, k.id as api_key_id, k.organization_id, k.mode, coalesce(o.primary_email, '') as primary_email,
+			o.suspended_at is not null as suspended, k.scopes,
+			coalesce(w.id, '00000000-0000-0000-0000-000000000000') as wallet_id,
+			coalesce(w.customer_id, '00000000-0000-0000-0000-000000000000') as customer_id,
+			coalesce(w.currency, '') as currency, coalesce(w.rate_amount, 0) as rate_amount,
+			coalesce(w.status <> 'active' or w.expiration_at <= $2, false) as wallet_ended
 		from unnest($1::bytea[]) with ordinality as i (hash, position)
 		join api_keys k on k.key_hash = i.hash
 		join organizations o on o.id = k.organization_id
 		left join wallets w on w.organization_id = k.organization_id and w.mode = k.mode and w.is_primary
 		where k.revoked_at is null and (k.expires_at is null or k.expires_at > $2)`, hashes, now)
-	var (
-		c            Caller
-		currencyCode *string
-		customerID   *wallet.ID
-		position     int
-		rate         decimal.NullDecimal
-		walletID     *wallet.ID
-	)
-	list := make([]*Caller, len(keys))
-	_, err := pgx.ForEachRow(rows, []any{
-		&position, &c.APIKeyID, &c.OrganizationID, &c.Mode, &c.PrimaryEmail, &c.Suspended, &c.Scopes,
-		&walletID, &customerID, &currencyCode, &rate, &c.WalletEnded,
-	}, func() error {
-		found := c
-		c.Scopes = nil // the next row gets a list of its own
-		if walletID != nil {
-			found.WalletID, found.CustomerID, found.Currency = *walletID, *customerID, wallet.Currency(*currencyCode)
-			found.RateAmount = rate.Decimal
-		}
-		list[position-1] = &found
-		return nil
-	})
+	type callerRow struct {
+		Position int
+		Caller
+	}
+	found, err := pgx.CollectRows(rows, pgx.RowToStructByName[callerRow])
 	if err != nil {
 		return nil, fmt.Errorf("find %d API keys: %w", len(keys), err)
+	}
+	list := make([]*Caller, len(keys))
+	for i := range found {
+		list[found[i].Position-1] = &found[i].Caller
 	}
 	return list, nil
 }

@@ -13,8 +13,8 @@ import (
 // GetOrganization finds an organization by its id. An unknown one is CodeNotFound.
 func GetOrganization(ctx context.Context, db DB, id wallet.ID) (Organization, error) {
 	rows, _ := db.Query(ctx, `
-		select id, name, coalesce(primary_email, ''), created_at from organizations where id = $1`, id)
-	o, err := pgx.CollectExactlyOneRow(rows, pgx.RowToStructByPos[Organization])
+		select id, name, coalesce(primary_email, '') as primary_email, created_at from organizations where id = $1`, id)
+	o, err := pgx.CollectExactlyOneRow(rows, pgx.RowToStructByName[Organization])
 	if errors.Is(err, pgx.ErrNoRows) {
 		return o, &wallet.Error{Code: wallet.CodeNotFound, Message: "No such organization."}
 	}
@@ -24,7 +24,7 @@ func GetOrganization(ctx context.Context, db DB, id wallet.ID) (Organization, er
 	return o, nil
 }
 
-// HasPrimaryWallet tells whether an organization's keys of a mode stand for a
+// HasPrimaryWallet reports whether an organization's keys of a mode stand for a
 // wallet already.
 func HasPrimaryWallet(ctx context.Context, db DB, organizationID wallet.ID, mode wallet.Mode) (bool, error) {
 	var has bool

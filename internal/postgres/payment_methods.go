@@ -26,14 +26,7 @@ func InsertPaymentMethod(ctx context.Context, db DB, organizationID wallet.ID, m
 }
 
 const paymentMethodColumns = `id, customer_id, stripe_payment_method_id, brand, last4, expiry_month, expiry_year,
-	is_default, coalesce(error_code, ''), coalesce(error_message, ''), error_at, created_at`
-
-func scanPaymentMethod(row pgx.CollectableRow) (wallet.PaymentMethod, error) {
-	var m wallet.PaymentMethod
-	err := row.Scan(&m.ID, &m.CustomerID, &m.StripePaymentMethodID, &m.Brand, &m.Last4, &m.ExpiryMonth, &m.ExpiryYear,
-		&m.IsDefault, &m.ErrorCode, &m.ErrorMessage, &m.ErrorAt, &m.CreatedAt)
-	return m, err
-}
+	is_default, coalesce(error_code, '') as error_code, coalesce(error_message, '') as error_message, error_at, created_at`
 
 // ListPaymentMethods gives a customer's saved cards: the default first, then the
 // newest first.
@@ -43,7 +36,7 @@ func ListPaymentMethods(ctx context.Context, db DB, customerID wallet.ID) ([]wal
 		from payment_methods
 		where customer_id = $1 and deleted_at is null
 		order by is_default desc, id desc`, customerID)
-	list, err := pgx.CollectRows(rows, scanPaymentMethod)
+	list, err := pgx.CollectRows(rows, pgx.RowToStructByName[wallet.PaymentMethod])
 	if err != nil {
 		return nil, fmt.Errorf("list payment methods of customer %s: %w", customerID, err)
 	}
@@ -92,7 +85,7 @@ func OwnCards(ctx context.Context, db DB, questions []CardOf) ([]bool, error) {
 }
 
 func collectPaymentMethod(rows pgx.Rows, id wallet.ID) (wallet.PaymentMethod, error) {
-	m, err := pgx.CollectExactlyOneRow(rows, scanPaymentMethod)
+	m, err := pgx.CollectExactlyOneRow(rows, pgx.RowToStructByName[wallet.PaymentMethod])
 	if errors.Is(err, pgx.ErrNoRows) {
 		return m, &wallet.Error{
 			Code:    wallet.CodePaymentMethodNotFound,
@@ -105,8 +98,8 @@ func collectPaymentMethod(rows pgx.Rows, id wallet.ID) (wallet.PaymentMethod, er
 	return m, nil
 }
 
-// SetDefaultPaymentMethod makes a saved card the one that is charged when nobody
-// asks for another. A card that is unknown, deleted or another customer's is
+// SetDefaultPaymentMethod makes a saved card the one that is charged when a
+// request names no other. A card that is unknown, deleted or another customer's is
 // CodePaymentMethodNotFound.
 func SetDefaultPaymentMethod(ctx context.Context, tx pgx.Tx, customerID, id wallet.ID) (wallet.PaymentMethod, error) {
 	// Two requests at once would both take the old default away and both make a new one.
@@ -143,7 +136,7 @@ func RemovePaymentMethod(ctx context.Context, db DB, customerID, id wallet.ID, n
 
 // KeepCard stores a card that Stripe has of a customer, unless it is known here
 // already, or was removed here. The first card that a customer ever has is its
-// default. The result tells whether it was stored.
+// default. The result reports whether it was stored.
 func KeepCard(ctx context.Context, tx pgx.Tx, c Customer, m wallet.PaymentMethod, fingerprint string) (bool, error) {
 	// Two at once would both be the first.
 	if _, err := tx.Exec(ctx, `select from customers where id = $1 for no key update`, c.ID); err != nil {

@@ -112,20 +112,15 @@ func InsertReconciliation(ctx context.Context, db DB, r Reconciliation) error {
 // when that is empty, of any. Its counts are those of the drift that is stored. The
 // second result is false when there was none.
 func LatestReconciliation(ctx context.Context, db DB, mode wallet.Mode, source string) (Reconciliation, bool, error) {
-	r := Reconciliation{Mode: mode}
-	var findings []byte
-	err := db.QueryRow(ctx, `
-		select source, since, until, payments, refunds, disputes, findings, started_at, finished_at
+	rows, _ := db.Query(ctx, `
+		select mode, source, since, until, payments, refunds, disputes, findings as drift, started_at, finished_at
 		from reconciliations
 		where mode = $1 and ($2 = '' or source = $2)
 		order by finished_at desc
-		limit 1`, mode, source).
-		Scan(&r.Source, &r.Since, &r.Until, &r.Payments, &r.Refunds, &r.Disputes, &findings, &r.StartedAt, &r.FinishedAt)
+		limit 1`, mode, source)
+	r, err := pgx.CollectExactlyOneRow(rows, pgx.RowToStructByName[Reconciliation])
 	if errors.Is(err, pgx.ErrNoRows) {
-		return r, false, nil
-	}
-	if err == nil {
-		err = json.Unmarshal(findings, &r.Drift)
+		return Reconciliation{Mode: mode}, false, nil
 	}
 	if err != nil {
 		return r, false, fmt.Errorf("find reconciliation of %s mode: %w", mode, err)

@@ -39,7 +39,7 @@ func ListDeliveries(ctx context.Context, db DB, endpointID wallet.ID, status wal
 	}
 	rows, _ := db.Query(ctx, `
 		select d.id, d.endpoint_id, d.event_id, v.type, d.object_id, d.sequence, d.status, d.attempts, d.created_at, d.finished_at,
-			coalesce(a.response_status, 0), coalesce(a.error, '')
+			coalesce(a.response_status, 0) as response_status, coalesce(a.error, '') as error
 		from deliveries d
 		join merchant_events v on v.id = d.event_id
 		left join lateral (
@@ -48,7 +48,7 @@ func ListDeliveries(ctx context.Context, db DB, endpointID wallet.ID, status wal
 		where d.endpoint_id = $1 and d.id < $2 and ($3 = '' or d.status = $3)
 		order by d.id desc
 		limit $4`, endpointID, before, string(status), limit)
-	list, err := pgx.CollectRows(rows, pgx.RowToStructByPos[DeliveryLine])
+	list, err := pgx.CollectRows(rows, pgx.RowToStructByName[DeliveryLine])
 	if err != nil {
 		return nil, fmt.Errorf("list deliveries to endpoint %s: %w", endpointID, err)
 	}

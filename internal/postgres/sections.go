@@ -48,13 +48,20 @@ func ApplySections(ctx context.Context, db DB, organizationID wallet.ID, mode wa
 		return nil, nil
 	}
 	rows, _ := db.Query(ctx, `
-		select id, code, name, coalesce(description, ''), coalesce(details, ''), coalesce(display_name, '')
+		select id, code, name, coalesce(description, '') as description, coalesce(details, '') as details,
+			coalesce(display_name, '') as display_name
 		from invoice_custom_sections
 		where organization_id = $1 and mode = $2 and code = any ($3)`, organizationID, mode, codes)
+	type sectionRow struct {
+		ID wallet.ID
+		Section
+	}
 	list, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (wallet.AppliedSection, error) {
-		s := wallet.AppliedSection{ID: wallet.NewID(), CreatedAt: now}
-		err := row.Scan(&s.SectionID, &s.Code, &s.Name, &s.Description, &s.Details, &s.DisplayName)
-		return s, err
+		s, err := pgx.RowToStructByName[sectionRow](row)
+		return wallet.AppliedSection{
+			ID: wallet.NewID(), SectionID: s.ID, Code: s.Code, Name: s.Name, Description: s.Description, Details: s.Details,
+			DisplayName: s.DisplayName, CreatedAt: now,
+		}, err
 	})
 	if err != nil {
 		return nil, fmt.Errorf("find invoice custom sections: %w", err)

@@ -28,13 +28,13 @@ type Transfer struct {
 // first, from after the transfer of the given id.
 func ListTransfers(ctx context.Context, db DB, organizationID wallet.ID, mode wallet.Mode, after int64) ([]Transfer, error) {
 	rows, _ := db.Query(ctx, `
-		select t.id, d.kind, c.kind, t.amount, t.currency, t.kind, t.payment_id, t.created_at
+		select t.id, d.kind as debit_kind, c.kind as credit_kind, t.amount, t.currency, t.kind, t.payment_id, t.created_at
 		from transfers t
 		join accounts d on d.id = t.debit_account
 		join accounts c on c.id = t.credit_account
 		where c.organization_id = $1 and c.mode = $2 and t.id > $3
 		order by t.id`, organizationID, mode, after)
-	list, err := pgx.CollectRows(rows, pgx.RowToStructByPos[Transfer])
+	list, err := pgx.CollectRows(rows, pgx.RowToStructByName[Transfer])
 	if err != nil {
 		return nil, fmt.Errorf("list transfers of organization %s: %w", organizationID, err)
 	}
@@ -54,12 +54,12 @@ type AccountTotals struct {
 func SumAccounts(ctx context.Context, db DB, organizationID wallet.ID, mode wallet.Mode) ([]AccountTotals, error) {
 	rows, _ := db.Query(ctx, `
 		select a.id, a.kind, a.currency,
-			(select coalesce(sum(amount), 0)::bigint from transfers t where t.credit_account = a.id),
-			(select coalesce(sum(amount), 0)::bigint from transfers t where t.debit_account = a.id)
+			(select coalesce(sum(amount), 0)::bigint from transfers t where t.credit_account = a.id) as credits,
+			(select coalesce(sum(amount), 0)::bigint from transfers t where t.debit_account = a.id) as debits
 		from accounts a
 		where a.organization_id = $1 and a.mode = $2
 		order by a.currency, a.kind, a.id`, organizationID, mode)
-	list, err := pgx.CollectRows(rows, pgx.RowToStructByPos[AccountTotals])
+	list, err := pgx.CollectRows(rows, pgx.RowToStructByName[AccountTotals])
 	if err != nil {
 		return nil, fmt.Errorf("sum accounts of organization %s: %w", organizationID, err)
 	}

@@ -32,7 +32,7 @@ const (
 // Roles lists every role, the smallest first.
 var Roles = []Role{RoleViewer, RoleSupport, RoleOperator, RoleAdmin}
 
-// Includes tells whether r may do what least may do. A role that is not in Roles
+// Includes reports whether r may do what least may do. A role that is not in Roles
 // may do nothing.
 func (r Role) Includes(least Role) bool {
 	have, want := slices.Index(Roles, r), slices.Index(Roles, least)
@@ -86,7 +86,7 @@ func FindUser(ctx context.Context, db DB, email string) (User, error) {
 }
 
 func collectUser(rows pgx.Rows, name string) (User, error) {
-	u, err := pgx.CollectExactlyOneRow(rows, pgx.RowToStructByPos[User])
+	u, err := pgx.CollectExactlyOneRow(rows, pgx.RowToStructByName[User])
 	if errors.Is(err, pgx.ErrNoRows) {
 		return u, &wallet.Error{Code: wallet.CodeNotFound, Message: "No such user."}
 	}
@@ -99,7 +99,7 @@ func collectUser(rows pgx.Rows, name string) (User, error) {
 // ListUsers gives all users by e-mail.
 func ListUsers(ctx context.Context, db DB) ([]User, error) {
 	rows, _ := db.Query(ctx, `select `+userColumns+` from users order by email`)
-	list, err := pgx.CollectRows(rows, pgx.RowToStructByPos[User])
+	list, err := pgx.CollectRows(rows, pgx.RowToStructByName[User])
 	if err != nil {
 		return nil, fmt.Errorf("list users: %w", err)
 	}

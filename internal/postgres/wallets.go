@@ -12,9 +12,9 @@ import (
 	"github.com/fundrail/fundrail/internal/wallet"
 )
 
-// organizationAccounts are the kinds of account that exist once per
+// OrganizationAccounts are the kinds of account that exist once per
 // organization, mode and currency.
-var organizationAccounts = []string{"disputes", "promotions", "refunds", "stripe_clearing", "voids"}
+var OrganizationAccounts = []string{"disputes", "promotions", "refunds", "stripe_clearing", "voids"}
 
 // InsertWallet stores a new, empty wallet with its account, and the
 // organization's accounts in its currency where they are missing. What the wallet
@@ -78,7 +78,7 @@ func sectionsOrNull(s wallet.AppliedSections) any {
 }
 
 func ensureAccounts(ctx context.Context, db DB, organizationID wallet.ID, mode wallet.Mode, currency wallet.Currency, now time.Time) error {
-	ids := make([]wallet.ID, len(organizationAccounts))
+	ids := make([]wallet.ID, len(OrganizationAccounts))
 	for i := range ids {
 		ids[i] = wallet.NewID()
 	}
@@ -86,7 +86,7 @@ func ensureAccounts(ctx context.Context, db DB, organizationID wallet.ID, mode w
 		insert into accounts (id, organization_id, mode, currency, kind, created_at)
 		select a.id, $3, $4, $5, a.kind, $6 from unnest($1::uuid[], $2::text[]) as a (id, kind)
 		on conflict do nothing`,
-		ids, organizationAccounts, organizationID, mode, currency, now)
+		ids, OrganizationAccounts, organizationID, mode, currency, now)
 	if err != nil {
 		return fmt.Errorf("insert accounts: %w", err)
 	}
@@ -94,23 +94,29 @@ func ensureAccounts(ctx context.Context, db DB, organizationID wallet.ID, mode w
 }
 
 const (
-	walletColumns = `w.id, w.organization_id, w.mode, w.customer_id, c.external_id, w.code, coalesce(w.name, ''), w.currency,
-		w.rate_amount, w.is_primary, w.status, w.priority, w.billing_entity_code, coalesce(w.purchase_order_number, ''),
-		w.balance, w.credits_balance, w.consumed_credits, w.invoice_requires_successful_payment,
+	walletColumns = `w.id, w.organization_id, w.mode, w.customer_id, c.external_id as external_customer_id, w.code,
+		coalesce(w.name, '') as name, w.currency, w.rate_amount, w.is_primary, w.status, w.priority, w.billing_entity_code,
+		coalesce(w.purchase_order_number, '') as purchase_order_number, w.balance, w.credits_balance, w.consumed_credits, w.invoice_requires_successful_payment,
 		w.paid_top_up_min_amount, w.paid_top_up_max_amount, w.traceable, w.payment_method_type, w.payment_method_id,
 		w.skip_invoice_custom_sections, w.invoice_custom_sections, w.applies_to, w.recurring_transaction_rules, w.metadata,
 		w.created_at, w.expiration_at, w.last_balance_sync_at, w.last_consumed_credit_at, w.terminated_at`
 	walletTables = `wallets w join customers c on c.id = w.customer_id`
 )
 
+// walletRow is a wallet with the columns of its nested structs.
+type walletRow struct {
+	wallet.Wallet
+	PaymentMethodType         wallet.PaymentMethodType
+	PaymentMethodID           *wallet.ID
+	SkipInvoiceCustomSections bool
+	InvoiceCustomSections     []wallet.AppliedSection
+}
+
 func scanWallet(row pgx.CollectableRow) (wallet.Wallet, error) {
-	var w wallet.Wallet
-	err := row.Scan(&w.ID, &w.OrganizationID, &w.Mode, &w.CustomerID, &w.ExternalCustomerID, &w.Code, &w.Name, &w.Currency,
-		&w.RateAmount, &w.IsPrimary, &w.Status, &w.Priority, &w.BillingEntityCode, &w.PurchaseOrderNumber,
-		&w.Balance, &w.CreditsBalance, &w.ConsumedCredits, &w.InvoiceRequiresSuccessfulPayment,
-		&w.PaidTopUpMinAmount, &w.PaidTopUpMaxAmount, &w.Traceable, &w.PaymentMethod.Type, &w.PaymentMethod.ID,
-		&w.Sections.Skip, &w.Sections.List, &w.AppliesTo, &w.RecurringTransactionRules, &w.Metadata,
-		&w.CreatedAt, &w.ExpirationAt, &w.LastBalanceSyncAt, &w.LastConsumedCreditAt, &w.TerminatedAt)
+	r, err := pgx.RowToStructByName[walletRow](row)
+	w := r.Wallet
+	w.PaymentMethod = wallet.MethodChoice{Type: r.PaymentMethodType, ID: r.PaymentMethodID}
+	w.Sections = wallet.AppliedSections{Skip: r.SkipInvoiceCustomSections, List: r.InvoiceCustomSections}
 	return w, err
 }
 

@@ -65,7 +65,12 @@ func (r ChargeRequest) key() string {
 	if breakpoint.Broken(breakpoint.NewKeyOnRetry) {
 		return "charge:" + wallet.NewID().String()
 	}
-	return "charge:" + r.PaymentID.String() + ":" + strconv.Itoa(r.Attempt)
+	return ChargeKey(r.PaymentID, r.Attempt)
+}
+
+// ChargeKey returns the Idempotency-Key of an attempt to charge a payment.
+func ChargeKey(paymentID wallet.ID, attempt int) string {
+	return "charge:" + paymentID.String() + ":" + strconv.Itoa(attempt)
 }
 
 func (r ChargeRequest) params() *stripe.PaymentIntentParams {

@@ -37,8 +37,8 @@ type payment struct {
 func (s *storm) openBooks(ctx context.Context) (b books, err error) {
 	b = books{at: s.Now(), payments: map[wallet.ID]payment{}, credits: map[wallet.ID][]int64{}, balances: map[wallet.ID]int64{}}
 	rows, _ := s.pool.Query(ctx, `
-		select id, wallet_id, status, coalesce(stripe_payment_intent_id, ''), amount, created_at from payments`)
-	list, err := pgx.CollectRows(rows, pgx.RowToStructByPos[payment])
+		select id, wallet_id, status, coalesce(stripe_payment_intent_id, '') as intent_id, amount, created_at from payments`)
+	list, err := pgx.CollectRows(rows, pgx.RowToStructByName[payment])
 	if err != nil {
 		return b, fmt.Errorf("read payments: %w", err)
 	}

@@ -19,7 +19,7 @@ type deliveryLog struct {
 // merchantEvent is an event with its position among the events of its object.
 type merchantEvent struct {
 	ID       wallet.ID
-	Merchant int // -1 without a delivery
+	Merchant int `db:"-"` // index of the merchant, -1 without a delivery
 	ObjectID wallet.ID
 	Sequence int64
 	Type     string
@@ -32,26 +32,27 @@ func (s *storm) readDeliveries(ctx context.Context) (deliveryLog, error) {
 		byEndpoint[m.endpointID] = i
 	}
 	rows, _ := s.pool.Query(ctx, `
-		select e.id, d.endpoint_id, e.object_id, e.sequence, e.type, coalesce(d.status, '')
+		select e.id, d.endpoint_id, e.object_id, e.sequence, e.type, coalesce(d.status, '') as status
 		from merchant_events e
 		left join deliveries d on d.event_id = e.id
 		order by e.object_id, e.sequence`)
-	var (
-		e        merchantEvent
-		endpoint *wallet.ID
-		status   string
-	)
-	_, err := pgx.ForEachRow(rows, []any{&e.ID, &endpoint, &e.ObjectID, &e.Sequence, &e.Type, &status}, func() error {
+	type eventRow struct {
+		merchantEvent
+		EndpointID *wallet.ID
+		Status     string
+	}
+	list, err := pgx.CollectRows(rows, pgx.RowToStructByName[eventRow])
+	for _, r := range list {
+		e := r.merchantEvent
 		e.Merchant = -1
-		if endpoint != nil {
-			e.Merchant = byEndpoint[*endpoint]
+		if r.EndpointID != nil {
+			e.Merchant = byEndpoint[*r.EndpointID]
 		}
-		if status == "pending" {
+		if r.Status == "pending" {
 			t.pending++
 		}
 		t.events = append(t.events, e)
-		return nil
-	})
+	}
 	if err != nil {
 		return t, fmt.Errorf("read merchants' events: %w", err)
 	}

@@ -67,8 +67,8 @@ type Wallet struct {
 	PaidTopUpMaxAmount *int64
 	// Traceable: what is left of each credit is known.
 	Traceable     bool
-	PaymentMethod MethodChoice
-	Sections      AppliedSections
+	PaymentMethod MethodChoice    `db:"-"` // two columns each
+	Sections      AppliedSections `db:"-"`
 	// AppliesTo, RecurringTransactionRules and Metadata are JSON as it came from
 	// the client, nil when unset.
 	AppliesTo                 json.RawMessage

@@ -1,4 +1,4 @@
-package postgres
+package views
 
 import (
 	"context"
@@ -8,24 +8,24 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/fundrail/fundrail/internal/postgres"
 	"github.com/fundrail/fundrail/internal/wallet"
 )
 
-// Pulse is how the payments of a mode went that were accepted in a period.
+// Pulse sums up the payments of a mode that were accepted in a period.
 type Pulse struct {
 	From, Until time.Time
 	Buckets     []PulseBucket
-	// ByStatus counts the payments by where they stand now.
+	// ByStatus counts the payments by their present status.
 	ByStatus map[wallet.PaymentStatus]int64
-	// Settled is the money that came in, by currency, the largest number of payments
-	// first.
+	// Settled is the money received by currency, the currency with most payments first.
 	Settled  []CurrencySum
 	Declines []CodeCount // the most frequent first
-	// SettleP50 and SettleP95 are from acceptance to settlement.
+	// SettleP50 and SettleP95 are the time from acceptance to settlement.
 	SettleP50, SettleP95 time.Duration
 }
 
-// Accepted is how many payments there were.
+// Accepted returns the number of payments.
 func (p Pulse) Accepted() int64 {
 	var n int64
 	for _, count := range p.ByStatus {
@@ -40,22 +40,22 @@ type PulseBucket struct {
 	Settled, Failed, Open int64
 }
 
-// CurrencySum is money in one currency.
+// CurrencySum is a number of payments and their amount in minor units.
 type CurrencySum struct {
 	Currency wallet.Currency
 	N        int64
 	Amount   int64
 }
 
-// CodeCount is how often a payment failed for a reason.
+// CodeCount is the number of payments that failed with a code.
 type CodeCount struct {
 	Code string
 	N    int64
 }
 
-// GetPulse measures a period in equal parts. It reads each payment of the period
-// once.
-func GetPulse(ctx context.Context, db DB, mode wallet.Mode, from, until time.Time, parts int) (Pulse, error) {
+// GetPulse sums up a period, which it divides into parts of equal length. It reads each
+// payment of the period once.
+func GetPulse(ctx context.Context, db postgres.DB, mode wallet.Mode, from, until time.Time, parts int) (Pulse, error) {
 	p := Pulse{From: from, Until: until, ByStatus: make(map[wallet.PaymentStatus]int64)}
 	width := until.Sub(from) / time.Duration(parts)
 	for i := range parts {
@@ -135,33 +135,33 @@ func (p *Pulse) add(section, key string, value, n int64) {
 	}
 }
 
-// InFlight is the open payments of one state and currency.
+// InFlight sums up the open payments of one status and currency.
 type InFlight struct {
 	Status   wallet.PaymentStatus
 	Currency wallet.Currency
 	N        int64
 	Amount   int64
-	OldestAt time.Time
+	OldestAt time.Time // acceptance of the oldest
 }
 
-// ListInFlight sums up the open payments of a mode, in the order of their lives.
-func ListInFlight(ctx context.Context, db DB, mode wallet.Mode) ([]InFlight, error) {
+// ListInFlight sums up the open payments of a mode, in the order of a payment's statuses.
+func ListInFlight(ctx context.Context, db postgres.DB, mode wallet.Mode) ([]InFlight, error) {
 	rows, _ := db.Query(ctx, `
-		select status, currency, count(*), sum(amount)::bigint, min(created_at)
+		select status, currency, count(*) as n, sum(amount)::bigint as amount, min(created_at) as oldest_at
 		from payments
 		where next_check_at is not null and mode = $1
 		group by status, currency
 		order by array_position(array['created', 'processing', 'requires_action'], status), count(*) desc`, mode)
-	list, err := pgx.CollectRows(rows, pgx.RowToStructByPos[InFlight])
+	list, err := pgx.CollectRows(rows, pgx.RowToStructByName[InFlight])
 	if err != nil {
 		return nil, fmt.Errorf("sum up open payments: %w", err)
 	}
-	return nonNil(list), nil
+	return list, nil
 }
 
-// ModeInUse tells which mode somebody who has not chosen one wants to see: live as
-// soon as there is a live API key.
-func ModeInUse(ctx context.Context, db DB) (wallet.Mode, error) {
+// ModeInUse returns the mode to show to a user who has not chosen one: live if there is a
+// live API key, else test.
+func ModeInUse(ctx context.Context, db postgres.DB) (wallet.Mode, error) {
 	var live bool
 	if err := db.QueryRow(ctx, `select exists (select from api_keys where mode = 'live')`).Scan(&live); err != nil {
 		return "", fmt.Errorf("look for live keys: %w", err)

@@ -1,4 +1,4 @@
-package postgres
+package views
 
 import (
 	"context"
@@ -7,6 +7,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/fundrail/fundrail/internal/postgres"
 	"github.com/fundrail/fundrail/internal/wallet"
 )
 
@@ -14,40 +15,40 @@ import (
 type EventRow struct {
 	ID         string
 	Type       string
-	Status     EventStatus
+	Status     postgres.EventStatus
 	Source     string
 	Deliveries int
 	ObjectID   string
-	IntentID   string
+	IntentID   string `db:"stripe_payment_intent_id"`
 	PaymentID  *wallet.ID
 	CreatedAt  time.Time
 	ReceivedAt time.Time
-	DueAt      time.Time // when somebody looks at it again, if it is pending
+	DueAt      time.Time // when a pending event gets a new job
 	HandledAt  *time.Time
 	HandledBy  string
 	Note       string
 }
 
-const eventRowColumns = `e.id, e.type, e.status, e.source, e.deliveries, coalesce(e.object_id, ''),
-	coalesce(e.stripe_payment_intent_id, ''), e.payment_id, e.created_at, e.received_at, e.due_at, e.handled_at,
-	coalesce(e.handled_by, ''), coalesce(e.note, '')`
+const eventRowColumns = `e.id, e.type, e.status, e.source, e.deliveries, coalesce(e.object_id, '') as object_id,
+	coalesce(e.stripe_payment_intent_id, '') as stripe_payment_intent_id, e.payment_id, e.created_at, e.received_at, e.due_at,
+	e.handled_at, coalesce(e.handled_by, '') as handled_by, coalesce(e.note, '') as note`
 
-// EventRowFilter says which events are wanted. Empty fields let everything
-// through, save for the mode.
+// EventRowFilter selects events. Mode is required; other empty fields match every
+// event.
 type EventRowFilter struct {
 	Mode   wallet.Mode
-	Status EventStatus
+	Status postgres.EventStatus
 	Type   string
-	Cursor string // where the page begins, as the page before it says
+	Cursor string // Next of the page before, empty for the first page
 	Limit  int
 }
 
-// ListEventRows gives the events that pass the filter: the newest first, but
-// pending ones in the order in which they came.
-func ListEventRows(ctx context.Context, db DB, f EventRowFilter) (Page[EventRow], error) {
+// ListEventRows returns a page of the events that match the filter, the newest first.
+// Pending events come in the order in which they are due.
+func ListEventRows(ctx context.Context, db postgres.DB, f EventRowFilter) (Page[EventRow], error) {
 	column, direction, bound := "received_at", "desc", "<"
 	afterAt, afterID := farFuture, ""
-	if f.Status == EventPending {
+	if f.Status == postgres.EventPending {
 		column, direction, bound, afterAt = "due_at", "", ">", time.Time{}
 	}
 	if f.Cursor != "" {
@@ -56,7 +57,7 @@ func ListEventRows(ctx context.Context, db DB, f EventRowFilter) (Page[EventRow]
 			return Page[EventRow]{}, err
 		}
 	}
-	// The index has the newest first, but equal times in the order of the ids.
+	// The index is on (received_at desc, id): ids ascend within one time.
 	after := `(e.` + column + ` ` + bound + ` @after_at or e.` + column + ` = @after_at and e.id > @after_id)`
 	order := ` order by e.` + column + ` ` + direction + `, e.id`
 	window := f.Limit + 1
@@ -70,8 +71,8 @@ func ListEventRows(ctx context.Context, db DB, f EventRowFilter) (Page[EventRow]
 	seen := `select id, type, status, ` + column + ` from stripe_events e
 		where e.mode = @mode and (@status <> 'pending' or e.status = 'pending')
 			and e.` + column + ` ` + bound + `= @after_at and ` + after + order + ` limit @window`
-	if f.Status == EventPending {
-		// The index of pending events has no mode; there are few of them.
+	if f.Status == postgres.EventPending {
+		// The index of pending events does not have the mode. There are few pending events.
 		seen = `select id, type, status, due_at from stripe_events e
 			where e.status = 'pending' and e.mode = @mode and @status = 'pending' and ` + after + order + ` limit @window`
 	}
@@ -83,12 +84,12 @@ func ListEventRows(ctx context.Context, db DB, f EventRowFilter) (Page[EventRow]
 			where (@type = '' or type = @type) and (@status = '' or status = @status) `+order+` limit @limit
 		) page
 		join stripe_events e on e.id = page.id`+order, args)
-	list, err := pgx.CollectRows(rows, pgx.RowToStructByPos[EventRow])
+	list, err := pgx.CollectRows(rows, pgx.RowToStructByName[EventRow])
 	if err != nil {
 		return Page[EventRow]{}, fmt.Errorf("list events: %w", err)
 	}
 	cursor := func(e EventRow) string {
-		if f.Status == EventPending {
+		if f.Status == postgres.EventPending {
 			return timeCursor(e.DueAt, e.ID)
 		}
 		return timeCursor(e.ReceivedAt, e.ID)
@@ -111,6 +112,7 @@ func ListEventRows(ctx context.Context, db DB, f EventRowFilter) (Page[EventRow]
 	return paged(list, f.Limit, count >= ListWindow, cursor, func() string { return timeCursor(lastAt, lastID) }), nil
 }
 
+// lastOf returns the aggregate that finds the last time of a list in this direction.
 func lastOf(direction string) string {
 	if direction == "desc" {
 		return "min"
@@ -125,42 +127,43 @@ func opposite(direction string) string {
 	return "desc"
 }
 
-// EventTypeRow is when an event of a type last came.
+// EventTypeRow is a type of event and when one of it was last received.
 type EventTypeRow struct {
 	Type   string
 	LastAt time.Time
-	N      int64 // among the newest ones looked at
+	N      int64 // how many of the newest 2,000 events have the type
 }
 
-// ListEventTypes gives the types among the newest 2,000 events of a mode, by name.
-func ListEventTypes(ctx context.Context, db DB, mode wallet.Mode) ([]EventTypeRow, error) {
+// ListEventTypes returns the types of the newest 2,000 events of a mode, by name.
+func ListEventTypes(ctx context.Context, db postgres.DB, mode wallet.Mode) ([]EventTypeRow, error) {
 	const newest = 2000
 	rows, _ := db.Query(ctx, `
-		select type, max(received_at), count(*)
+		select type, max(received_at) as last_at, count(*) as n
 		from (select type, received_at from stripe_events where mode = $1 order by received_at desc, id limit $2) e
 		group by type
 		order by type`, mode, newest)
-	list, err := pgx.CollectRows(rows, pgx.RowToStructByPos[EventTypeRow])
+	list, err := pgx.CollectRows(rows, pgx.RowToStructByName[EventTypeRow])
 	if err != nil {
 		return nil, fmt.Errorf("list event types: %w", err)
 	}
-	return nonNil(list), nil
+	return list, nil
 }
 
-// EventLag is how fresh the events of a mode are.
+// EventLag says how late the events of a mode arrive and how many are pending.
 type EventLag struct {
-	// P50 and P95 are between Stripe's creation of an event and its arrival, over the
-	// newest 500 webhooks. Stripe's clock has seconds.
+	// P50 and P95 are the time from the creation of an event at Stripe to its receipt,
+	// over the webhooks among the newest 500 events. Stripe's timestamps have whole
+	// seconds.
 	P50, P95 time.Duration
-	LastAt   *time.Time // when the newest one came
-	// Pending is how many wait to be handled, at most 10,000, and OldestAt since when
-	// the oldest of them does.
+	LastAt   *time.Time // receipt of the newest webhook
+	// Pending is the number of pending events, counted up to 10,000. OldestAt is the
+	// receipt of the oldest of them.
 	Pending  int64
 	OldestAt *time.Time
 }
 
-// GetEventLag measures how fresh the events of a mode are.
-func GetEventLag(ctx context.Context, db DB, mode wallet.Mode) (EventLag, error) {
+// GetEventLag measures the events of a mode.
+func GetEventLag(ctx context.Context, db postgres.DB, mode wallet.Mode) (EventLag, error) {
 	const newest = 500
 	var (
 		l        EventLag

@@ -1,4 +1,4 @@
-package postgres
+package views
 
 import (
 	"context"
@@ -7,25 +7,11 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/fundrail/fundrail/internal/postgres"
 	"github.com/fundrail/fundrail/internal/wallet"
 )
 
-// ListWindow is how many rows a page of a filtered list looks at, at most. Filters
-// that no index serves cost that much and no more: the page then says how far it
-// looked, and the next one goes on from there.
-const ListWindow = 2000
-
-// Page is a part of a list, and where the next part begins.
-type Page[T any] struct {
-	Rows []T
-	// Next is the cursor of the next page, empty at the end of the list.
-	Next string
-	// Partial tells that the page ended because it had looked at ListWindow rows,
-	// not because it was full. It may be empty and yet not the last one.
-	Partial bool
-}
-
-// PaymentRow is a payment in a list, with what a person knows it by.
+// PaymentRow is a payment in a list, with its customer and card.
 type PaymentRow struct {
 	ID               wallet.ID
 	Status           wallet.PaymentStatus
@@ -38,17 +24,18 @@ type PaymentRow struct {
 	WalletID         wallet.ID
 	Brand            string
 	Last4            string
-	FailureCode      string // the issuer's reason if there is one, else Stripe's code
-	IntentID         string
+	FailureCode      string // the issuer's decline code, or else Stripe's error code
+	IntentID         string `db:"stripe_payment_intent_id"`
 	CreatedAt        time.Time
 	UpdatedAt        time.Time
 	ActionDeadlineAt *time.Time
 	NextCheckAt      *time.Time
 }
 
-const paymentRowColumns = `p.id, p.status, p.amount, p.currency, o.name, c.id, c.external_id, coalesce(c.email, ''), p.wallet_id,
-	coalesce(m.brand, ''), coalesce(m.last4, ''), coalesce(p.failure_decline_code, p.failure_code, ''),
-	coalesce(p.stripe_payment_intent_id, ''), p.created_at, p.updated_at, p.action_deadline_at, p.next_check_at`
+const paymentRowColumns = `p.id, p.status, p.amount, p.currency, o.name as organization_name, c.id as customer_id, c.external_id,
+	coalesce(c.email, '') as email, p.wallet_id, coalesce(m.brand, '') as brand, coalesce(m.last4, '') as last4,
+	coalesce(p.failure_decline_code, p.failure_code, '') as failure_code,
+	coalesce(p.stripe_payment_intent_id, '') as stripe_payment_intent_id, p.created_at, p.updated_at, p.action_deadline_at, p.next_check_at`
 
 const paymentRowJoins = `
 	join organizations o on o.id = p.organization_id
@@ -56,41 +43,41 @@ const paymentRowJoins = `
 	join customers c on c.id = w.customer_id
 	left join payment_methods m on m.id = p.payment_method_id`
 
-// PaymentFilter says which payments are wanted. Empty fields let everything
-// through, save for the mode.
+// PaymentFilter selects payments. Mode is required; other empty fields match every
+// payment.
 type PaymentFilter struct {
 	Mode        wallet.Mode
 	Statuses    []wallet.PaymentStatus
 	CustomerID  wallet.ID
 	WalletID    wallet.ID
 	FailureCode string
-	// Challenge is the stage that the payment's challenge came to in the period, one
-	// of ChallengeStages.
+	// Challenge is one of ChallengeStages. It selects the payments whose challenge
+	// reached the stage in the period.
 	Challenge string
-	// From and Until are when it was accepted, or, with a stage, when that was; Until
-	// itself is left out.
+	// From and Until bound the time of acceptance, or with Challenge the time at which
+	// the stage was reached. Until is exclusive.
 	From, Until time.Time
-	// Before is the id that the page ends in front of, zero for the newest page.
+	// Before limits the page to smaller ids, zero for the newest page. A list with
+	// Challenge uses Cursor instead: Next of the page before.
 	Before wallet.ID
-	// Cursor is where the page begins instead, with a stage.
 	Cursor string
 	Limit  int
 }
 
-// narrow tells whether rows have to be looked at that are not wanted.
+// narrow reports whether the query has to read rows that do not match.
 func (f PaymentFilter) narrow() bool {
 	return f.FailureCode != "" || f.owned() && len(f.Statuses) > 0
 }
 
-// owned tells whether the payments are those of one wallet or customer.
+// owned reports whether the filter selects the payments of one wallet or customer.
 func (f PaymentFilter) owned() bool {
 	return f.CustomerID != (wallet.ID{}) || f.WalletID != (wallet.ID{})
 }
 
-// paymentsOfMode and paymentsOfOwner read the newest payments of each status, or of
-// each wallet, and no more of them than the window. Pairs are compared, because the
-// planner would else read all payments from the newest on until it has met enough
-// of the status: it cannot know that the rare ones are old.
+// paymentsOfMode and paymentsOfOwner read a window of the newest payments of each status,
+// or of each wallet. They compare pairs of status and id, so that the planner uses the
+// index on both. With separate conditions it would read all payments from the newest on
+// until it has found enough of the status, and it cannot know that rare ones are old.
 const (
 	paymentsOfMode = `
 		select p.id, p.failure_code, p.failure_decline_code, p.status
@@ -113,8 +100,8 @@ const (
 		) p`
 )
 
-// ListPaymentRows gives the payments that pass the filter, the newest first.
-func ListPaymentRows(ctx context.Context, db DB, f PaymentFilter) (Page[PaymentRow], error) {
+// ListPaymentRows returns a page of the payments that match the filter, the newest first.
+func ListPaymentRows(ctx context.Context, db postgres.DB, f PaymentFilter) (Page[PaymentRow], error) {
 	var page Page[PaymentRow]
 	if f.Challenge != "" {
 		return listChallenged(ctx, db, f)
@@ -149,7 +136,7 @@ func ListPaymentRows(ctx context.Context, db DB, f PaymentFilter) (Page[PaymentR
 		) page
 		join payments p on p.id = page.id`+paymentRowJoins+`
 		order by p.id desc`, args)
-	list, err := pgx.CollectRows(rows, pgx.RowToStructByPos[PaymentRow])
+	list, err := pgx.CollectRows(rows, pgx.RowToStructByName[PaymentRow])
 	if err != nil {
 		return page, fmt.Errorf("list payments: %w", err)
 	}
@@ -168,6 +155,7 @@ func ListPaymentRows(ctx context.Context, db DB, f PaymentFilter) (Page[PaymentR
 	return paged(list, f.Limit, count >= ListWindow, cursor, func() string { return last.String() }), nil
 }
 
+// paymentsEnd returns the id in front of which the page ends.
 func paymentsEnd(f PaymentFilter) wallet.ID {
 	switch {
 	case f.Before != (wallet.ID{}):
@@ -181,19 +169,4 @@ func paymentsEnd(f PaymentFilter) wallet.ID {
 		id[i] = last
 	}
 	return id
-}
-
-// paged cuts a list that was asked for one row more than the page has. Without
-// that row the list is at its end, unless the window was used up: then the next
-// page goes on after the last row that was looked at.
-func paged[T any](list []T, limit int, usedUp bool, cursor func(T) string, last func() string) Page[T] {
-	switch {
-	case len(list) > limit:
-		list = list[:limit]
-		return Page[T]{Rows: list, Next: cursor(list[limit-1])}
-	case usedUp:
-		return Page[T]{Rows: nonNil(list), Next: last(), Partial: true}
-	default:
-		return Page[T]{Rows: nonNil(list)}
-	}
 }

@@ -1,37 +1,37 @@
-package postgres
+package views
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/fundrail/fundrail/internal/postgres"
 	"github.com/fundrail/fundrail/internal/wallet"
 )
 
-// Attention is what a person should look at.
+// Attention is what an operator should look at.
 type Attention struct {
-	// Uncredited are events that tell of money for a payment that has not been
-	// settled, though they have been here for a while.
+	// Uncredited are old pending events that report a successful charge of a payment
+	// that is not settled.
 	Uncredited []UncreditedRow
-	// Unknown are payments that wait for Stripe for longer than a charge takes.
+	// Unknown are payments that have waited for Stripe for longer than a charge takes.
 	Unknown []PaymentRow
-	// Lapsing are challenges whose deadline is near or over.
+	// Lapsing are payments whose challenge deadline is near or past.
 	Lapsing []PaymentRow
-	// Events are those that nobody has handled for a while.
+	// Events are old pending events of any type.
 	Events        []EventRow
 	Discrepancies []DiscrepancyRow
 	Discarded     []JobRow
-	// Drift is what the last reconciliation found and could not repair, ReconciledAt
-	// when that was; the zero time when there was none.
-	Drift        []Drift
+	// Drift is what the last reconciliation found and could not repair. ReconciledAt
+	// is the time of that reconciliation, zero if there was none.
+	Drift        []postgres.Drift
 	ReconciledAt time.Time
 	Disputes     []DisputeRow
-	// Amounts are those of the payments that drift, events and jobs are about.
+	// Amounts are the amounts of the payments that Drift, Events and Discarded name.
 	Amounts map[wallet.ID]Money
-	// Endpoints are those of merchants that keep failing.
+	// Endpoints are merchants' endpoints whose last attempt failed.
 	Endpoints []EndpointRow
 }
 
@@ -41,10 +41,10 @@ type Money struct {
 	Currency wallet.Currency
 }
 
-// DisputeRow is a dispute that has not come to its end.
+// DisputeRow is a dispute that is not closed.
 type DisputeRow struct {
 	ID        wallet.ID
-	StripeID  string
+	StripeID  string `db:"stripe_dispute_id"`
 	PaymentID wallet.ID
 	Status    string
 	Reason    string
@@ -53,26 +53,26 @@ type DisputeRow struct {
 	CreatedAt time.Time
 }
 
-// EndpointRow is a merchant's endpoint that does not take what it is sent.
+// EndpointRow is a merchant's endpoint whose last attempt failed.
 type EndpointRow struct {
 	ID               wallet.ID
 	Name             string
 	OrganizationName string
-	Failures         int
+	Failures         int // in a row
 	FailingSince     time.Time
 	HeldUntil        *time.Time
 	LastError        string
-	Waiting          int64 // deliveries, at most QueueCountCap
+	Waiting          int64 // pending deliveries, counted up to QueueCountCap
 }
 
-// Len is how many things there are.
+// Len returns the number of items.
 func (a Attention) Len() int {
 	return len(a.Uncredited) + len(a.Unknown) + len(a.Lapsing) + len(a.Events) + len(a.Discrepancies) + len(a.Discarded) +
 		len(a.Drift) + len(a.Disputes) + len(a.Endpoints)
 }
 
-// UncreditedRow is an event that tells of a charge, and the payment that has not
-// been credited.
+// UncreditedRow is a pending event that reports a successful charge, with the payment
+// that is not settled.
 type UncreditedRow struct {
 	EventID    string
 	ReceivedAt time.Time
@@ -83,22 +83,22 @@ type UncreditedRow struct {
 	Currency   wallet.Currency
 }
 
-// AttentionAges say from which age on something is worth a look.
+// AttentionAges are the limits beyond which something needs attention.
 type AttentionAges struct {
-	Unknown   time.Duration // since the payment was accepted
-	Events    time.Duration // since the event came
-	Lapsing   time.Duration // until the challenge's deadline
-	Discarded time.Duration // until when a discarded job is forgotten
+	Unknown   time.Duration // minimum age of a payment with an unknown outcome
+	Events    time.Duration // minimum age of a pending event
+	Lapsing   time.Duration // maximum time left until a challenge's deadline
+	Discarded time.Duration // maximum age of a discarded job
 }
 
-// GetAttention gives up to limit things of each sort, the oldest first.
-func GetAttention(ctx context.Context, db DB, mode wallet.Mode, ages AttentionAges, now time.Time, limit int) (Attention, error) {
+// GetAttention returns up to limit items of each kind, the oldest first.
+func GetAttention(ctx context.Context, db postgres.DB, mode wallet.Mode, ages AttentionAges, now time.Time, limit int) (Attention, error) {
 	var (
 		a Attention
 		b pgx.Batch
 	)
 	b.Queue(`
-		select e.id, e.received_at, e.due_at, p.id, p.status, p.amount, p.currency
+		select e.id as event_id, e.received_at, e.due_at, p.id as payment_id, p.status, p.amount, p.currency
 		from stripe_events e
 		join payments p on p.id = e.payment_id and p.mode = e.mode
 		where e.status = 'pending' and e.mode = $1 and e.type = 'payment_intent.succeeded' and e.received_at < $2
@@ -134,25 +134,26 @@ func GetAttention(ctx context.Context, db DB, mode wallet.Mode, ages AttentionAg
 		where d.resolved_at is null and p.mode = $1
 		order by d.found_at limit $2`, mode, limit)
 	b.Queue(`
-		select id, stripe_dispute_id, payment_id, status, coalesce(reason, ''), amount, currency, created_at
+		select id, stripe_dispute_id, payment_id, status, coalesce(reason, '') as reason, amount, currency, created_at
 		from disputes
 		where mode = $1 and status not in ('lost', 'warning_closed', 'won')
 		order by created_at limit $2`, mode, limit)
 	b.Queue(`
-		select e.id, e.name, o.name, e.failures, e.failing_since, e.held_until, coalesce(e.last_error, ''),
-			(select count(*) from (select from deliveries d where d.endpoint_id = e.id and d.status = 'pending' limit $3) d)
+		select e.id, e.name, o.name as organization_name, e.failures, e.failing_since, e.held_until,
+			coalesce(e.last_error, '') as last_error,
+			(select count(*) from (select from deliveries d where d.endpoint_id = e.id and d.status = 'pending' limit $3) d) as waiting
 		from webhook_endpoints e
 		join organizations o on o.id = e.organization_id
 		where e.mode = $1 and e.failures > 0 and e.deleted_at is null and e.status = 'enabled'
 		order by e.failing_since limit $2`, mode, limit, QueueCountCap)
 	if err := a.read(db.SendBatch(ctx, &b)); err != nil {
-		return a, fmt.Errorf("look for what needs attention: %w", err)
+		return a, fmt.Errorf("find what needs attention: %w", err)
 	}
 	discarded, err := ListJobs(ctx, db, JobFilter{Mode: mode, State: "discarded", Limit: limit})
 	if err != nil {
 		return a, err
 	}
-	last, found, err := LatestReconciliation(ctx, db, mode, "")
+	last, found, err := postgres.LatestReconciliation(ctx, db, mode, "")
 	if err != nil {
 		return a, err
 	}
@@ -173,8 +174,8 @@ func GetAttention(ctx context.Context, db DB, mode wallet.Mode, ages AttentionAg
 	return a, err
 }
 
-// amounts looks up what the payments are worth that things are about.
-func (a *Attention) amounts(ctx context.Context, db DB, mode wallet.Mode) (map[wallet.ID]Money, error) {
+// amounts returns the amounts of the payments that drift, events and jobs name.
+func (a *Attention) amounts(ctx context.Context, db postgres.DB, mode wallet.Mode) (map[wallet.ID]Money, error) {
 	var ids []wallet.ID
 	for _, d := range a.Drift {
 		ids = append(ids, d.PaymentID)
@@ -206,26 +207,8 @@ func (a *Attention) amounts(ctx context.Context, db DB, mode wallet.Mode) (map[w
 	return amounts, nil
 }
 
-func (a *Attention) read(results pgx.BatchResults) (err error) {
-	defer func() { err = errors.Join(err, results.Close()) }()
-	if a.Uncredited, err = collect[UncreditedRow](results); err != nil {
-		return err
-	}
-	if a.Unknown, err = collect[PaymentRow](results); err != nil {
-		return err
-	}
-	if a.Lapsing, err = collect[PaymentRow](results); err != nil {
-		return err
-	}
-	if a.Events, err = collect[EventRow](results); err != nil {
-		return err
-	}
-	if a.Discrepancies, err = collect[DiscrepancyRow](results); err != nil {
-		return err
-	}
-	if a.Disputes, err = collect[DisputeRow](results); err != nil {
-		return err
-	}
-	a.Endpoints, err = collect[EndpointRow](results)
-	return err
+func (a *Attention) read(results pgx.BatchResults) error {
+	return readBatch(results,
+		rowsInto(&a.Uncredited), rowsInto(&a.Unknown), rowsInto(&a.Lapsing), rowsInto(&a.Events),
+		rowsInto(&a.Discrepancies), rowsInto(&a.Disputes), rowsInto(&a.Endpoints))
 }

@@ -1,4 +1,4 @@
-package postgres
+package bench
 
 import (
 	"context"
@@ -12,30 +12,31 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/shopspring/decimal"
 
+	"github.com/fundrail/fundrail/internal/postgres"
 	"github.com/fundrail/fundrail/internal/wallet"
 )
 
-// Fill is a database full of made-up rows, to measure with. Each row follows from
-// its number, so that any can be made without the others, and the books add up.
+// Fill describes the rows that a database is filled with before it is measured. Each
+// row is a function of its number, so rows of different tables agree without being
+// kept in memory, and the books add up.
 type Fill struct {
 	Payments int
 	Jobs     int
-	// Until is when the newest row was made, and Over the time before it in which all
-	// were.
+	// Until is the time of the newest row. All rows fall in the duration Over before it.
 	Until time.Time
 	Over  time.Duration
-	// Progress is told of each table when its rows are in.
+	// Progress is called after each table with the number of rows copied.
 	Progress func(table string, rows int)
 }
 
-// paymentsPerWallet is how many payments go into each wallet, and liveEvery the
-// distance between wallets of live mode; the others are of test mode.
+// paymentsPerWallet is the number of payments per wallet. Every liveEvery-th wallet is
+// in live mode, the others are in test mode.
 const (
 	paymentsPerWallet = 20
 	liveEvery         = 10
 )
 
-// fillPart keeps the ids of what belongs together apart.
+// fillPart is the part of a generated id that says which table the row is in.
 type fillPart uint16
 
 const (
@@ -49,18 +50,18 @@ const (
 	partInvoice
 )
 
-// challengeEvery and invoiceEvery are the distances between payments that went
-// through a challenge, and between those that an invoice asked for.
+// About one payment in challengeEvery went through a 3-D Secure challenge, and every
+// invoiceEvery-th payment has an invoice.
 const (
 	challengeEvery = 16
 	invoiceEvery   = 20
 )
 
-// filler makes the rows of one Fill.
+// filler generates the rows of one Fill.
 type filler struct {
 	Fill
 	salt     uint32
-	invoices map[wallet.Mode]int64 // numbers given so far
+	invoices map[wallet.Mode]int64 // the last invoice number of each mode
 	wallets  int
 	firstJob int64
 	start    time.Time
@@ -69,7 +70,7 @@ type filler struct {
 // Run copies the rows into the database, table by table.
 func (f Fill) Run(ctx context.Context, pool *pgxpool.Pool) error {
 	x := &filler{
-		Fill: f, invoices: make(map[wallet.Mode]int64), salt: rand.Uint32(), //nolint:gosec // it only has to differ from one time to the next
+		Fill: f, invoices: make(map[wallet.Mode]int64), salt: rand.Uint32(), //nolint:gosec // it only has to differ between runs
 		wallets: max(f.Payments/paymentsPerWallet, liveEvery), start: f.Until.Add(-f.Over).Truncate(time.Millisecond),
 	}
 	err := pool.QueryRow(ctx, `
@@ -100,7 +101,7 @@ func (f Fill) Run(ctx context.Context, pool *pgxpool.Pool) error {
 	if err := x.linkInvoices(ctx, pool); err != nil {
 		return err
 	}
-	// The planner must know what has come.
+	// Without new statistics the planner still takes the tables for empty.
 	if _, err := pool.Exec(ctx, `vacuum analyze`); err != nil {
 		return fmt.Errorf("analyze: %w", err)
 	}
@@ -111,7 +112,7 @@ type fillTable struct {
 	name    string
 	columns []string
 	rows    int
-	// row makes a row, nil for one that there is not.
+	// row returns row i, or nil if there is none.
 	row func(i int) []any
 }
 
@@ -127,9 +128,9 @@ func (x *filler) tables() []fillTable {
 		{"organizations", []string{"id", "name", "primary_email", "created_at"}, 1, func(int) []any {
 			return []any{x.id(partOrganization, 0, x.start), "Filled Inc.", "billing@filled.example", x.start}
 		}},
-		{"accounts", []string{"id", "organization_id", "mode", "currency", "kind", "created_at"}, 2 * len(organizationAccounts), func(i int) []any {
+		{"accounts", []string{"id", "organization_id", "mode", "currency", "kind", "created_at"}, 2 * len(postgres.OrganizationAccounts), func(i int) []any {
 			mode := wallet.Modes[i%2]
-			return []any{x.account(organizationAccounts[i/2], mode), x.organization(), mode, wallet.USD, organizationAccounts[i/2], x.start}
+			return []any{x.account(postgres.OrganizationAccounts[i/2], mode), x.organization(), mode, wallet.USD, postgres.OrganizationAccounts[i/2], x.start}
 		}},
 		{
 			"customers",
@@ -201,7 +202,7 @@ func (x *filler) tables() []fillTable {
 	}
 }
 
-// id makes a UUID of version 7 out of a number.
+// id returns the UUID (version 7) of row i of a part.
 func (x *filler) id(part fillPart, i int, at time.Time) wallet.ID {
 	id := wallet.FirstID(at)
 	binary.BigEndian.PutUint16(id[8:], uint16(part)|0x8000)
@@ -215,7 +216,7 @@ func (x *filler) id(part fillPart, i int, at time.Time) wallet.ID {
 func (x *filler) organization() wallet.ID { return x.id(partOrganization, 0, x.start) }
 
 func (x *filler) account(kind string, mode wallet.Mode) wallet.ID {
-	for i, k := range organizationAccounts {
+	for i, k := range postgres.OrganizationAccounts {
 		if k == kind && mode == wallet.ModeLive {
 			return x.id(partAccount, 2*i, x.start)
 		} else if k == kind {
@@ -225,8 +226,8 @@ func (x *filler) account(kind string, mode wallet.Mode) wallet.ID {
 	return wallet.ID{}
 }
 
-// madeAt is when a wallet and what belongs to it was made: all before the first
-// payment, a millisecond apart.
+// madeAt returns the creation time of wallet i, its customer and its card. Wallets are
+// created a millisecond apart, all before the first payment.
 func (x *filler) madeAt(i int) time.Time {
 	return x.start.Add(-time.Duration(x.wallets-i) * time.Millisecond)
 }
@@ -245,7 +246,7 @@ func (x *filler) stripe(prefix string, i int) string {
 	return fmt.Sprintf("%sF%08x%010d", prefix, x.salt, i)
 }
 
-// madePayment is what follows from a payment's number.
+// madePayment is a generated payment.
 type madePayment struct {
 	id, transaction wallet.ID
 	wallet          int
@@ -256,7 +257,7 @@ type madePayment struct {
 	challenged      bool
 }
 
-// madeFailures are the reasons for which made-up payments fail.
+// madeFailures are the reasons for which generated payments fail.
 var madeFailures = [][3]string{
 	{"card_declined", "insufficient_funds", "Your card has insufficient funds."},
 	{"card_declined", "generic_decline", "Your card was declined."},
@@ -343,7 +344,8 @@ func (x *filler) paymentRow(i int, running []int64) []any {
 	}
 }
 
-// moveRow makes the first move of a payment, and, of a challenged one, the second.
+// moveRow returns the first move of a payment for an even k. For an odd k it returns the
+// second move, which only payments with a challenge have.
 func (x *filler) moveRow(k int) []any {
 	i := k / 2
 	p := x.payment(i)
@@ -364,8 +366,8 @@ func (x *filler) moveRow(k int) []any {
 	return []any{p.id, wallet.PaymentCreated, to, wallet.CauseJob, cause, at}
 }
 
-// invoiceRow makes the invoice of a payment that has one. Those that are paid are
-// numbered in the order in which they come.
+// invoiceRow returns the invoice of payment i, or nil if it has none. It numbers paid
+// invoices in the order of the calls.
 func (x *filler) invoiceRow(i int) []any {
 	p := x.payment(i)
 	if i%invoiceEvery != 0 {
@@ -389,8 +391,8 @@ func (x *filler) invoiceRow(i int) []any {
 	}
 }
 
-// linkInvoices has purchases name their invoices, which are copied after them, and
-// notes the last numbers.
+// linkInvoices sets the invoice of each purchase, because invoices are copied after
+// purchases, and stores the last invoice number of each mode.
 func (x *filler) linkInvoices(ctx context.Context, pool *pgxpool.Pool) error {
 	_, err := pool.Exec(ctx, `
 		update wallet_transactions t set invoice_id = i.id
@@ -433,13 +435,14 @@ func (x *filler) eventRow(i int) []any {
 		x.stripe("evt_", i), name, intent, p.amount, p.wallet)
 	received := p.done.Add(400 * time.Millisecond)
 	return []any{
-		x.stripe("evt_", i), x.mode(p.wallet), name, "2023-10-16", intent, intent, p.id, EventHandled, "webhook", []byte(body),
+		x.stripe("evt_", i), x.mode(p.wallet), name, "2023-10-16", intent, intent, p.id, postgres.EventHandled, "webhook", []byte(body),
 		p.done.Truncate(time.Second), received, received, received, nil, "the payment was settled before",
 	}
 }
 
-// jobRow makes a job of a payment: most charge it, some handle its event or check
-// it. A few wait, and one in a thousand was given up.
+// jobRow returns a job of a payment: one in three each charges the payment, handles its
+// event or checks it. The last few are scheduled or retryable, and one in a thousand is
+// discarded.
 func (x *filler) jobRow(k int) []any {
 	i := k
 	if x.Payments > 0 {

@@ -1,4 +1,4 @@
-package postgres
+package views
 
 import (
 	"context"
@@ -8,14 +8,15 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
+	"github.com/fundrail/fundrail/internal/postgres"
 	"github.com/fundrail/fundrail/internal/wallet"
 )
 
-// ChallengeStages are what ChallengeCounts counts, by the names that
-// PaymentFilter.Challenge takes.
+// ChallengeStages are the stages of a 3-D Secure challenge, as PaymentFilter.Challenge
+// names them. postgres.ChallengeCounts counts the payments of each.
 var ChallengeStages = []string{"started", "returned", "completed", "failed", "abandoned"}
 
-// challenged selects when payments came to a stage of their challenge.
+// challenged maps a stage to a query that returns the payments that reached it, and when.
 var challenged = map[string]string{
 	"started":   challengeMoves + `to_status = 'requires_action'`,
 	"returned":  `select id, returned_at as at from payments where returned_at is not null`,
@@ -26,19 +27,19 @@ var challenged = map[string]string{
 
 const challengeMoves = `select payment_id as id, moved_at as at from payment_moves where `
 
-// challengedRow is a payment and when it came to the stage.
+// challengedRow is a payment with the time at which it reached the stage.
 type challengedRow struct {
 	PaymentRow
 	At time.Time
 }
 
-// listChallenged is ListPaymentRows for a filter with a stage of the challenge: the
-// payments that came to it last come first.
-func listChallenged(ctx context.Context, db DB, f PaymentFilter) (Page[PaymentRow], error) {
+// listChallenged is ListPaymentRows for a filter with a challenge stage. The payments
+// that reached the stage last come first.
+func listChallenged(ctx context.Context, db postgres.DB, f PaymentFilter) (Page[PaymentRow], error) {
 	var page Page[PaymentRow]
 	source, known := challenged[f.Challenge]
 	if !known {
-		return page, &wallet.Error{Code: wallet.CodeNotFound, Message: "There is no such stage of a challenge."}
+		return page, &wallet.Error{Code: wallet.CodeNotFound, Message: "No such stage of a challenge."}
 	}
 	afterAt, afterID := f.Until, wallet.ID{}
 	if f.Until.IsZero() {
@@ -60,7 +61,7 @@ func listChallenged(ctx context.Context, db DB, f PaymentFilter) (Page[PaymentRo
 	}
 	args := pgx.NamedArgs{
 		"mode": f.Mode, "from": f.From, "after_at": afterAt, "after_id": afterID, "statuses": statuses, "failure": f.FailureCode,
-		"wallet": f.WalletID, "customer": f.CustomerID, "nobody": wallet.ID{}, "window": ListWindow, "limit": f.Limit + 1,
+		"wallet": f.WalletID, "customer": f.CustomerID, "no_id": wallet.ID{}, "window": ListWindow, "limit": f.Limit + 1,
 	}
 	seen := `
 		select c.id, c.at from (` + source + `) c
@@ -75,13 +76,13 @@ func listChallenged(ctx context.Context, db DB, f PaymentFilter) (Page[PaymentRo
 			join wallets w on w.id = p.wallet_id
 			where p.mode = @mode and p.status = any (@statuses)
 				and (@failure = '' or coalesce(p.failure_decline_code, p.failure_code) = @failure)
-				and (@wallet = @nobody::uuid or p.wallet_id = @wallet) and (@customer = @nobody or w.customer_id = @customer)
+				and (@wallet = @no_id::uuid or p.wallet_id = @wallet) and (@customer = @no_id or w.customer_id = @customer)
 			order by seen.at desc, seen.id desc
 			limit @limit
 		) page
 		join payments p on p.id = page.id`+paymentRowJoins+`
 		order by page.at desc, p.id desc`, args)
-	list, err := pgx.CollectRows(rows, pgx.RowToStructByPos[challengedRow])
+	list, err := pgx.CollectRows(rows, pgx.RowToStructByName[challengedRow])
 	if err != nil {
 		return page, fmt.Errorf("list challenges: %w", err)
 	}

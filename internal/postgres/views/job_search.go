@@ -1,4 +1,4 @@
-package postgres
+package views
 
 import (
 	"context"
@@ -9,25 +9,26 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/fundrail/fundrail/internal/postgres"
 	"github.com/fundrail/fundrail/internal/wallet"
 )
 
-// Nothing indexes what jobs are about, because every index costs each job three
-// writes. But jobs are inserted with, or soon after, the rows that they are about,
-// and their ids rise with time: so the jobs of a moment are found by halving the
-// range of ids, and there are few of them.
+// No index has the arguments of jobs, because each index costs every job three writes.
+// But a job is inserted with, or soon after, the row that it is about, and ids rise with
+// time. So a binary search over the ids finds the jobs of a short span of time, and those
+// few are read.
 
-// jobSlack is how far the clocks that stamp rows and jobs may be apart.
+// jobSlack is the largest difference assumed between the clocks that stamp rows and jobs.
 const jobSlack = 2 * time.Second
 
-// jobSpan is a stretch of time in which jobs were inserted.
+// jobSpan is a span of time in which jobs were inserted.
 type jobSpan struct{ from, until time.Time }
 
-// maxSpans is how many stretches of time are looked through for one subject.
+// maxSpans is the largest number of spans that are searched at once.
 const maxSpans = 16
 
-// firstJobs gives for each time the smallest id of a job that was inserted then or
-// later. Each step halves the range of ids that is left.
+// firstJobs finds, for each time, the smallest id of a job that was inserted at that time
+// or later. It is a binary search: each step halves the range of ids.
 const firstJobs = `
 	with recursive search as (
 		select t.n, t.at, (select min(id) from river_job) as low, (select max(id) from river_job) + 1 as high
@@ -45,9 +46,9 @@ const firstJobs = `
 	)
 	select n, max(low) as id from search group by n`
 
-// findJobs gives the ids of the jobs that name one of the subjects (a payment's id
-// as a UUID, or an event's) among those inserted in one of the spans.
-func findJobs(ctx context.Context, db DB, subjects []string, spans []jobSpan) ([]int64, error) {
+// findJobs returns the ids of the jobs that were inserted in one of the spans and whose
+// arguments name one of the subjects: a payment's UUID or an event's id.
+func findJobs(ctx context.Context, db postgres.DB, subjects []string, spans []jobSpan) ([]int64, error) {
 	if len(spans) > maxSpans {
 		spans = spans[:maxSpans]
 	}
@@ -73,9 +74,10 @@ func findJobs(ctx context.Context, db DB, subjects []string, spans []jobSpan) ([
 	return ids, nil
 }
 
-// FindEventJobs gives the ids of the jobs of an event of a mode: those inserted
-// when it came, the one that handled it, and those that operators had inserted.
-func FindEventJobs(ctx context.Context, db DB, mode wallet.Mode, eventID string) ([]int64, error) {
+// FindEventJobs returns the ids of the jobs of an event: those inserted when it was
+// received, the one that handled it, and those that operators requested. The result is
+// empty, not nil, for an unknown event.
+func FindEventJobs(ctx context.Context, db postgres.DB, mode wallet.Mode, eventID string) ([]int64, error) {
 	var (
 		receivedAt, dueAt time.Time
 		handledBy         string
@@ -90,18 +92,18 @@ func FindEventJobs(ctx context.Context, db DB, mode wallet.Mode, eventID string)
 	if err != nil {
 		return nil, err
 	}
-	asked, err := operatorJobs(ctx, db, "event", eventID)
+	requested, err := operatorJobs(ctx, db, "event", eventID)
 	if err != nil {
 		return nil, err
 	}
-	return append(append(nonNil(ids), jobNamed(handledBy)...), asked...), nil
+	return append(append(ids, jobNamed(handledBy)...), requested...), nil
 }
 
-// FindPaymentJobs gives the ids of the jobs of a payment of a mode and of its
-// events: those inserted when it was accepted or due for a check, those that moved
-// it, and those that operators had inserted. Checks after the first hour are found
-// by what they did.
-func FindPaymentJobs(ctx context.Context, db DB, mode wallet.Mode, id wallet.ID) ([]int64, error) {
+// FindPaymentJobs returns the ids of the jobs of a payment and of its events: those
+// inserted when it was accepted or due for a check, those that moved it, and those that
+// operators requested. Of the checks after the first hour it finds those that moved the
+// payment. The result is empty, not nil, for an unknown payment.
+func FindPaymentJobs(ctx context.Context, db postgres.DB, mode wallet.Mode, id wallet.ID) ([]int64, error) {
 	s, err := GetPaymentStory(ctx, db, mode, id)
 	if wallet.HasCode(err, wallet.CodePaymentNotFound) {
 		return []int64{}, nil
@@ -113,16 +115,16 @@ func FindPaymentJobs(ctx context.Context, db DB, mode wallet.Mode, id wallet.ID)
 	return ids, err
 }
 
-// checkRound is how long after its time a check may be claimed, and checkTimes the
-// ages at which an open payment is checked while it is young.
+// checkRound is how late a due check may be claimed. checkTimes are the ages at which an
+// open payment is checked in its first hour.
 const checkRound = 20 * time.Second
 
 var checkTimes = []time.Duration{
-	FirstCheckAfter, 2 * time.Minute, 5 * time.Minute, 15 * time.Minute, time.Hour,
+	postgres.FirstCheckAfter, 2 * time.Minute, 5 * time.Minute, 15 * time.Minute, time.Hour,
 }
 
-// jobs finds the jobs of the payment and of its events, the oldest first.
-func (s *PaymentStory) jobs(ctx context.Context, db DB) ([]JobRow, error) {
+// jobs returns the jobs of the payment and of its events, the oldest first.
+func (s *PaymentStory) jobs(ctx context.Context, db postgres.DB) ([]JobRow, error) {
 	subjects, accepted := []string{s.Payment.ID.String()}, s.Payment.CreatedAt
 	spans := []jobSpan{{accepted, accepted}}
 	for _, age := range checkTimes[:min(s.Payment.Checks, len(checkTimes))] {
@@ -144,11 +146,11 @@ func (s *PaymentStory) jobs(ctx context.Context, db DB) ([]JobRow, error) {
 		if i == 0 {
 			kind = "payment"
 		}
-		asked, err := operatorJobs(ctx, db, kind, subject)
+		requested, err := operatorJobs(ctx, db, kind, subject)
 		if err != nil {
 			return nil, err
 		}
-		known = append(known, asked...)
+		known = append(known, requested...)
 	}
 	found, err := findJobs(ctx, db, subjects, spans)
 	if err != nil {
@@ -156,38 +158,38 @@ func (s *PaymentStory) jobs(ctx context.Context, db DB) ([]JobRow, error) {
 	}
 	rows, _ := db.Query(ctx, `
 		select `+jobColumns+` from river_job j `+jobSubject+` where j.id = any (@ids) order by j.id limit @limit`,
-		pgx.NamedArgs{"mode": s.Payment.Mode, "ids": nonNil(append(known, found...)), "limit": storyLimit})
-	list, err := pgx.CollectRows(rows, pgx.RowToStructByPos[JobRow])
+		pgx.NamedArgs{"mode": s.Payment.Mode, "ids": append(known, found...), "limit": storyLimit})
+	list, err := pgx.CollectRows(rows, pgx.RowToStructByName[JobRow])
 	if err != nil {
 		return nil, fmt.Errorf("find jobs of payment %s: %w", s.Payment.ID, err)
 	}
 	return list, nil
 }
 
-// eventSpans are when jobs of an event are inserted: soon after it came, or when it
-// was due the last time.
+// eventSpans returns when jobs of an event may have been inserted: soon after its
+// receipt, and when it was last due.
 func eventSpans(receivedAt, dueAt time.Time) []jobSpan {
 	spans := []jobSpan{{receivedAt, receivedAt.Add(checkRound)}}
-	if claimed := dueAt.Add(-RearmAfter); claimed.After(receivedAt.Add(checkRound)) {
+	if claimed := dueAt.Add(-postgres.RearmAfter); claimed.After(receivedAt.Add(checkRound)) {
 		spans = append(spans, jobSpan{claimed, claimed})
 	}
 	return spans
 }
 
-// operatorJobs gives the jobs that operators had inserted for something.
-func operatorJobs(ctx context.Context, db DB, kind, id string) ([]int64, error) {
+// operatorJobs returns the ids of the jobs that operators requested for a subject.
+func operatorJobs(ctx context.Context, db postgres.DB, kind, id string) ([]int64, error) {
 	rows, _ := db.Query(ctx, `
-		select (after ->> 'job_id')::bigint from operator_actions
+		select (after ->> 'job_id')::bigint as id from operator_actions
 		where subject_kind = $1 and subject_id = $2 and after ->> 'job_id' ~ '^[0-9]{1,18}$'
 		order by id desc limit $3`, kind, id, storyLimit)
 	ids, err := pgx.CollectRows(rows, pgx.RowTo[int64])
 	if err != nil {
-		return nil, fmt.Errorf("find jobs that operators inserted for %s: %w", id, err)
+		return nil, fmt.Errorf("find jobs that operators requested for %s: %w", id, err)
 	}
 	return ids, nil
 }
 
-// jobNamed reads the id of a job out of "job 123" or "123"; nothing else has one.
+// jobNamed parses "job 123" or "123". It returns nil for anything else.
 func jobNamed(by string) []int64 {
 	id, err := strconv.ParseInt(strings.TrimPrefix(by, "job "), 10, 64)
 	if err != nil {

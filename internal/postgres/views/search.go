@@ -1,4 +1,4 @@
-package postgres
+package views
 
 import (
 	"context"
@@ -7,17 +7,18 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/fundrail/fundrail/internal/postgres"
 	"github.com/fundrail/fundrail/internal/wallet"
 )
 
-// searchLimit is how many rows of each sort a search finds, at most.
+// searchLimit is the largest number of rows of each kind that a search returns.
 const searchLimit = 20
 
-// SearchPayments finds the newest payments of a mode that an id belongs to: a
-// payment's own, its transaction's, its invoice's, one of its refunds', or Stripe's
-// id of its intent, charge, checkout session, or of a refund or dispute. Ids that
-// are no UUID are given as the zero id.
-func SearchPayments(ctx context.Context, db DB, mode wallet.Mode, id wallet.ID, stripeID string) ([]PaymentRow, error) {
+// SearchPayments finds the newest payments of a mode by an id. id is the id of the payment,
+// its transaction, its invoice, or one of its refunds or disputes; zero if the text that
+// the user entered is no such id. stripeID is Stripe's id of its intent, charge, checkout
+// session, or one of its refunds or disputes.
+func SearchPayments(ctx context.Context, db postgres.DB, mode wallet.Mode, id wallet.ID, stripeID string) ([]PaymentRow, error) {
 	return searchPayments(ctx, db, `
 		select id from payments where id = @id and mode = @mode
 		union
@@ -38,11 +39,10 @@ func SearchPayments(ctx context.Context, db DB, mode wallet.Mode, id wallet.ID, 
 		pgx.NamedArgs{"mode": mode, "id": id, "stripe": stripeID})
 }
 
-// SearchPaymentsByKey finds the payments that an Idempotency-Key stands for, of any
-// organization.
-func SearchPaymentsByKey(ctx context.Context, db DB, mode wallet.Mode, key string) ([]PaymentRow, error) {
-	// The primary key begins with organization, mode and operation; there are few
-	// of each.
+// SearchPaymentsByKey finds the payments of an Idempotency-Key, in all organizations.
+func SearchPaymentsByKey(ctx context.Context, db postgres.DB, mode wallet.Mode, key string) ([]PaymentRow, error) {
+	// The primary key begins with organization, mode and operation. There are few
+	// combinations, so the query skips through them and looks up the key in each.
 	return searchPayments(ctx, db, `
 		with recursive scopes as (
 			(select organization_id, mode, operation from idempotency_keys
@@ -62,7 +62,7 @@ func SearchPaymentsByKey(ctx context.Context, db DB, mode wallet.Mode, key strin
 }
 
 // SearchPaymentsByCard finds the newest payments with cards that end in four digits.
-func SearchPaymentsByCard(ctx context.Context, db DB, mode wallet.Mode, last4 string) ([]PaymentRow, error) {
+func SearchPaymentsByCard(ctx context.Context, db postgres.DB, mode wallet.Mode, last4 string) ([]PaymentRow, error) {
 	return searchPayments(ctx, db, `
 		with cards as (
 			select id, customer_id from payment_methods
@@ -76,14 +76,14 @@ func SearchPaymentsByCard(ctx context.Context, db DB, mode wallet.Mode, last4 st
 		where p.payment_method_id in (select id from cards)`, pgx.NamedArgs{"mode": mode, "last4": last4})
 }
 
-// amountWindow is how many payments of a day are looked at for an amount.
+// amountWindow is the largest number of payments that a search by amount reads.
 const amountWindow = 100_000
 
-// SearchPaymentsByAmount finds the newest payments of one of several amounts, in
-// minor units, that were accepted in a period. No index has the amounts: it reads
-// the period's newest 100,000 payments, and tells whether that were all of them.
+// SearchPaymentsByAmount finds the newest payments with one of the amounts, in minor units,
+// that were accepted in a period. No index has the amounts, so it reads the newest 100,000
+// payments of the period. complete reports whether that were all.
 func SearchPaymentsByAmount(
-	ctx context.Context, db DB, mode wallet.Mode, amounts []int64, from, until time.Time,
+	ctx context.Context, db postgres.DB, mode wallet.Mode, amounts []int64, from, until time.Time,
 ) (list []PaymentRow, complete bool, err error) {
 	args := pgx.NamedArgs{
 		"mode": mode, "amounts": amounts, "from": wallet.FirstID(from), "until": wallet.FirstID(until), "window": amountWindow,
@@ -105,24 +105,24 @@ func SearchPaymentsByAmount(
 	return list, complete, nil
 }
 
-func searchPayments(ctx context.Context, db DB, ids string, args pgx.NamedArgs) ([]PaymentRow, error) {
+func searchPayments(ctx context.Context, db postgres.DB, ids string, args pgx.NamedArgs) ([]PaymentRow, error) {
 	args["limit"] = searchLimit
 	rows, _ := db.Query(ctx, `
 		select `+paymentRowColumns+`
 		from (select id from (`+ids+`) f order by id desc limit @limit) found
 		join payments p on p.id = found.id`+paymentRowJoins+`
 		order by p.id desc`, args)
-	list, err := pgx.CollectRows(rows, pgx.RowToStructByPos[PaymentRow])
+	list, err := pgx.CollectRows(rows, pgx.RowToStructByName[PaymentRow])
 	if err != nil {
 		return nil, fmt.Errorf("search payments: %w", err)
 	}
 	return list, nil
 }
 
-// SearchCustomers finds the newest customers of a mode by the id of theirs that is
-// given: ours, the merchant's, Stripe's, that of a saved card in either spelling, or
-// an e-mail address in any case.
-func SearchCustomers(ctx context.Context, db DB, mode wallet.Mode, id wallet.ID, text, email string) ([]CustomerRow, error) {
+// SearchCustomers finds the newest customers of a mode by an id or an e-mail address. id is
+// the id of the customer or of a saved card. text is the merchant's or Stripe's id of the
+// customer, or Stripe's id of a card. The e-mail address matches in any case.
+func SearchCustomers(ctx context.Context, db postgres.DB, mode wallet.Mode, id wallet.ID, text, email string) ([]CustomerRow, error) {
 	rows, _ := db.Query(ctx, `
 		with found as (
 			select id from customers where id = $2 and mode = $1
@@ -143,16 +143,16 @@ func SearchCustomers(ctx context.Context, db DB, mode wallet.Mode, id wallet.ID,
 		join customers c on c.id = f.id
 		join organizations o on o.id = c.organization_id
 		order by c.id desc`, mode, id, text, email, searchLimit)
-	list, err := pgx.CollectRows(rows, pgx.RowToStructByPos[CustomerRow])
+	list, err := pgx.CollectRows(rows, pgx.RowToStructByName[CustomerRow])
 	if err != nil {
 		return nil, fmt.Errorf("search customers: %w", err)
 	}
 	return list, nil
 }
 
-// SearchEvents finds stored events of a mode by their own id, or by that of the
-// object they are about, among the newest ListWindow.
-func SearchEvents(ctx context.Context, db DB, mode wallet.Mode, id string) ([]EventRow, error) {
+// SearchEvents finds stored events of a mode by their id. Among the newest ListWindow events
+// it also finds those about the object with the id.
+func SearchEvents(ctx context.Context, db postgres.DB, mode wallet.Mode, id string) ([]EventRow, error) {
 	rows, _ := db.Query(ctx, `
 		with recent as (
 			select id, object_id from stripe_events where mode = $1 order by received_at desc, id limit $3
@@ -162,24 +162,24 @@ func SearchEvents(ctx context.Context, db DB, mode wallet.Mode, id string) ([]Ev
 		where e.mode = $1 and e.id in (select $2 union select id from recent where object_id = $2)
 		order by e.received_at desc
 		limit $4`, mode, id, ListWindow, searchLimit)
-	list, err := pgx.CollectRows(rows, pgx.RowToStructByPos[EventRow])
+	list, err := pgx.CollectRows(rows, pgx.RowToStructByName[EventRow])
 	if err != nil {
 		return nil, fmt.Errorf("search events: %w", err)
 	}
 	return list, nil
 }
 
-// Whereabouts is what an id names.
-type Whereabouts struct {
-	Kind string // payment, wallet, customer, transaction, card or event
+// Location is the kind and mode of a row that has an id.
+type Location struct {
+	Kind string // card, customer, event, payment or wallet
 	Mode wallet.Mode
 }
 
-// Locate tells what an id names, in whichever mode. It is how a search knows to
-// propose the other mode; nothing else of that row is shown.
-func Locate(ctx context.Context, db DB, id wallet.ID, stripeID string) ([]Whereabouts, error) {
+// Locate finds the rows that have an id, in both modes. A search uses it to propose the
+// other mode, and shows nothing else of such a row.
+func Locate(ctx context.Context, db postgres.DB, id wallet.ID, stripeID string) ([]Location, error) {
 	rows, _ := db.Query(ctx, `
-		select 'payment', mode from payments where id = $1
+		select 'payment' as kind, mode from payments where id = $1
 		union select 'payment', mode from payments where wallet_transaction_id = $1
 		union select 'payment', mode from payments where stripe_payment_intent_id = $2
 		union select 'payment', mode from payments where stripe_charge_id = $2
@@ -191,14 +191,14 @@ func Locate(ctx context.Context, db DB, id wallet.ID, stripeID string) ([]Wherea
 		union select 'customer', mode from customers where mode in ('live', 'test') and stripe_customer_id = $2
 		union select 'card', mode from payment_methods where id = $1
 		union select 'event', mode from stripe_events where id = $2`, id, stripeID)
-	list, err := pgx.CollectRows(rows, pgx.RowToStructByPos[Whereabouts])
+	list, err := pgx.CollectRows(rows, pgx.RowToStructByName[Location])
 	if err != nil {
 		return nil, fmt.Errorf("locate %s: %w", id, err)
 	}
 	return list, nil
 }
 
-// Day is the range of time of a day in UTC.
+// Day returns the beginning and the end of the day of at, in UTC.
 func Day(at time.Time) (from, until time.Time) {
 	from = at.UTC().Truncate(24 * time.Hour)
 	return from, from.Add(24 * time.Hour)

@@ -1,4 +1,4 @@
-package postgres
+package views
 
 import (
 	"context"
@@ -11,11 +11,12 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/fundrail/fundrail/internal/postgres"
 	"github.com/fundrail/fundrail/internal/wallet"
 )
 
-// JobRow is a job as River stores it, with the payment and the event that its
-// arguments name.
+// JobRow is a job as River stores it, with the payments and the event that its arguments
+// name.
 type JobRow struct {
 	ID          int64
 	State       string
@@ -33,16 +34,15 @@ type JobRow struct {
 	ScheduledAt time.Time
 	AttemptedAt *time.Time
 	FinalizedAt *time.Time
-	// PaymentIDs are the payments that it is about, as far as they are of the mode
-	// that was asked for.
+	// PaymentIDs are the payments of the requested mode that the job is about.
 	PaymentIDs []wallet.ID
 	EventID    string
-	// Mode is that of the payments or the event, empty for a job that is about
+	// Mode is the mode of the payments or the event, empty for a job that is about
 	// neither.
 	Mode wallet.Mode
 }
 
-// Notes are the job's metadata, nil when there are none.
+// Notes returns the job's metadata, nil if it has none.
 func (j JobRow) Notes() json.RawMessage {
 	if string(j.Metadata) == "{}" {
 		return nil
@@ -50,7 +50,7 @@ func (j JobRow) Notes() json.RawMessage {
 	return j.Metadata
 }
 
-// JobError is what River stores of an attempt that failed.
+// JobError is a failed attempt, as River stores it.
 type JobError struct {
 	At      time.Time `json:"at"`
 	Attempt int       `json:"attempt"`
@@ -58,8 +58,8 @@ type JobError struct {
 	Trace   string    `json:"trace"`
 }
 
-// Failures reads the job's failed attempts, the oldest first. What cannot be read
-// is left out.
+// Failures returns the failed attempts, the oldest first. It leaves out entries that are
+// not valid JSON.
 func (j JobRow) Failures() []JobError {
 	var list []JobError
 	for _, raw := range j.Errors {
@@ -71,18 +71,18 @@ func (j JobRow) Failures() []JobError {
 	return list
 }
 
-// JobStates lists River's states of a job, in the order of a job's life.
+// JobStates lists River's job states, in the order of a job's life.
 var JobStates = []string{
 	"available", "running", "retryable", "scheduled", "pending", "completed", "cancelled", "discarded",
 }
 
 const jobColumns = `j.id, j.state::text, j.kind, j.queue, j.priority, j.attempt, j.max_attempts, j.args, j.metadata, j.tags::text[],
-	coalesce(j.attempted_by, '{}'), coalesce(j.errors, '{}'), j.created_at, j.scheduled_at, j.attempted_at, j.finalized_at,
-	coalesce(s.payment_ids, '{}'), coalesce(s.event_id, ''), coalesce(s.mode, '')`
+	coalesce(j.attempted_by, '{}') as attempted_by, coalesce(j.errors, '{}') as errors, j.created_at, j.scheduled_at,
+	j.attempted_at, j.finalized_at, coalesce(s.payment_ids, '{}') as payment_ids, coalesce(s.event_id, '') as event_id,
+	coalesce(s.mode, '') as mode`
 
-// jobSubject finds the payments of @mode, or the event, that a job is about.
-// Arguments that are no ids are about nothing. A job may charge payments of both
-// modes at once; it then belongs to each.
+// jobSubject finds the payments of @mode, or the event, that a job is about. It ignores
+// arguments that are no ids. A job that charges payments of both modes belongs to both.
 const jobSubject = `
 	cross join lateral (
 		select array_agg(x.payment_id order by x.payment_id) filter (where x.mode = @mode and x.payment_id is not null) as payment_ids,
@@ -98,25 +98,24 @@ const jobSubject = `
 		) x
 	) s`
 
-// JobFilter says which jobs are wanted. Empty fields let everything through, save
-// for the mode: jobs of the other mode are never shown, and jobs that are about
-// no payment and no event belong to both.
+// JobFilter selects jobs. Mode is required: jobs of the other mode never match, and jobs
+// about no payment and no event match both. Other empty fields match every job.
 type JobFilter struct {
 	Mode     wallet.Mode
 	State    string
 	Kind     string
 	Queue    string
 	Priority int
-	// Text is looked for in arguments and errors, whatever its case.
+	// Text must occur in the arguments or errors, in any case.
 	Text string
-	// IDs, unless it is nil, are the jobs to choose from.
+	// IDs restricts the result to these jobs. Nil means no restriction.
 	IDs    []int64
-	Cursor string // where the page begins, as the page before it says
+	Cursor string // Next of the page before, empty for the first page
 	Limit  int
 }
 
-// order is how a list of jobs is sorted: by id, or by one of the times and then by
-// id. Each belongs to an index.
+// jobOrder is the order of a list of jobs: by id, or by one of the times and then by id.
+// An index of river_job supports each of them.
 type jobOrder struct {
 	column    string // empty: by id alone
 	ascending bool
@@ -139,9 +138,9 @@ func finalState(state string) bool {
 	return state == "cancelled" || state == "completed" || state == "discarded"
 }
 
-// jobSource reads the rows of a window in the filter's order, through the index
-// that has them in it. River fetches jobs by queue and priority; where these are
-// not given, each pair that occurs is read by itself.
+// source returns a query that reads a window of jobs in the order o, by an index that has
+// that order. River's index on scheduled_at begins with queue and priority, so the query
+// reads each pair of them that occurs separately.
 func (f JobFilter) source(o jobOrder) string {
 	after := `(@first or (` + cmpTuple(o) + `))`
 	switch {
@@ -169,8 +168,8 @@ func (f JobFilter) source(o jobOrder) string {
 	}
 }
 
-// jobLanes finds the pairs of queue and priority that occur in a state, without
-// reading the jobs between them.
+// jobLanes finds the pairs of queue and priority that occur in a state. It skips from one
+// pair to the next in the index and does not read the jobs between them.
 const jobLanes = `with recursive lanes as (
 		(select queue, priority from river_job where state = @state::river_job_state order by queue, priority limit 1)
 		union all
@@ -182,6 +181,7 @@ const jobLanes = `with recursive lanes as (
 		) n
 	)`
 
+// cmpTuple returns the condition for rows after the cursor.
 func cmpTuple(o jobOrder) string {
 	switch {
 	case o.column == "":
@@ -215,13 +215,12 @@ func (o jobOrder) cursor(j JobRow) string {
 	}
 }
 
-// jobWindow is the window of lists of jobs. It is smaller than that of others,
-// because finding out a job's mode takes a look at another row.
-const jobWindow = 2000
+// jobWindow is the window (see ListWindow) of lists of jobs.
+const jobWindow = ListWindow
 
-// ListJobs gives the jobs that pass the filter. Those in a state that somebody has
-// yet to act on come in the order in which they are due, others the newest first.
-func ListJobs(ctx context.Context, db DB, f JobFilter) (Page[JobRow], error) {
+// ListJobs returns a page of the jobs that match the filter. Jobs of a state that is not
+// final come in the order in which they are due, others the newest first.
+func ListJobs(ctx context.Context, db postgres.DB, f JobFilter) (Page[JobRow], error) {
 	o := f.order()
 	afterAt, afterID, err := parseJobCursor(f.Cursor, o)
 	if err != nil {
@@ -229,7 +228,7 @@ func ListJobs(ctx context.Context, db DB, f JobFilter) (Page[JobRow], error) {
 	}
 	args := pgx.NamedArgs{
 		"mode": f.Mode, "state": f.State, "state_text": f.State, "kind": f.Kind, "queue": f.Queue, "priority": f.Priority,
-		"text": likePattern(f.Text), "ids": nonNil(f.IDs), "first": f.Cursor == "", "after_at": afterAt, "after_id": afterID,
+		"text": likePattern(f.Text), "ids": f.IDs, "first": f.Cursor == "", "after_at": afterAt, "after_id": afterID,
 		"window": jobWindow, "limit": f.Limit + 1,
 	}
 	seen := `select * from (` + f.source(o) + `) j ` + o.sql() + ` limit @window`
@@ -243,7 +242,7 @@ func ListJobs(ctx context.Context, db DB, f JobFilter) (Page[JobRow], error) {
 			and (s.mode is null or s.mode = @mode)
 		`+o.sql()+`
 		limit @limit`, args)
-	list, err := pgx.CollectRows(rows, pgx.RowToStructByPos[JobRow])
+	list, err := pgx.CollectRows(rows, pgx.RowToStructByName[JobRow])
 	if err != nil {
 		return Page[JobRow]{}, fmt.Errorf("list jobs: %w", err)
 	}
@@ -295,13 +294,14 @@ func parseJobCursor(cursor string, o jobOrder) (time.Time, int64, error) {
 	return at, n, nil
 }
 
-// GetJob finds a job. An unknown one, or one of the other mode, is CodeNotFound.
-func GetJob(ctx context.Context, db DB, mode wallet.Mode, id int64) (JobRow, error) {
+// GetJob returns a job. The error is CodeNotFound if the job is unknown or of the other
+// mode.
+func GetJob(ctx context.Context, db postgres.DB, mode wallet.Mode, id int64) (JobRow, error) {
 	rows, _ := db.Query(ctx, `
 		select `+jobColumns+`
 		from river_job j `+jobSubject+`
 		where j.id = @id and (s.mode is null or s.mode = @mode)`, pgx.NamedArgs{"mode": mode, "id": id})
-	j, err := pgx.CollectExactlyOneRow(rows, pgx.RowToStructByPos[JobRow])
+	j, err := pgx.CollectExactlyOneRow(rows, pgx.RowToStructByName[JobRow])
 	if errors.Is(err, pgx.ErrNoRows) {
 		return j, &wallet.Error{Code: wallet.CodeNotFound, Message: "No such job. River deletes jobs some time after they end."}
 	}
@@ -311,19 +311,7 @@ func GetJob(ctx context.Context, db DB, mode wallet.Mode, id int64) (JobRow, err
 	return j, nil
 }
 
-// SnoozeJob puts a job that waits off until a time, and tells whether it did: a
-// job that runs or has ended stays as it is.
-func SnoozeJob(ctx context.Context, tx pgx.Tx, id int64, until time.Time) (bool, error) {
-	tag, err := tx.Exec(ctx, `
-		update river_job set state = 'scheduled', scheduled_at = $2
-		where id = $1 and state in ('available', 'retryable', 'scheduled')`, id, until)
-	if err != nil {
-		return false, fmt.Errorf("snooze job %d: %w", id, err)
-	}
-	return tag.RowsAffected() == 1, nil
-}
-
-// likePattern makes a pattern that finds the text anywhere, empty for no text.
+// likePattern returns a LIKE pattern that matches text anywhere. It is empty for no text.
 func likePattern(text string) string {
 	if text == "" {
 		return ""
