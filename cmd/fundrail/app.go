@@ -1,20 +1,19 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/fundrail/fundrail/internal/config"
+	"github.com/fundrail/fundrail/internal/console"
 	"github.com/fundrail/fundrail/migrations"
 )
 
@@ -36,7 +35,7 @@ type app struct {
 // errorf tells a person what is wrong, one line below the other.
 func (a *app) errorf(format string, args ...any) {
 	const name = "fundrail: "
-	lead := a.painter(a.Stderr)(red, name)
+	lead := a.painter(a.Stderr)(console.Red, name)
 	for line := range strings.Lines(fmt.Sprintf(format, args...)) {
 		_, _ = fmt.Fprintln(a.Stderr, lead+strings.TrimSpace(line))
 		lead = strings.Repeat(" ", len(name))
@@ -54,21 +53,9 @@ func (a *app) printJSON(v any) error {
 	return e.Encode(v)
 }
 
-// printTable writes rows below each other, the first one being the heading.
+// printTable writes rows of cells in columns. The first row is the heading.
 func (a *app) printTable(rows [][]string) error {
-	var b bytes.Buffer
-	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
-	for _, row := range rows {
-		if _, err := fmt.Fprintln(w, strings.Join(row, "\t")); err != nil {
-			return err
-		}
-	}
-	if err := w.Flush(); err != nil {
-		return err
-	}
-	heading, rest, _ := strings.Cut(b.String(), "\n")
-	_, err := io.WriteString(a.Stdout, a.painter(a.Stdout)(bold, heading)+"\n"+rest)
-	return err
+	return console.PrintTable(a.Stdout, a.painter(a.Stdout), rows)
 }
 
 // connect opens the database as it is.

@@ -5,6 +5,7 @@ import (
 	"strconv"
 
 	"github.com/fundrail/fundrail/internal/bench"
+	"github.com/fundrail/fundrail/internal/console"
 )
 
 // printBench shows what was measured to a person.
@@ -45,7 +46,7 @@ func (a *app) printBench(r bench.Report) error {
 	}
 	for _, audit := range r.Audits {
 		a.printf("\naudit of %s: %s, %s, %s: everything adds up", audit.Database,
-			plural(audit.Wallets, "wallet"), plural(audit.Payments, "payment"), plural(audit.Transfers, "transfer"))
+			console.Plural(audit.Wallets, "wallet"), console.Plural(audit.Payments, "payment"), console.Plural(audit.Transfers, "transfer"))
 	}
 	a.printf("\n")
 	return nil

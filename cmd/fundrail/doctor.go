@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/fundrail/fundrail/internal/config"
+	"github.com/fundrail/fundrail/internal/console"
 	"github.com/fundrail/fundrail/internal/doctor"
 )
 
@@ -58,6 +59,6 @@ func (c *doctorCmd) print(a *app, findings []doctor.Finding) error {
 		a.printf("\nNothing has to be mended.\n")
 		return nil
 	}
-	a.printf("\n%s to mend.\n", plural(mend, "thing"))
+	a.printf("\n%s to mend.\n", console.Plural(mend, "thing"))
 	return nil
 }

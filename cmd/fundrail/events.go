@@ -12,6 +12,7 @@ import (
 	"github.com/riverqueue/river/riverdriver/riverpgxv5"
 
 	"github.com/fundrail/fundrail/internal/config"
+	"github.com/fundrail/fundrail/internal/console"
 	"github.com/fundrail/fundrail/internal/postgres"
 	"github.com/fundrail/fundrail/internal/wallet"
 	"github.com/fundrail/fundrail/jobs"
@@ -117,6 +118,6 @@ func (c *eventsReplayCmd) Run(ctx context.Context, a *app) error {
 			Replayed []string `json:"replayed"`
 		}{c.Events})
 	}
-	a.printf("%s armed; a worker handles them now\n", plural(len(c.Events), "event"))
+	a.printf("%s armed; a worker handles them now\n", console.Plural(len(c.Events), "event"))
 	return nil
 }

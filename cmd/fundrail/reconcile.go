@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/fundrail/fundrail/internal/config"
+	"github.com/fundrail/fundrail/internal/console"
 	"github.com/fundrail/fundrail/internal/postgres"
 	"github.com/fundrail/fundrail/internal/stripeapi"
 	"github.com/fundrail/fundrail/internal/wallet"
@@ -106,13 +107,13 @@ func (c *reconcileCmd) print(a *app, results []postgres.Reconciliation) error {
 	for _, r := range results {
 		verdict := "nothing differs"
 		if n := len(r.Drift); n > 0 {
-			verdict = plural(n, "difference")
+			verdict = console.Plural(n, "difference")
 			if r.Repaired() > 0 {
 				verdict += fmt.Sprintf(", %d repaired", r.Repaired())
 			}
 		}
 		a.printf("%s\n", a.verdict(r.Left() == 0, fmt.Sprintf("reconcile %s: %s, %s, %s: %s", r.Mode,
-			plural(r.Payments, "payment"), plural(r.Refunds, "refund"), plural(r.Disputes, "dispute"), verdict)))
+			console.Plural(r.Payments, "payment"), console.Plural(r.Refunds, "refund"), console.Plural(r.Disputes, "dispute"), verdict)))
 		for _, d := range r.Drift {
 			payment := "-"
 			if d.PaymentID != (wallet.ID{}) {

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"crypto/rand"
-	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -180,34 +179,4 @@ func (c *userPasswordCmd) Run(ctx context.Context, a *app) error {
 		}
 		return a.printUser(u, password, madeUp, c.JSON)
 	})
-}
-
-// ensureAdmin makes an admin with a password, or gives the one there is this
-// password, unless it is the right one already.
-func ensureAdmin(ctx context.Context, db postgres.DB, email, password string, now time.Time) error {
-	u, err := postgres.FindUser(ctx, db, email)
-	unknown := wallet.HasCode(err, wallet.CodeNotFound)
-	if err != nil && !unknown {
-		return err
-	}
-	if !unknown && u.DisabledAt == nil {
-		if same, err := dashboard.CheckPassword(u.PasswordHash, password); err == nil && same {
-			return nil
-		}
-	}
-	hash, err := dashboard.HashPassword(password)
-	if err != nil {
-		return err
-	}
-	if unknown {
-		err = postgres.InsertUser(ctx, db, postgres.User{
-			ID: wallet.NewID(), Email: email, Role: postgres.RoleAdmin, PasswordHash: hash, CreatedAt: now,
-		})
-		if !errors.Is(err, postgres.ErrUserExists) {
-			return err
-		}
-		// Another process that starts on the same database was quicker.
-	}
-	_, err = postgres.SetPassword(ctx, db, email, hash, now)
-	return err
 }
