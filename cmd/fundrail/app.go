@@ -17,22 +17,22 @@ import (
 	"github.com/fundrail/fundrail/migrations"
 )
 
-// errReported ends a command that has said itself what is wrong.
+// errReported ends a command that has printed itself what is wrong.
 var errReported = errors.New("reported")
 
-// app is what a command has of the world around it.
+// app is the environment of a command.
 type app struct {
 	Getenv func(string) string
 	Now    func() time.Time
 	Stderr io.Writer
 	Stdin  io.Reader
 	Stdout io.Writer
-	// Terminal tells whether a person reads what is written there; unless given, it is
-	// looked at.
+	// Terminal reports whether the writer is a terminal. If it is nil, the command finds
+	// out by itself.
 	Terminal func(io.Writer) bool
 }
 
-// errorf tells a person what is wrong, one line below the other.
+// errorf prints an error, which may have several lines.
 func (a *app) errorf(format string, args ...any) {
 	const name = "fundrail: "
 	lead := a.painter(a.Stderr)(console.Red, name)
@@ -58,7 +58,7 @@ func (a *app) printTable(rows [][]string) error {
 	return console.PrintTable(a.Stdout, a.painter(a.Stdout), rows)
 }
 
-// connect opens the database as it is.
+// connect opens the database, whatever its schema.
 func connect(ctx context.Context, d config.Database) (*pgxpool.Pool, error) {
 	pool, err := pgxpool.New(ctx, string(d.DatabaseURL))
 	if err != nil {
@@ -81,7 +81,7 @@ func withConnection(ctx context.Context, d config.Database, do func(*pgxpool.Poo
 	return do(pool)
 }
 
-// withPool runs do on a database whose schema this program knows.
+// withPool runs do on a database that has this program's schema.
 func withPool(ctx context.Context, d config.Database, do func(*pgxpool.Pool) error) error {
 	return withConnection(ctx, d, func(pool *pgxpool.Pool) error {
 		if err := migrations.Check(ctx, pool); err != nil {

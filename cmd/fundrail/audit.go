@@ -17,10 +17,10 @@ type auditCmd struct {
 	JSON bool `help:"Print one JSON object."`
 }
 
-// Run proves the books, and fails with the list of what does not add up.
+// Run audits the ledger. It fails if anything does not add up, and lists what.
 func (c *auditCmd) Run(ctx context.Context, a *app) error {
 	return withPool(ctx, c.Database, func(pool *pgxpool.Pool) error {
-		done := a.waiting("proving every wallet")
+		done := a.waiting("checking every wallet")
 		report, err := postgres.Audit(ctx, pool)
 		done()
 		if err != nil {

@@ -14,13 +14,13 @@ import (
 type seedCmd struct {
 	config.Database
 
-	Payments int           `default:"1000000" help:"How many payments."`
-	Jobs     int           `default:"3000000" help:"How many jobs."`
-	Over     time.Duration `default:"720h" help:"The time before now in which all of it happened."`
+	Payments int           `default:"1000000" help:"Number of payments."`
+	Jobs     int           `default:"3000000" help:"Number of jobs."`
+	Over     time.Duration `default:"720h" help:"The time before now over which they are spread."`
 }
 
-// Run fills a database. The payments that it leaves open exist nowhere at Stripe, so
-// the database is good for nothing but measuring.
+// Run fills a database. Stripe does not know the payments that stay open, so the database
+// is only good for measuring.
 func (c *seedCmd) Run(ctx context.Context, a *app) error {
 	if c.Payments < 1 || c.Jobs < 0 || c.Over <= 0 {
 		return errors.New("--payments and --over must be above zero, --jobs at least zero")
