@@ -1,42 +1,41 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/fundrail/fundrail/internal/config"
+	"github.com/fundrail/fundrail/internal/console"
 	"github.com/fundrail/fundrail/migrations"
 )
 
-// errReported ends a command that has said itself what is wrong.
+// errReported ends a command that has printed itself what is wrong.
 var errReported = errors.New("reported")
 
-// app is what a command has of the world around it.
+// app is the environment of a command.
 type app struct {
 	Getenv func(string) string
 	Now    func() time.Time
 	Stderr io.Writer
 	Stdin  io.Reader
 	Stdout io.Writer
-	// Terminal tells whether a person reads what is written there; unless given, it is
-	// looked at.
+	// Terminal reports whether the writer is a terminal. If it is nil, the command finds
+	// out by itself.
 	Terminal func(io.Writer) bool
 }
 
-// errorf tells a person what is wrong, one line below the other.
+// errorf prints an error, which may have several lines.
 func (a *app) errorf(format string, args ...any) {
 	const name = "fundrail: "
-	lead := a.painter(a.Stderr)(red, name)
+	lead := a.painter(a.Stderr)(console.Red, name)
 	for line := range strings.Lines(fmt.Sprintf(format, args...)) {
 		_, _ = fmt.Fprintln(a.Stderr, lead+strings.TrimSpace(line))
 		lead = strings.Repeat(" ", len(name))
@@ -54,24 +53,12 @@ func (a *app) printJSON(v any) error {
 	return e.Encode(v)
 }
 
-// printTable writes rows below each other, the first one being the heading.
+// printTable writes rows of cells in columns. The first row is the heading.
 func (a *app) printTable(rows [][]string) error {
-	var b bytes.Buffer
-	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
-	for _, row := range rows {
-		if _, err := fmt.Fprintln(w, strings.Join(row, "\t")); err != nil {
-			return err
-		}
-	}
-	if err := w.Flush(); err != nil {
-		return err
-	}
-	heading, rest, _ := strings.Cut(b.String(), "\n")
-	_, err := io.WriteString(a.Stdout, a.painter(a.Stdout)(bold, heading)+"\n"+rest)
-	return err
+	return console.PrintTable(a.Stdout, a.painter(a.Stdout), rows)
 }
 
-// connect opens the database as it is.
+// connect opens the database, whatever its schema.
 func connect(ctx context.Context, d config.Database) (*pgxpool.Pool, error) {
 	pool, err := pgxpool.New(ctx, string(d.DatabaseURL))
 	if err != nil {
@@ -94,7 +81,7 @@ func withConnection(ctx context.Context, d config.Database, do func(*pgxpool.Poo
 	return do(pool)
 }
 
-// withPool runs do on a database whose schema this program knows.
+// withPool runs do on a database that has this program's schema.
 func withPool(ctx context.Context, d config.Database, do func(*pgxpool.Pool) error) error {
 	return withConnection(ctx, d, func(pool *pgxpool.Pool) error {
 		if err := migrations.Check(ctx, pool); err != nil {

@@ -7,6 +7,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/fundrail/fundrail/internal/config"
+	"github.com/fundrail/fundrail/internal/console"
 	"github.com/fundrail/fundrail/internal/postgres"
 )
 
@@ -16,10 +17,10 @@ type auditCmd struct {
 	JSON bool `help:"Print one JSON object."`
 }
 
-// Run proves the books, and fails with the list of what does not add up.
+// Run audits the ledger. It fails if anything does not add up, and lists what.
 func (c *auditCmd) Run(ctx context.Context, a *app) error {
 	return withPool(ctx, c.Database, func(pool *pgxpool.Pool) error {
-		done := a.waiting("proving every wallet")
+		done := a.waiting("checking every wallet")
 		report, err := postgres.Audit(ctx, pool)
 		done()
 		if err != nil {
@@ -53,15 +54,8 @@ func (c *auditCmd) print(a *app, report postgres.AuditReport) error {
 func auditSummary(r postgres.AuditReport) string {
 	verdict := "everything adds up"
 	if n := len(r.Findings); n > 0 {
-		verdict = plural(n, "finding")
+		verdict = console.Plural(n, "finding")
 	}
 	return fmt.Sprintf("audit: %s, %s, %s: %s",
-		plural(r.Wallets, "wallet"), plural(r.Payments, "payment"), plural(r.Transfers, "transfer"), verdict)
-}
-
-func plural[N int | int64](n N, noun string) string {
-	if n == 1 {
-		return "1 " + noun
-	}
-	return fmt.Sprintf("%d %ss", n, noun)
+		console.Plural(r.Wallets, "wallet"), console.Plural(r.Payments, "payment"), console.Plural(r.Transfers, "transfer"), verdict)
 }

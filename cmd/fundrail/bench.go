@@ -13,18 +13,18 @@ import (
 
 type benchCmd struct {
 	Challenges float64       `default:"0.1" help:"Share of payments that pass a 3-D Secure challenge."`
-	CPUProfile string        `name:"cpuprofile" placeholder:"DIR" help:"Where to leave profiles of the service and of PostgreSQL's statements."`
-	Duration   time.Duration `default:"90s" help:"How long everything takes, roughly."`
+	CPUProfile string        `name:"cpuprofile" placeholder:"DIR" help:"Directory for profiles of the service and of PostgreSQL's statements."`
+	Duration   time.Duration `default:"90s" help:"How long the whole run takes, roughly."`
 	JSON       bool          `help:"End with one line of JSON."`
 	Plain      bool          `help:"Measure the plain River program alone: one transaction per step, River's defaults."`
-	Plot       string        `placeholder:"DIR" help:"Where to draw how the cost grows with clients, wallets, history and processes; takes minutes more."`
-	Preload    int64         `default:"300000" help:"Payments to store before it is measured what a history costs."`
-	Processes  int           `default:"1" help:"How many processes serve."`
-	Quick      bool          `help:"Measure nothing but settled payments against TPC-B."`
+	Plot       string        `placeholder:"DIR" help:"Directory for plots of the cost over clients, wallets, history and processes; takes some minutes more."`
+	Preload    int64         `default:"300000" help:"Payments to store before measuring the cost of a history."`
+	Processes  int           `default:"1" help:"Number of serving processes."`
+	Quick      bool          `help:"Measure settled payments against TPC-B only."`
 	Workers    int           `default:"1000" help:"Charges that each process has under way at once."`
 }
 
-// Run measures, proves the books and prints what came out.
+// Run measures, audits the ledgers and prints the report.
 func (c *benchCmd) Run(ctx context.Context, a *app) error {
 	executable, err := os.Executable()
 	if err != nil {

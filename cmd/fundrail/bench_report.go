@@ -5,9 +5,10 @@ import (
 	"strconv"
 
 	"github.com/fundrail/fundrail/internal/bench"
+	"github.com/fundrail/fundrail/internal/console"
 )
 
-// printBench shows what was measured to a person.
+// printBench prints a report for people.
 func (a *app) printBench(r bench.Report) error {
 	a.printf("\nPostgreSQL %s, %s, %d processors; fsync %s, synchronous_commit %s, full_page_writes %s; "+
 		"%.0f %% challenges; %d payments preloaded\n\n",
@@ -45,7 +46,7 @@ func (a *app) printBench(r bench.Report) error {
 	}
 	for _, audit := range r.Audits {
 		a.printf("\naudit of %s: %s, %s, %s: everything adds up", audit.Database,
-			plural(audit.Wallets, "wallet"), plural(audit.Payments, "payment"), plural(audit.Transfers, "transfer"))
+			console.Plural(audit.Wallets, "wallet"), console.Plural(audit.Payments, "payment"), console.Plural(audit.Transfers, "transfer"))
 	}
 	a.printf("\n")
 	return nil
@@ -102,8 +103,8 @@ func baselineRows(r bench.Report) [][]string {
 	return rows
 }
 
-// figure writes a number with about three digits that say something, and a dash
-// for what was not measured.
+// figure formats a number with about three significant digits, or as a dash if it was
+// not measured.
 func figure(v float64) string {
 	switch {
 	case v == 0:

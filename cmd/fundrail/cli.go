@@ -15,15 +15,15 @@ import (
 // The exit codes of every command.
 const (
 	exitOK = 0
-	// exitFailed: it did not work, or what was checked is not as it should be.
+	// exitFailed: the command failed, or what it checked does not hold.
 	exitFailed = 1
-	// exitUsage: the flags or settings make no sense.
+	// exitUsage: the flags or settings are invalid.
 	exitUsage = 2
 )
 
 // cli is every command with its flags.
 type cli struct {
-	Version kong.VersionFlag `help:"Print the version and leave."`
+	Version kong.VersionFlag `help:"Print the version and exit."`
 
 	Demo      demoCmd      `cmd:"" help:"Tell the whole story on a private PostgreSQL and a simulated Stripe."`
 	Dev       devCmd       `cmd:"" set:"log_format=text" help:"The same, left running with a seeded organization."`
@@ -31,36 +31,36 @@ type cli struct {
 	Worker    workerCmd    `cmd:"" help:"Work on jobs alone."`
 	Stripesim stripesimCmd `cmd:"" set:"log_format=text" help:"Run the simulated Stripe alone."`
 
-	Torture tortureCmd `cmd:"" help:"Prove, under every fault there is, that each charge is credited exactly once."`
+	Torture tortureCmd `cmd:"" help:"Prove under injected faults that each charge is credited exactly once."`
 
-	Migrate   migrateCmd   `cmd:"" help:"Bring the database to the schema this program knows, or back."`
-	Doctor    doctorCmd    `cmd:"" help:"Look at settings, database, Stripe and workers, and say what to mend."`
-	Audit     auditCmd     `cmd:"" help:"Prove every wallet against the ledger."`
+	Migrate   migrateCmd   `cmd:"" help:"Migrate the database to this program's schema, or back."`
+	Doctor    doctorCmd    `cmd:"" help:"Check settings, database, Stripe and workers, and say what to mend."`
+	Audit     auditCmd     `cmd:"" help:"Check every wallet against the ledger."`
 	Bench     benchCmd     `cmd:"" help:"Measure what a payment costs, against pgbench on the same server."`
-	Reconcile reconcileCmd `cmd:"" help:"Compare payments, refunds and disputes with Stripe's."`
-	Events    eventsCmd    `cmd:"" help:"Look at the events that Stripe sent."`
+	Reconcile reconcileCmd `cmd:"" help:"Compare payments, refunds and disputes with Stripe."`
+	Events    eventsCmd    `cmd:"" help:"List and replay the events that Stripe sent."`
 
 	Org           orgCmd           `cmd:"" help:"Merchants' accounts."`
 	Key           keyCmd           `cmd:"" help:"Merchants' API keys."`
 	Customer      customerCmd      `cmd:"" help:"Merchants' customers."`
 	Wallet        walletCmd        `cmd:"" help:"Customers' wallets."`
 	PaymentMethod paymentMethodCmd `cmd:"" help:"Customers' saved cards."`
-	User          userCmd          `cmd:"" help:"Who may log in to the dashboard."`
-	Webhook       webhookCmd       `cmd:"" help:"Where merchants are told what happens."`
+	User          userCmd          `cmd:"" help:"Users of the dashboard."`
+	Webhook       webhookCmd       `cmd:"" help:"Merchants' webhook endpoints."`
 
 	Seed seedCmd `cmd:"" help:"Fill a database with made-up payments and jobs, to measure with."`
 
-	Completion completionCmd `cmd:"" help:"Print the script with which a shell completes commands."`
+	Completion completionCmd `cmd:"" help:"Print a shell's completion script."`
 
 	BenchPlain benchPlainCmd `cmd:"" hidden:"" help:"The program that the bench compares with."`
-	Complete   completeCmd   `cmd:"" name:"__complete" hidden:"" passthrough:"" help:"What may come next, for a shell."`
+	Complete   completeCmd   `cmd:"" name:"__complete" hidden:"" passthrough:"" help:"Print completions for a shell."`
 	Supervised supervisedCmd `cmd:"" hidden:"" help:"Run a command until the input ends."`
 }
 
 const description = `Charges saved cards for prepaid wallets at Stripe, and credits each charge exactly once.
 
   fundrail demo    tells the whole story on a private PostgreSQL and a simulated Stripe
-  fundrail dev     leaves the same running, with a seeded organization
+  fundrail dev     keeps the same running, with a seeded organization
   fundrail serve   is the service itself`
 
 // run parses the arguments, runs the command and returns the exit code.
@@ -80,12 +80,13 @@ func run(ctx context.Context, args []string, a *app) int {
 	return code
 }
 
-// parse reads flags and settings. The second result tells that there is nothing
-// left to do, because help or the version was asked for and has been printed.
+// parse reads flags and settings. done reports that help or the version was requested
+// and has been printed, so that nothing is left to do.
 func parse(ctx context.Context, args []string, a *app) (command *kong.Context, done bool, err error) {
 	type leave struct{}
 	defer func() {
-		// Kong leaves the program after help and version, unless it is thrown out.
+		// Kong calls Exit after it has printed help or the version. The panic below
+		// returns from it without ending the process.
 		switch r := recover().(type) {
 		case nil:
 		case leave:
@@ -112,7 +113,7 @@ func parse(ctx context.Context, args []string, a *app) (command *kong.Context, d
 	return command, false, err
 }
 
-// version is what the Go tool wrote into the program: a release, or a commit.
+// version returns the release or the commit that the Go tool recorded in the program.
 func version() string {
 	info, ok := debug.ReadBuildInfo()
 	if !ok {

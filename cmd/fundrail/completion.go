@@ -9,14 +9,14 @@ import (
 	"github.com/alecthomas/kong"
 )
 
-// completionCmd prints what a shell has to read once. All it does is to ask the
-// program itself at each press of the Tab key, so it never falls behind.
+// completionCmd prints the script that a shell reads once. The script asks this program
+// for completions, so it never has to change.
 type completionCmd struct {
 	Shell string `arg:"" enum:"bash,fish,zsh" help:"bash, fish or zsh."`
 }
 
-// completionScripts ask "fundrail __complete" with the words up to the cursor. A
-// line of the answer is a word, and behind a tab what it means.
+// completionScripts call "fundrail __complete" with the words up to the cursor. A line
+// of the answer is a word, a tab and what the word means.
 var completionScripts = map[string]string{
 	"bash": `# To use it now: source <(fundrail completion bash)
 # From now on:    fundrail completion bash > ~/.local/share/bash-completion/completions/fundrail
@@ -71,12 +71,12 @@ func (c *completionCmd) Run(a *app) error {
 	return err
 }
 
-// completeCmd answers a shell that asks what may come next.
+// completeCmd prints the completions of a command line.
 type completeCmd struct {
 	Words []string `arg:"" optional:""`
 }
 
-// Run prints what may stand in the place of the last word, one to a line.
+// Run prints what the last word can be completed to, one candidate a line.
 func (c *completeCmd) Run(k *kong.Context, a *app) error {
 	words := c.Words
 	if len(words) == 0 {
@@ -90,11 +90,11 @@ func (c *completeCmd) Run(k *kong.Context, a *app) error {
 	return nil
 }
 
-// candidate is a word that may come next.
+// candidate is a word that can come next.
 type candidate struct{ word, help string }
 
-// complete finds what may stand in the place of the last of the words that follow
-// the program's name.
+// complete returns what the last of the words after the program's name can be completed
+// to.
 func complete(node *kong.Node, words []string) []candidate {
 	words = joined(words)
 	typed := words[len(words)-1]
@@ -129,8 +129,8 @@ func complete(node *kong.Node, words []string) []candidate {
 	}
 }
 
-// joined puts a flag and its value together again: bash takes --mode=live for three
-// words.
+// joined removes the word "=" between a flag and its value, because bash splits
+// --mode=live into three words.
 func joined(words []string) []string {
 	var list []string
 	for i := 0; i < len(words); i++ {
@@ -157,7 +157,7 @@ func childOf(node *kong.Node, name string) *kong.Node {
 	return nil
 }
 
-// flagOf is the flag that a word with its dashes names, on the command or before it.
+// flagOf returns the flag of a command or its parents that a word with dashes names.
 func flagOf(node *kong.Node, word string) *kong.Flag {
 	for _, group := range node.AllFlags(false) {
 		for _, flag := range group {
@@ -169,7 +169,7 @@ func flagOf(node *kong.Node, word string) *kong.Flag {
 	return nil
 }
 
-// takesNext is the flag whose value is the word behind this one, nil if it is not.
+// takesNext returns the flag that takes the next word as its value, or nil.
 func takesNext(node *kong.Node, word string) *kong.Flag {
 	flag := flagOf(node, word)
 	if flag == nil || flag.IsBool() {
@@ -204,8 +204,7 @@ func flags(node *kong.Node, typed string) []candidate {
 	return list
 }
 
-// commands are the commands below one, or the values that its next argument can
-// have.
+// commands returns the subcommands of a command, or the values of its next argument.
 func commands(node *kong.Node, arguments int, typed string) []candidate {
 	var list []candidate
 	for _, child := range node.Children {
@@ -219,7 +218,7 @@ func commands(node *kong.Node, arguments int, typed string) []candidate {
 	return list
 }
 
-// firstLine is a help text as it fits beside a word.
+// firstLine shortens a help text to fit beside a word.
 func firstLine(help string) string {
 	line, _, _ := strings.Cut(help, "\n")
 	return fmt.Sprintf("%.80s", strings.ReplaceAll(line, "\t", " "))

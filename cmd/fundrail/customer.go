@@ -20,10 +20,10 @@ type customerCreateCmd struct {
 	// Stripe is optional here.
 	Stripe config.Stripe `embed:""`
 
-	Organization wallet.ID   `required:"" placeholder:"ID" help:"Whose customer it is."`
+	Organization wallet.ID   `required:"" placeholder:"ID" help:"The customer's organization."`
 	Mode         wallet.Mode `enum:"test,live" default:"test" help:"test or live."`
-	ExternalID   string      `required:"" name:"external-id" help:"What the merchant calls the customer."`
-	StripeID     string      `name:"stripe-id" placeholder:"cus_…" help:"The customer at Stripe who owns the cards; created there unless given, if there is a key for the mode."`
+	ExternalID   string      `required:"" name:"external-id" help:"The merchant's id of the customer."`
+	StripeID     string      `name:"stripe-id" placeholder:"cus_…" help:"The customer at Stripe who owns the cards. Default: a new one, if there is a Stripe key for the mode."`
 	Email        string      `help:"E-mail address."`
 	Name         string      `help:"Name."`
 	JSON         bool        `help:"Print one JSON object."`

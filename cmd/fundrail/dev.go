@@ -9,15 +9,16 @@ import (
 	"strings"
 
 	"github.com/fundrail/fundrail/internal/config"
+	"github.com/fundrail/fundrail/internal/devstack"
 	"github.com/fundrail/fundrail/internal/wallet"
 )
 
 type devCmd struct {
-	// Database is optional here: without it, there is a private one.
-	Database     config.Secret `name:"database-url" env:"DATABASE_URL" group:"Settings" placeholder:"postgres://…" help:"PostgreSQL to work on; a private one unless given."`
-	DataDir      string        `default:".fundrail" help:"What is kept from one start to the next."`
+	// Database is optional here, unlike in config.Database.
+	Database     config.Secret `name:"database-url" env:"DATABASE_URL" group:"Settings" placeholder:"postgres://…" help:"PostgreSQL to work on. Default: a private one."`
+	DataDir      string        `default:".fundrail" help:"Directory that keeps the state from one start to the next."`
 	StripeListen string        `default:"127.0.0.1:12111" help:"Host and port of the simulated Stripe; port 0 picks one."`
-	ReadyFile    string        `placeholder:"PATH" help:"A file to write addresses, ids and keys to once everything answers."`
+	ReadyFile    string        `placeholder:"PATH" help:"File to write addresses, ids and keys to once everything answers."`
 
 	config.HTTP
 	config.Limits
@@ -26,20 +27,20 @@ type devCmd struct {
 
 // Run runs the stack until the context ends.
 func (c *devCmd) Run(ctx context.Context, a *app) error {
-	// One of an earlier start would be taken for ours.
+	// A ready file of an earlier start would say that this one is ready.
 	if c.ReadyFile != "" {
 		if err := os.Remove(c.ReadyFile); err != nil && !errors.Is(err, os.ErrNotExist) {
 			return fmt.Errorf("--ready-file: %w", err)
 		}
 	}
-	dir, err := openDataDir(c.DataDir)
+	dir, err := devstack.OpenDataDir(c.DataDir)
 	if err != nil {
 		return err
 	}
-	defer func() { _ = dir.close() }() // the end of the process would do
-	s, err := startStack(ctx, stackOptions{
+	defer func() { _ = dir.Close() }() // only releases the lock
+	s, err := devstack.Start(ctx, devstack.Options{
 		DataDir:      dir,
-		Database:     config.Database{DatabaseURL: c.Database},
+		DatabaseURL:  c.Database,
 		HTTP:         c.HTTP,
 		Limits:       c.Limits,
 		Log:          c.Logger(a.Stderr),
@@ -57,18 +58,18 @@ func (c *devCmd) Run(ctx context.Context, a *app) error {
 		select {
 		case <-ctx.Done():
 			a.printf("\nstopping\n")
-		case err = <-s.served:
+		case err = <-s.Served():
 			err = fmt.Errorf("the service ended: %w", err)
 		}
 	}
-	return errors.Join(err, s.stop(context.WithoutCancel(ctx)))
+	return errors.Join(err, s.Stop(context.WithoutCancel(ctx)))
 }
 
-// announce says where everything is, to programs and to people.
-func (c *devCmd) announce(a *app, s *stack) error {
+// announce writes the ready file and prints where everything is.
+func (c *devCmd) announce(a *app, s *devstack.Stack) error {
 	r := newReady(s)
 	if c.ReadyFile != "" {
-		if err := writeJSONAtomically(c.ReadyFile, r); err != nil {
+		if err := devstack.WriteJSON(c.ReadyFile, r); err != nil {
 			return fmt.Errorf("--ready-file: %w", err)
 		}
 	}
@@ -76,7 +77,8 @@ func (c *devCmd) announce(a *app, s *stack) error {
 	return nil
 }
 
-// ready is what the ready file says. Programs outside rely on its keys.
+// ready is the content of the ready file. Programs outside this repository rely on its
+// keys.
 type ready struct {
 	APIURL             string            `json:"api_url"`
 	DashboardURL       string            `json:"dashboard_url"`
@@ -92,36 +94,36 @@ type ready struct {
 	PaymentMethods     map[string]string `json:"payment_methods"`
 }
 
-func newReady(s *stack) ready {
+func newReady(s *devstack.Stack) ready {
 	r := ready{
-		APIURL:             s.apiURL,
-		DashboardURL:       s.apiURL + "/admin",
-		StripeURL:          s.sim.url,
-		DatabaseURL:        s.databaseURL,
-		WebhookSecret:      s.seed.WebhookSecret,
-		APIKey:             s.seed.APIKey,
-		AdminEmail:         s.seed.AdminEmail,
-		AdminPassword:      s.seed.AdminPassword,
-		OrganizationID:     s.seed.OrganizationID,
-		ExternalCustomerID: s.seed.ExternalCustomerID,
-		WalletID:           s.seed.WalletID,
+		APIURL:             s.APIURL,
+		DashboardURL:       s.APIURL + "/admin",
+		StripeURL:          s.StripeURL,
+		DatabaseURL:        s.DatabaseURL,
+		WebhookSecret:      s.Seed.WebhookSecret,
+		APIKey:             s.Seed.APIKey,
+		AdminEmail:         s.Seed.AdminEmail,
+		AdminPassword:      s.Seed.AdminPassword,
+		OrganizationID:     s.Seed.OrganizationID,
+		ExternalCustomerID: s.Seed.ExternalCustomerID,
+		WalletID:           s.Seed.WalletID,
 		PaymentMethods:     map[string]string{},
 	}
-	for name, card := range s.seed.Cards {
-		r.PaymentMethods[name] = s.seed.paymentMethod(name)
+	for name, card := range s.Seed.Cards {
+		r.PaymentMethods[name] = s.Seed.PaymentMethod(name)
 		r.PaymentMethods[name+"_uuid"] = card.ID.String()
 	}
 	return r
 }
 
-// welcome is the start page in the terminal.
+// welcome prints how to use the stack.
 func (c *devCmd) welcome(a *app, r ready) {
 	a.printf(`
 Fundrail is running, with a simulated Stripe and a test organization.
 
   API        %s   described at /docs
   Dashboard  %s   %s / %s
-  Stripe     %s   simulated; any sk_test_ key will do
+  Stripe     %s   simulated; it accepts any sk_test_ key
   Database   %s
   API key    %s
 
@@ -136,12 +138,12 @@ Other cards for payment_method_id:
 
 `, r.APIURL, r.DashboardURL, r.AdminEmail, r.AdminPassword, r.StripeURL, r.DatabaseURL, r.APIKey,
 		r.APIURL, r.APIKey, r.PaymentMethods["visa"])
-	for _, card := range seededCards[1:] {
-		a.printf("  %-24s %s\n", strings.ReplaceAll(card.name, "_", " "), r.PaymentMethods[card.name])
+	for _, name := range devstack.CardNames()[1:] {
+		a.printf("  %-24s %s\n", strings.ReplaceAll(name, "_", " "), r.PaymentMethods[name])
 	}
 	path, err := filepath.Abs(c.DataDir)
 	if err != nil {
 		path = c.DataDir
 	}
-	a.printf("\nCtrl-C stops everything. What happened is kept in %s.\n\n", path)
+	a.printf("\nCtrl-C stops everything. The state is kept in %s.\n\n", path)
 }

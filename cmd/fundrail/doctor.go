@@ -5,20 +5,21 @@ import (
 	"fmt"
 
 	"github.com/fundrail/fundrail/internal/config"
+	"github.com/fundrail/fundrail/internal/console"
 	"github.com/fundrail/fundrail/internal/doctor"
 )
 
 type doctorCmd struct {
 	config.Settings
 
-	CreateWebhook bool `help:"Have Stripe send events to PUBLIC_URL where no endpoint does, and print its secret, once."`
+	CreateWebhook bool `help:"Create Stripe's webhook endpoint for PUBLIC_URL if it is missing, and print its secret once."`
 	JSON          bool `help:"Print one JSON object."`
 }
 
-// Check leaves settings to the examination, which goes on behind a bad one.
+// Check accepts any settings: Run examines them and goes on after an invalid one.
 func (c *doctorCmd) Check() error { return nil }
 
-// Run looks at everything, and fails when something has to be mended.
+// Run examines everything and fails if something has to be mended.
 func (c *doctorCmd) Run(ctx context.Context, a *app) error {
 	findings := doctor.Examine(ctx, doctor.Options{Settings: c.Settings, Now: a.Now, CreateWebhook: c.CreateWebhook})
 	if err := c.print(a, findings); err != nil {
@@ -58,6 +59,6 @@ func (c *doctorCmd) print(a *app, findings []doctor.Finding) error {
 		a.printf("\nNothing has to be mended.\n")
 		return nil
 	}
-	a.printf("\n%s to mend.\n", plural(mend, "thing"))
+	a.printf("\n%s to mend.\n", console.Plural(mend, "thing"))
 	return nil
 }

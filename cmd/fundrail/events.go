@@ -12,23 +12,24 @@ import (
 	"github.com/riverqueue/river/riverdriver/riverpgxv5"
 
 	"github.com/fundrail/fundrail/internal/config"
+	"github.com/fundrail/fundrail/internal/console"
 	"github.com/fundrail/fundrail/internal/postgres"
 	"github.com/fundrail/fundrail/internal/wallet"
 	"github.com/fundrail/fundrail/jobs"
 )
 
 type eventsCmd struct {
-	List   eventsListCmd   `cmd:"" help:"List stored events, the newest first."`
-	Replay eventsReplayCmd `cmd:"" help:"Have a stored event handled once more."`
+	List   eventsListCmd   `cmd:"" help:"List stored events, newest first."`
+	Replay eventsReplayCmd `cmd:"" help:"Handle stored events once more."`
 }
 
 type eventsListCmd struct {
 	config.Database
 
 	Mode   wallet.Mode          `enum:"test,live" default:"test" help:"test or live."`
-	Status postgres.EventStatus `enum:"handled,ignored,pending," default:"" help:"Only handled, ignored or pending ones."`
-	Type   string               `placeholder:"payment_intent.succeeded" help:"Only those of a type."`
-	Limit  int                  `default:"50" help:"How many at most."`
+	Status postgres.EventStatus `enum:"handled,ignored,pending," default:"" help:"Only events that are handled, ignored or pending."`
+	Type   string               `placeholder:"payment_intent.succeeded" help:"Only events of this type."`
+	Limit  int                  `default:"50" help:"Maximum number."`
 	JSON   bool                 `help:"Print one JSON object."`
 }
 
@@ -92,7 +93,7 @@ type eventsReplayCmd struct {
 	JSON   bool     `help:"Print one JSON object."`
 }
 
-// Run arms events once more: a worker then handles them as if they had just come.
+// Run marks events as pending, so that a worker handles them as if they had just come.
 func (c *eventsReplayCmd) Run(ctx context.Context, a *app) error {
 	err := withTx(ctx, c.Database, func(tx pgx.Tx) error {
 		client, err := river.NewClient(riverpgxv5.New(nil), &river.Config{})
@@ -117,6 +118,6 @@ func (c *eventsReplayCmd) Run(ctx context.Context, a *app) error {
 			Replayed []string `json:"replayed"`
 		}{c.Events})
 	}
-	a.printf("%s armed; a worker handles them now\n", plural(len(c.Events), "event"))
+	a.printf("%s pending again; a worker handles them now\n", console.Plural(len(c.Events), "event"))
 	return nil
 }

@@ -14,9 +14,9 @@ import (
 type seedCmd struct {
 	config.Database
 
-	Payments int           `default:"1000000" help:"How many payments."`
-	Jobs     int           `default:"3000000" help:"How many jobs."`
-	Over     time.Duration `default:"720h" help:"The time before now in which all of it happened."`
+	Payments int           `default:"1000000" help:"Number of payments."`
+	Jobs     int           `default:"3000000" help:"Number of jobs."`
+	Over     time.Duration `default:"720h" help:"The time before now over which they are spread."`
 }
 
 // Run fills a database for measurements. Stripe does not know the open payments that it

@@ -25,11 +25,11 @@ type keyCmd struct {
 type keyCreateCmd struct {
 	config.Database
 
-	Organization wallet.ID     `required:"" placeholder:"ID" help:"Whose key it is."`
+	Organization wallet.ID     `required:"" placeholder:"ID" help:"The key's organization."`
 	Mode         wallet.Mode   `enum:"test,live" default:"test" help:"test or live."`
-	Name         string        `default:"Default" help:"What it is called."`
-	Scopes       []string      `default:"admin,fund,read" help:"What it may do: admin, fund, read, or several with commas."`
-	ExpiresIn    time.Duration `placeholder:"720h" help:"How long it lives; for ever unless given."`
+	Name         string        `default:"Default" help:"The key's name."`
+	Scopes       []string      `default:"admin,fund,read" help:"What the key may do: admin, fund and read, separated by commas."`
+	ExpiresIn    time.Duration `placeholder:"720h" help:"Lifetime of the key. Default: no end."`
 	JSON         bool          `help:"Print one JSON object."`
 }
 
@@ -60,7 +60,7 @@ func (c *keyCreateCmd) Run(ctx context.Context, a *app) error {
 	return a.printAPIKey(c.JSON, k.ID, key)
 }
 
-// printAPIKey shows a new key, which nobody can do again.
+// printAPIKey prints a new key. Only its hash is stored, so it cannot be shown again.
 func (a *app) printAPIKey(asJSON bool, id wallet.ID, key string) error {
 	if asJSON {
 		return a.printJSON(struct {
@@ -68,7 +68,7 @@ func (a *app) printAPIKey(asJSON bool, id wallet.ID, key string) error {
 			APIKey string    `json:"api_key"`
 		}{id, key})
 	}
-	a.printf("key     %s\nAPI key %s\n\nThis is the only time it is shown: what is stored is its hash.\n", id, key)
+	a.printf("key     %s\nAPI key %s\n\nThe key is not shown again: only its hash is stored.\n", id, key)
 	return nil
 }
 

@@ -22,6 +22,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 
+	"github.com/fundrail/fundrail/internal/devstack"
 	"github.com/fundrail/fundrail/internal/testdb"
 )
 
@@ -269,11 +270,11 @@ func TestProcesses(t *testing.T) {
 
 		require.Equal(t, "25.00", d.fund(t, "visa", "25.00")["balance"])
 		require.Contains(t, d.output.String(), d.APIURL+"/v1/wallet/fund")
-		for _, card := range seededCards {
-			require.Regexp(t, `^pm_test_`, d.PaymentMethods[card.name])
-			require.Len(t, d.PaymentMethods[card.name+"_uuid"], 36)
+		for _, name := range devstack.CardNames() {
+			require.Regexp(t, `^pm_test_`, d.PaymentMethods[name])
+			require.Len(t, d.PaymentMethods[name+"_uuid"], 36)
 		}
-		require.Len(t, d.PaymentMethods, 2*len(seededCards))
+		require.Len(t, d.PaymentMethods, 2*len(devstack.CardNames()))
 
 		other := startProcess(t, binary, database, "dev", "--data-dir", dir, "--listen", "127.0.0.1:0", "--stripe-listen", "127.0.0.1:0")
 		require.Error(t, other.wait(t, startWithin))
@@ -321,7 +322,7 @@ func TestProcesses(t *testing.T) {
 // t.TempDir's.
 func dataDirOf(t *testing.T) string {
 	t.Helper()
-	dir, err := newDataDir()
+	dir, err := devstack.NewDataDir()
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, os.RemoveAll(dir)) })
 	return dir

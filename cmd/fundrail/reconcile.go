@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/fundrail/fundrail/internal/config"
+	"github.com/fundrail/fundrail/internal/console"
 	"github.com/fundrail/fundrail/internal/postgres"
 	"github.com/fundrail/fundrail/internal/stripeapi"
 	"github.com/fundrail/fundrail/internal/wallet"
@@ -19,13 +20,12 @@ type reconcileCmd struct {
 	config.Database
 	config.Stripe
 
-	Since  time.Duration `default:"24h" help:"How far back to compare. What is open is compared whatever its age."`
+	Since  time.Duration `default:"24h" help:"How far back to compare. Open payments are compared whatever their age."`
 	Repair bool          `help:"Settle what Stripe confirms."`
 	JSON   bool          `help:"Print one JSON object."`
 }
 
-// Run compares each mode that there is a key for, and fails when anything differs
-// in the end.
+// Run compares each mode that has a Stripe key. It fails if a difference is left.
 func (c *reconcileCmd) Run(ctx context.Context, a *app) error {
 	if c.Since <= 0 {
 		return fmt.Errorf("--since must be longer than zero, not %s", c.Since)
@@ -64,9 +64,9 @@ func (c *reconcileCmd) Run(ctx context.Context, a *app) error {
 	return nil
 }
 
-// engine makes an engine that inserts no jobs: what is repaired is repaired here.
+// engine returns an engine that inserts no jobs, because the command repairs by itself.
 func (c *reconcileCmd) engine(ctx context.Context, a *app, pool *pgxpool.Pool) (*jobs.Engine, []wallet.Mode, error) {
-	const actionDeadline = 24 * time.Hour // of a challenge that is only found now
+	const actionDeadline = 24 * time.Hour // of a challenge that the comparison finds
 	var modes []wallet.Mode
 	clients := make(map[wallet.Mode]jobs.Stripe)
 	for _, mode := range wallet.Modes {
@@ -106,13 +106,13 @@ func (c *reconcileCmd) print(a *app, results []postgres.Reconciliation) error {
 	for _, r := range results {
 		verdict := "nothing differs"
 		if n := len(r.Drift); n > 0 {
-			verdict = plural(n, "difference")
+			verdict = console.Plural(n, "difference")
 			if r.Repaired() > 0 {
 				verdict += fmt.Sprintf(", %d repaired", r.Repaired())
 			}
 		}
 		a.printf("%s\n", a.verdict(r.Left() == 0, fmt.Sprintf("reconcile %s: %s, %s, %s: %s", r.Mode,
-			plural(r.Payments, "payment"), plural(r.Refunds, "refund"), plural(r.Disputes, "dispute"), verdict)))
+			console.Plural(r.Payments, "payment"), console.Plural(r.Refunds, "refund"), console.Plural(r.Disputes, "dispute"), verdict)))
 		for _, d := range r.Drift {
 			payment := "-"
 			if d.PaymentID != (wallet.ID{}) {

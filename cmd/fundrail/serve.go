@@ -10,7 +10,7 @@ import (
 type serveCmd struct {
 	config.Settings
 
-	WithoutWorker bool `help:"Leave the jobs to other processes."`
+	WithoutWorker bool `help:"Leave jobs to other processes."`
 }
 
 // Run answers requests, and works on jobs, until the context ends.

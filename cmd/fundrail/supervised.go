@@ -11,9 +11,9 @@ import (
 // endSupervised is how long a supervised command may take to end.
 const endSupervised = 12 * time.Second
 
-// supervisedCmd runs another command of this program until its input ends. Who
-// started it holds the other end of that pipe, so the command never outlives it,
-// however it ends.
+// supervisedCmd runs another command of this program until its standard input ends. The
+// parent process holds the other end of that pipe, so the command never outlives it, even
+// if the parent is killed.
 type supervisedCmd struct {
 	Args []string `arg:"" passthrough:"" help:"The command and its flags."`
 }
@@ -23,9 +23,9 @@ func (c *supervisedCmd) Run(ctx context.Context, a *app) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	go func() {
-		_, _ = io.Copy(io.Discard, os.Stdin) // any end will do
+		_, _ = io.Copy(io.Discard, os.Stdin) // an error ends the input as well
 		cancel()
-		time.AfterFunc(endSupervised, func() { os.Exit(exitFailed) }) // nobody is left who could
+		time.AfterFunc(endSupervised, func() { os.Exit(exitFailed) }) // the parent can no longer kill this process
 	}()
 	args := c.Args
 	if len(args) > 0 && args[0] == "--" {

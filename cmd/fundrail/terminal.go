@@ -5,19 +5,11 @@ import (
 	"io"
 	"os"
 	"time"
+
+	"github.com/fundrail/fundrail/internal/console"
 )
 
-// The colors, as a terminal knows them.
-const (
-	bold  = "1"
-	faint = "2"
-	red   = "31"
-	green = "32"
-	cyan  = "36"
-)
-
-// terminal tells whether what is written there is for a person who watches, on a
-// terminal that can do more than print.
+// terminal reports whether w is a terminal that can move its cursor and show colors.
 func (a *app) terminal(w io.Writer) bool {
 	if a.Getenv("TERM") == "dumb" {
 		return false
@@ -33,40 +25,31 @@ func (a *app) terminal(w io.Writer) bool {
 	return err == nil && info.Mode()&os.ModeCharDevice != 0
 }
 
-// colors tells whether what is written there may have colors: there is a person,
-// who has not said that they want none (NO_COLOR).
-func (a *app) colors(w io.Writer) bool { return a.Getenv("NO_COLOR") == "" && a.terminal(w) }
-
-// painter colors text that is written there, if it may have colors.
-func (a *app) painter(w io.Writer) func(color, text string) string {
-	if !a.colors(w) {
-		return func(_, text string) string { return text }
+// painter returns the painter for w: a colored one if w is a terminal and the user has
+// not declined colors (https://no-color.org).
+func (a *app) painter(w io.Writer) console.Painter {
+	if a.Getenv("NO_COLOR") == "" && a.terminal(w) {
+		return console.Colored
 	}
-	return func(color, text string) string {
-		if text == "" {
-			return ""
-		}
-		return "\x1b[" + color + "m" + text + "\x1b[0m"
-	}
+	return console.Plain
 }
 
-// verdict paints a line green or red.
+// verdict returns text in green if it is good news, and otherwise in red.
 func (a *app) verdict(good bool, text string) string {
-	color := red
+	style := console.Red
 	if good {
-		color = green
+		style = console.Green
 	}
-	return a.painter(a.Stdout)(color, text)
+	return a.painter(a.Stdout)(style, text)
 }
 
-// How a wait is shown: not at all if it is short, and then by a line that moves.
 const (
-	waitQuiet = 300 * time.Millisecond
-	waitEvery = 120 * time.Millisecond
+	waitQuiet = 300 * time.Millisecond // a shorter wait is not shown
+	waitEvery = 120 * time.Millisecond // the time between two frames
 )
 
-// waiting shows a person that something goes on, and for how long, until they are
-// told the result. A program sees nothing of it.
+// waiting shows on a terminal what the command is doing and for how long, until done is
+// called. It writes to standard error, and nothing if that is not a terminal.
 func (a *app) waiting(what string) (done func()) {
 	if !a.terminal(a.Stderr) {
 		return func() {}
@@ -92,13 +75,13 @@ func (a *app) showWaiting(what string, stop <-chan struct{}) {
 		select {
 		case <-stop:
 			if i > 0 {
-				_, _ = fmt.Fprint(a.Stderr, "\r\x1b[K") // the line is free again
+				_, _ = fmt.Fprint(a.Stderr, "\r\x1b[K") // clears the line
 			}
 			return
 		case <-next.C:
 			next.Reset(waitEvery)
 		}
 		_, _ = fmt.Fprintf(a.Stderr, "\r\x1b[K%s %s %s",
-			paint(cyan, string(turns[i%len(turns)])), what, paint(faint, fmt.Sprintf("%d s", a.Now().Sub(began)/time.Second)))
+			paint(console.Cyan, string(turns[i%len(turns)])), what, paint(console.Faint, fmt.Sprintf("%d s", a.Now().Sub(began)/time.Second)))
 	}
 }

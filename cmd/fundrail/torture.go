@@ -14,18 +14,18 @@ import (
 )
 
 type tortureCmd struct {
-	Duration  time.Duration `default:"60s" help:"How long the storm lasts."`
-	Drain     time.Duration `default:"120s" help:"How long things may take to come to rest after it."`
-	Processes int           `default:"3" help:"How many services run; each third works jobs only."`
-	Rate      int           `default:"8" help:"Payments that clients ask for in a second."`
-	Seed      uint64        `help:"Plays the plan of an earlier storm again; 0 draws one."`
-	Break     string        `placeholder:"SWITCH" help:"Take a safeguard away, to see that it is missed: ${switches}."`
-	Keep      bool          `help:"Keep the logs of the services even if the proof held."`
+	Duration  time.Duration `default:"60s" help:"How long faults and payments go on."`
+	Drain     time.Duration `default:"120s" help:"How long open work may take to finish afterwards."`
+	Processes int           `default:"3" help:"Number of service processes; every third one only works on jobs."`
+	Rate      int           `default:"8" help:"Payments that clients request per second."`
+	Seed      uint64        `help:"Seed of the plan, to repeat an earlier run; 0 draws one."`
+	Break     string        `placeholder:"SWITCH" help:"Remove a safeguard, to see the proof fail: ${switches}."`
+	Keep      bool          `help:"Keep the services' logs even if the proof holds."`
 	JSON      bool          `help:"Print one JSON object."`
 }
 
-// Run plays a storm on processes of this very program, and fails unless every
-// charge was credited exactly once.
+// Run injects faults into processes of this program. It fails unless every charge was
+// credited exactly once.
 func (c *tortureCmd) Run(ctx context.Context, a *app) (err error) {
 	program, err := os.Executable()
 	if err != nil {
@@ -44,7 +44,7 @@ func (c *tortureCmd) Run(ctx context.Context, a *app) (err error) {
 		a.errorf("the logs of the services are in %s", dir)
 	}()
 	if c.Seed == 0 {
-		c.Seed = rand.Uint64N(1_000_000_000) + 1 //nolint:gosec // a number to play a storm again by
+		c.Seed = rand.Uint64N(1_000_000_000) + 1 //nolint:gosec // a seed, not a secret
 	}
 	report, err := torture.Run(ctx, torture.Options{
 		Break:     breakpoint.Switch(c.Break),
@@ -60,7 +60,7 @@ func (c *tortureCmd) Run(ctx context.Context, a *app) (err error) {
 		Seed:      c.Seed,
 	})
 	if err != nil {
-		return fmt.Errorf("no storm to judge: %w", err)
+		return fmt.Errorf("the torture run did not finish: %w", err)
 	}
 	held = report.Held()
 	if c.JSON {
@@ -74,7 +74,7 @@ func (c *tortureCmd) Run(ctx context.Context, a *app) (err error) {
 	return err
 }
 
-// switches names every safeguard that can be taken away.
+// switches lists the safeguards that can be removed.
 func switches() string {
 	names := make([]string, len(breakpoint.Switches))
 	for i, s := range breakpoint.Switches {

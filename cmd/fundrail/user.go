@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"crypto/rand"
-	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -19,20 +18,19 @@ import (
 )
 
 type userCmd struct {
-	Create   userCreateCmd   `cmd:"" help:"Let somebody log in to the dashboard."`
-	List     userListCmd     `cmd:"" help:"List who may log in."`
-	Disable  userDisableCmd  `cmd:"" help:"End somebody's access, and every session."`
-	Password userPasswordCmd `cmd:"" help:"Give somebody a new password, which ends every session."`
+	Create   userCreateCmd   `cmd:"" help:"Create a user of the dashboard."`
+	List     userListCmd     `cmd:"" help:"List users."`
+	Disable  userDisableCmd  `cmd:"" help:"Disable a user and end the user's sessions."`
+	Password userPasswordCmd `cmd:"" help:"Set a user's password and end the user's sessions."`
 }
 
 // passwordFlags say where a password comes from.
 type passwordFlags struct {
-	PasswordStdin bool `help:"Read the password from the first line of standard input, instead of making one up."`
+	PasswordStdin bool `help:"Read the password from the first line of standard input, instead of generating one."`
 }
 
-// choose reads a password or makes one up. The second result tells that it was made
-// up, and so has to be shown.
-func (f passwordFlags) choose(a *app) (password string, madeUp bool, err error) {
+// choose reads a password or generates one. The caller has to show a generated one.
+func (f passwordFlags) choose(a *app) (password string, generated bool, err error) {
 	if !f.PasswordStdin {
 		return rand.Text(), true, nil
 	}
@@ -49,8 +47,8 @@ type userCreateCmd struct {
 	config.Database
 	passwordFlags
 
-	Email string        `required:"" help:"What the user logs in with."`
-	Role  postgres.Role `enum:"viewer,support,operator,admin" default:"viewer" help:"viewer, support, operator or admin; each may do what the one before it may."`
+	Email string        `required:"" help:"The user's e-mail, which is also the login."`
+	Role  postgres.Role `enum:"viewer,support,operator,admin" default:"viewer" help:"viewer, support, operator or admin. Each role includes the ones before it."`
 	JSON  bool          `help:"Print one JSON object."`
 }
 
@@ -59,7 +57,7 @@ func (c *userCreateCmd) Run(ctx context.Context, a *app) error {
 	if err := checkEmail(c.Email); err != nil {
 		return err
 	}
-	password, madeUp, err := c.choose(a)
+	password, generated, err := c.choose(a)
 	if err != nil {
 		return err
 	}
@@ -73,12 +71,12 @@ func (c *userCreateCmd) Run(ctx context.Context, a *app) error {
 	if err := withTx(ctx, c.Database, func(tx pgx.Tx) error { return postgres.InsertUser(ctx, tx, u) }); err != nil {
 		return err
 	}
-	return a.printUser(u, password, madeUp, c.JSON)
+	return a.printUser(u, password, generated, c.JSON)
 }
 
-// printUser says who a user is, and once, unless the caller knows it, the password.
-func (a *app) printUser(u postgres.User, password string, madeUp, asJSON bool) error {
-	if !madeUp {
+// printUser prints a user, with the password if it was generated.
+func (a *app) printUser(u postgres.User, password string, generated, asJSON bool) error {
+	if !generated {
 		password = ""
 	}
 	if asJSON {
@@ -90,8 +88,8 @@ func (a *app) printUser(u postgres.User, password string, madeUp, asJSON bool) e
 		}{u.ID, u.Email, u.Role, password})
 	}
 	a.printf("user     %s\ne-mail   %s\nrole     %s\n", u.ID, u.Email, u.Role)
-	if madeUp {
-		a.printf("password %s\n\nThis is the only time it is shown: what is stored is its hash.\n", password)
+	if generated {
+		a.printf("password %s\n\nThe password is not shown again: only its hash is stored.\n", password)
 	}
 	return nil
 }
@@ -143,7 +141,7 @@ type userDisableCmd struct {
 	Email string `arg:"" help:"The user's e-mail."`
 }
 
-// Run ends a user's access. Doing so again changes nothing.
+// Run disables a user. It changes nothing if the user is disabled already.
 func (c *userDisableCmd) Run(ctx context.Context, a *app) error {
 	return withPool(ctx, c.Database, func(pool *pgxpool.Pool) error {
 		u, err := postgres.DisableUser(ctx, pool, c.Email, a.Now())
@@ -163,9 +161,9 @@ type userPasswordCmd struct {
 	JSON  bool   `help:"Print one JSON object."`
 }
 
-// Run gives a user another password, and lets one in again who had been disabled.
+// Run sets a user's password. A disabled user is enabled again.
 func (c *userPasswordCmd) Run(ctx context.Context, a *app) error {
-	password, madeUp, err := c.choose(a)
+	password, generated, err := c.choose(a)
 	if err != nil {
 		return err
 	}
@@ -178,36 +176,6 @@ func (c *userPasswordCmd) Run(ctx context.Context, a *app) error {
 		if err != nil {
 			return err
 		}
-		return a.printUser(u, password, madeUp, c.JSON)
+		return a.printUser(u, password, generated, c.JSON)
 	})
-}
-
-// ensureAdmin makes an admin with a password, or gives the one there is this
-// password, unless it is the right one already.
-func ensureAdmin(ctx context.Context, db postgres.DB, email, password string, now time.Time) error {
-	u, err := postgres.FindUser(ctx, db, email)
-	unknown := wallet.HasCode(err, wallet.CodeNotFound)
-	if err != nil && !unknown {
-		return err
-	}
-	if !unknown && u.DisabledAt == nil {
-		if same, err := dashboard.CheckPassword(u.PasswordHash, password); err == nil && same {
-			return nil
-		}
-	}
-	hash, err := dashboard.HashPassword(password)
-	if err != nil {
-		return err
-	}
-	if unknown {
-		err = postgres.InsertUser(ctx, db, postgres.User{
-			ID: wallet.NewID(), Email: email, Role: postgres.RoleAdmin, PasswordHash: hash, CreatedAt: now,
-		})
-		if !errors.Is(err, postgres.ErrUserExists) {
-			return err
-		}
-		// Another process that starts on the same database was quicker.
-	}
-	_, err = postgres.SetPassword(ctx, db, email, hash, now)
-	return err
 }

@@ -15,15 +15,15 @@ import (
 )
 
 type walletCmd struct {
-	Create walletCreateCmd `cmd:"" help:"Create a wallet. An organization's first one in a mode is what its keys stand for."`
+	Create walletCreateCmd `cmd:"" help:"Create a wallet. The first one of an organization in a mode is the wallet of its API keys."`
 }
 
 type walletCreateCmd struct {
 	config.Database
 
-	Customer wallet.ID       `required:"" placeholder:"ID" help:"Whose wallet it is."`
+	Customer wallet.ID       `required:"" placeholder:"ID" help:"The wallet's customer."`
 	Currency wallet.Currency `default:"USD" help:"ISO 4217 code."`
-	Rate     decimal.Decimal `default:"1.0" help:"What one credit costs."`
+	Rate     decimal.Decimal `default:"1.0" help:"Price of one credit."`
 	JSON     bool            `help:"Print one JSON object."`
 }
 
@@ -57,7 +57,7 @@ func (c *walletCreateCmd) Run(ctx context.Context, a *app) error {
 	}
 	a.printf("wallet %s\n", w.ID)
 	if w.IsPrimary {
-		a.printf("It is the primary one: the organization's %s keys stand for it.\n", w.Mode)
+		a.printf("It is the primary wallet, which the organization's %s keys use.\n", w.Mode)
 	}
 	return nil
 }

@@ -19,22 +19,22 @@ import (
 type webhookCmd struct {
 	Create     webhookCreateCmd     `cmd:"" help:"Create a webhook endpoint. Its secret is shown once."`
 	List       webhookListCmd       `cmd:"" help:"List an organization's webhook endpoints."`
-	Rotate     webhookRotateCmd     `cmd:"" help:"Give an endpoint a new secret; the one before signs too for a while."`
-	Disable    webhookDisableCmd    `cmd:"" help:"Deliver nothing to an endpoint any more."`
-	Enable     webhookEnableCmd     `cmd:"" help:"Deliver to an endpoint again, at once."`
-	Deliveries webhookDeliveriesCmd `cmd:"" help:"List the deliveries to an endpoint, the newest first."`
-	Redeliver  webhookRedeliverCmd  `cmd:"" help:"Deliver one event again, or all of some time."`
+	Rotate     webhookRotateCmd     `cmd:"" help:"Replace an endpoint's secret. The old one signs too for a while."`
+	Disable    webhookDisableCmd    `cmd:"" help:"Stop deliveries to an endpoint."`
+	Enable     webhookEnableCmd     `cmd:"" help:"Resume deliveries to an endpoint at once."`
+	Deliveries webhookDeliveriesCmd `cmd:"" help:"List the deliveries to an endpoint, newest first."`
+	Redeliver  webhookRedeliverCmd  `cmd:"" help:"Repeat one delivery, or all of a period."`
 }
 
 type webhookCreateCmd struct {
 	config.Database
 	config.Webhooks
 
-	Organization wallet.ID            `required:"" placeholder:"ID" help:"Whose endpoint it is."`
+	Organization wallet.ID            `required:"" placeholder:"ID" help:"The endpoint's organization."`
 	Mode         wallet.Mode          `enum:"test,live" default:"test" help:"test or live."`
-	Name         string               `default:"Default" help:"What it is called."`
-	URL          string               `required:"" help:"Where to deliver to."`
-	Signature    wallet.SignatureKind `enum:"standard,lava,lago" default:"standard" help:"How deliveries are written and signed: standard, lava or lago."`
+	Name         string               `default:"Default" help:"The endpoint's name."`
+	URL          string               `required:"" help:"The endpoint's address."`
+	Signature    wallet.SignatureKind `enum:"standard,lava,lago" default:"standard" help:"Format and signature of deliveries: standard, lava or lago."`
 	Events       []string             `placeholder:"NAME,…" help:"Only these events, by the names of the signature's dialect."`
 	JSON         bool                 `help:"Print one JSON object."`
 }
@@ -65,7 +65,7 @@ func (c *webhookCreateCmd) Run(ctx context.Context, a *app) error {
 	return a.printSecret(c.JSON, e.ID, secret)
 }
 
-// printSecret shows an endpoint's secret, the one time that it is shown.
+// printSecret prints an endpoint's new secret, which is not shown again.
 func (a *app) printSecret(asJSON bool, id wallet.ID, secret string) error {
 	if asJSON {
 		return a.printJSON(struct {
@@ -73,14 +73,14 @@ func (a *app) printSecret(asJSON bool, id wallet.ID, secret string) error {
 			WebhookSecret string    `json:"webhook_secret"`
 		}{id, secret})
 	}
-	a.printf("webhook %s\nsecret  %s\n\nIt is not shown again.\n", id, secret)
+	a.printf("webhook %s\nsecret  %s\n\nThe secret is not shown again.\n", id, secret)
 	return nil
 }
 
 type webhookListCmd struct {
 	config.Database
 
-	Organization wallet.ID   `required:"" placeholder:"ID" help:"Whose endpoints to list."`
+	Organization wallet.ID   `required:"" placeholder:"ID" help:"The endpoints' organization."`
 	Mode         wallet.Mode `enum:"test,live" default:"test" help:"test or live."`
 	JSON         bool        `help:"Print one JSON object."`
 }
@@ -126,7 +126,7 @@ type webhookRotateCmd struct {
 	config.Database
 
 	Webhook wallet.ID     `arg:"" help:"The endpoint's id."`
-	Overlap time.Duration `default:"24h" help:"How long the secret before goes on signing."`
+	Overlap time.Duration `default:"24h" help:"How long the old secret signs too."`
 	JSON    bool          `help:"Print one JSON object."`
 }
 
@@ -165,7 +165,7 @@ type (
 // Run switches an endpoint off.
 func (c *webhookDisableCmd) Run(ctx context.Context, a *app) error { return c.turn(ctx, a, false) }
 
-// Run switches an endpoint on, and tries what waits for it at once.
+// Run switches an endpoint on. Its pending deliveries are attempted at once.
 func (c *webhookEnableCmd) Run(ctx context.Context, a *app) error { return c.turn(ctx, a, true) }
 
 func (c *webhookSwitch) turn(ctx context.Context, a *app, on bool) error {
@@ -193,8 +193,8 @@ type webhookDeliveriesCmd struct {
 	config.Database
 
 	Webhook wallet.ID             `arg:"" help:"The endpoint's id."`
-	Status  wallet.DeliveryStatus `enum:"failed,pending,succeeded," default:"" help:"Only failed, pending or succeeded ones."`
-	Limit   int                   `default:"50" help:"How many at most."`
+	Status  wallet.DeliveryStatus `enum:"failed,pending,succeeded," default:"" help:"Only deliveries that are failed, pending or succeeded."`
+	Limit   int                   `default:"50" help:"Maximum number."`
 	JSON    bool                  `help:"Print one JSON object."`
 }
 
@@ -249,12 +249,12 @@ type webhookRedeliverCmd struct {
 	Webhook    wallet.ID `arg:"" help:"The endpoint's id."`
 	Delivery   wallet.ID `placeholder:"ID" xor:"what" help:"One delivery."`
 	From       time.Time `placeholder:"TIME" xor:"what" help:"All events from this time on, such as 2026-03-14T09:00:00Z."`
-	To         time.Time `placeholder:"TIME" help:"And before this one; now unless given."`
-	FailedOnly bool      `help:"Leave out what was delivered."`
+	To         time.Time `placeholder:"TIME" help:"End of the period. Default: now."`
+	FailedOnly bool      `help:"Leave out deliveries that succeeded."`
 	JSON       bool      `help:"Print one JSON object."`
 }
 
-// Run sets deliveries going again.
+// Run schedules deliveries again.
 func (c *webhookRedeliverCmd) Run(ctx context.Context, a *app) error {
 	if c.Delivery == (wallet.ID{}) && c.From.IsZero() {
 		return errors.New("--delivery or --from is required")
@@ -278,7 +278,7 @@ func (c *webhookRedeliverCmd) Run(ctx context.Context, a *app) error {
 				Deliveries int64 `json:"deliveries"`
 			}{n})
 		}
-		a.printf("%d deliveries go out again\n", n)
+		a.printf("%d deliveries are sent again\n", n)
 		return nil
 	})
 }

@@ -13,8 +13,8 @@ import (
 	"github.com/fundrail/fundrail/internal/wallet"
 )
 
-// Check reports everything that keeps a service from running on these settings,
-// as one error. It names variables and never shows a secret.
+// Check reports every setting that keeps a service from running, as one error. The error
+// names variables and never shows a secret.
 func (s Settings) Check() error {
 	return errors.Join(
 		s.Database.Check(),
@@ -44,7 +44,7 @@ func (d Database) Check() error {
 	return nil
 }
 
-// Check reports addresses that cannot be listened on or handed out.
+// Check reports invalid addresses.
 func (h HTTP) Check() error {
 	var problems []error
 	if _, port, err := net.SplitHostPort(h.ListenAddr); err != nil || !validPort(port) {
@@ -59,7 +59,7 @@ func (h HTTP) Check() error {
 	return errors.Join(problems...)
 }
 
-// Check reports keys of the wrong mode, and settings that serve no mode.
+// Check reports keys of the wrong mode, and the lack of any key.
 func (s Stripe) Check() error {
 	var problems []error
 	served := false
@@ -72,7 +72,7 @@ func (s Stripe) Check() error {
 		}
 		for i, secret := range secrets {
 			if strings.TrimSpace(string(secret)) == "" {
-				problems = append(problems, fmt.Errorf("%s_WEBHOOK_SECRETS has nothing in place %d", name, i+1))
+				problems = append(problems, fmt.Errorf("%s_WEBHOOK_SECRETS: secret %d is empty", name, i+1))
 			}
 		}
 		if len(secrets) > 0 && key == "" {
@@ -102,7 +102,7 @@ func (l Limits) Check() error {
 	)
 }
 
-// Check reports an address that cannot be listened on, and ages below zero.
+// Check reports invalid addresses and negative ages.
 func (m Monitoring) Check() error {
 	var problems []error
 	if m.MetricsListenAddr != "" {
@@ -122,7 +122,7 @@ func (m Monitoring) Check() error {
 // Check reports a limit that is not above zero.
 func (w Webhooks) Check() error { return checkCount("WEBHOOK_ENDPOINT_LIMIT", w.WebhookEndpointLimit) }
 
-// Check reports a level or format that there is none of.
+// Check reports an unknown level or format.
 func (l Log) Check() error {
 	var problems []error
 	var level slog.Level
@@ -177,7 +177,7 @@ func validPort(port string) bool {
 	return err == nil && n <= 65535
 }
 
-// Check reports an address of the profiler that others could reach.
+// Check reports an address that is not on the loopback interface.
 func (p Profiling) Check() error {
 	if p.ProfileListenAddr == "" {
 		return nil

@@ -126,7 +126,7 @@ func TestLoad(t *testing.T) {
 		{"RateLimitZero", []string{"RATE_LIMIT_PER_MINUTE", "0"}, "RATE_LIMIT_PER_MINUTE must be at least 1, not 0"},
 		{"StripeRateLimit", []string{"STRIPE_RATE_LIMIT", "-1"}, "STRIPE_RATE_LIMIT must not be negative"},
 		{"StripeAPIURL", []string{"STRIPE_API_URL", "127.0.0.1:12111"}, "STRIPE_API_URL must be a URL that starts with http:// or https://"},
-		{"WebhookSecretEmpty", []string{"STRIPE_TEST_WEBHOOK_SECRETS", "whsec_hush, ,whsec_hush"}, "STRIPE_TEST_WEBHOOK_SECRETS has nothing in place 2"},
+		{"WebhookSecretEmpty", []string{"STRIPE_TEST_WEBHOOK_SECRETS", "whsec_hush, ,whsec_hush"}, "STRIPE_TEST_WEBHOOK_SECRETS: secret 2 is empty"},
 		{"WebhookSecretsWithoutKey", []string{"STRIPE_LIVE_WEBHOOK_SECRETS", "whsec_hush"}, "STRIPE_LIVE_WEBHOOK_SECRETS needs STRIPE_LIVE_SECRET_KEY"},
 		{"WorkersNotANumber", []string{"WORKERS", "many"}, "WORKERS: "},
 	} {

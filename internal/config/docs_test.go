@@ -13,8 +13,7 @@ import (
 	"github.com/fundrail/fundrail/internal/config"
 )
 
-// What docs/operations.md says of how long things are kept and may take is what
-// the settings say.
+// TestOperationsPage compares the durations in docs/operations.md with the defaults of the settings.
 func TestOperationsPage(t *testing.T) {
 	t.Parallel()
 

@@ -9,19 +9,19 @@ import (
 	"strings"
 )
 
-// Edge is what stands between callers and the service: its own TLS, or proxies.
+// Edge configures TLS and the proxies in front of the service.
 type Edge struct {
-	// TLSCertFile and TLSKeyFile are in PEM, and read again when they change.
-	TLSCertFile string `name:"tls-cert-file" env:"TLS_CERT_FILE" group:"Settings" placeholder:"PATH" help:"Certificate chain to answer over TLS with; plain HTTP unless given."`
+	// TLSCertFile and TLSKeyFile are PEM files, which are read again when they change.
+	TLSCertFile string `name:"tls-cert-file" env:"TLS_CERT_FILE" group:"Settings" placeholder:"PATH" help:"Certificate chain for TLS. Default: plain HTTP."`
 	TLSKeyFile  string `name:"tls-key-file" env:"TLS_KEY_FILE" group:"Settings" placeholder:"PATH" help:"Private key of the certificate."`
-	// TrustedProxies are addresses and networks; Proxies reads them.
-	TrustedProxies []string `name:"trusted-proxies" env:"TRUSTED_PROXIES" group:"Settings" placeholder:"10.0.0.0/8,…" help:"Networks of the proxies whose X-Forwarded-For and X-Forwarded-Proto are believed; nobody's unless given."`
+	// TrustedProxies are addresses and networks, which Proxies parses.
+	TrustedProxies []string `name:"trusted-proxies" env:"TRUSTED_PROXIES" group:"Settings" placeholder:"10.0.0.0/8,…" help:"Networks of proxies whose X-Forwarded-For and X-Forwarded-Proto are trusted. Default: none."`
 }
 
-// TLS tells whether the service answers over TLS by itself.
+// TLS reports whether the service itself serves TLS.
 func (e Edge) TLS() bool { return e.TLSCertFile != "" }
 
-// Check reports a certificate that cannot be served and networks that are none.
+// Check reports a certificate that cannot be loaded and invalid networks.
 func (e Edge) Check() error {
 	var problems []error
 	switch {
@@ -36,8 +36,7 @@ func (e Edge) Check() error {
 	return errors.Join(append(problems, err)...)
 }
 
-// Proxies are the networks of the proxies to believe. An address is a network of
-// its own.
+// Proxies returns the networks of the trusted proxies. An address counts as a network.
 func (e Edge) Proxies() ([]netip.Prefix, error) {
 	var list []netip.Prefix
 	for _, text := range e.TrustedProxies {
@@ -54,7 +53,7 @@ func (e Edge) Proxies() ([]netip.Prefix, error) {
 	return list, nil
 }
 
-// PublicAddress is HTTP's, with https where the service answers over TLS.
+// PublicAddress is HTTP.PublicAddress, with https if the service itself serves TLS.
 func (s Settings) PublicAddress(listener net.Addr) string {
 	address := s.HTTP.PublicAddress(listener)
 	if s.PublicURL == "" && s.TLS() {

@@ -10,8 +10,8 @@ import (
 	"github.com/alecthomas/kong"
 )
 
-// Load reads the settings of a service from the environment alone. The error
-// names everything that is wrong with them.
+// Load reads the settings of a service from the environment alone. Its error lists every
+// problem.
 func Load(getenv func(string) string) (Settings, error) {
 	var s Settings
 	parser, err := kong.New(&s, Environment(getenv))
@@ -24,10 +24,10 @@ func Load(getenv func(string) string) (Settings, error) {
 	return s, nil
 }
 
-// Environment makes a kong parser take the flags that name a variable from
-// getenv, where an empty value counts as none, and secrets from files too. Problems do not end the reading:
-// once everything is read, all of them are reported, together with what the
-// Check methods of the chosen command's settings have to say.
+// Environment makes a kong parser read flags from their variables, and secrets from files
+// too. An empty variable counts as unset. All problems are reported together once
+// everything is read, including those that the Check methods of the command's settings
+// report.
 func Environment(getenv func(string) string) kong.Option {
 	e := &environment{getenv: getenv, variables: map[*kong.Value]string{}}
 	return kong.OptionFunc(func(k *kong.Kong) error {
@@ -52,8 +52,8 @@ type environment struct {
 	variables map[*kong.Value]string
 }
 
-// adopt takes the variables away from kong, which would read the process's own
-// environment and give up at the first value it can't use.
+// adopt removes the variables from kong, which would read the process's environment and
+// stop at the first invalid value.
 func (e *environment) adopt(k *kong.Kong) error {
 	return kong.Visit(k.Model, func(node kong.Visitable, next kong.Next) error {
 		if flag, ok := node.(*kong.Flag); ok && len(flag.Tag.Envs) > 0 {
@@ -70,7 +70,7 @@ func (e *environment) adopt(k *kong.Kong) error {
 	})
 }
 
-// Resolve implements kong.Resolver. Nothing and no error mean no value.
+// Resolve implements kong.Resolver. It returns nil and no error if there is no value.
 func (e *environment) Resolve(_ *kong.Context, _ *kong.Path, flag *kong.Flag) (any, error) {
 	name, ok := e.variables[flag.Value]
 	if !ok {
@@ -97,7 +97,7 @@ func (e *environment) Resolve(_ *kong.Context, _ *kong.Path, flag *kong.Flag) (a
 
 // Validate implements kong.Resolver.
 func (e *environment) Validate(app *kong.Application) error {
-	if e.unread != nil { // what a missing secret leads to is no news
+	if e.unread != nil { // the other checks would only repeat that the secret is missing
 		return errors.Join(slices.Concat(e.unread, e.problems)...)
 	}
 	problems := e.problems
@@ -118,7 +118,7 @@ func activeChild(node *kong.Node) *kong.Node {
 
 type checker interface{ Check() error }
 
-// checkAll asks a struct, or else the structs embedded in it, what is wrong.
+// checkAll runs the Check method of a struct, or those of its embedded structs.
 func checkAll(target reflect.Value) []error {
 	if target.Kind() != reflect.Struct {
 		return nil

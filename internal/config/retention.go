@@ -6,18 +6,18 @@ import (
 	"time"
 )
 
-// Retention is how long what money does not depend on is kept. What it does depend
-// on, and the trail of who did what, is kept for ever.
+// Retention is how long data is kept that money does not depend on. Everything else,
+// including the audit trail, is kept for ever.
 type Retention struct {
-	// EventRetention is longer than Stripe keeps events and lets them be sent again:
-	// one that comes after its row is gone is handled anew, for nothing.
-	EventRetention time.Duration `name:"event-retention" env:"EVENT_RETENTION" group:"Settings" default:"2160h" help:"How long handled events of Stripe's are kept; 0 for ever."`
-	// DeliveryRetention counts from when it happened. What is still on its way to an
-	// endpoint is kept however old it is.
-	DeliveryRetention time.Duration `name:"delivery-retention" env:"DELIVERY_RETENTION" group:"Settings" default:"720h" help:"How long what merchants were told, and each attempt at telling them, is kept; 0 for ever."`
-	// The last two are River's own.
-	CompletedJobRetention time.Duration `name:"completed-job-retention" env:"COMPLETED_JOB_RETENTION" group:"Settings" default:"24h" help:"How long jobs are kept that were done."`
-	FailedJobRetention    time.Duration `name:"failed-job-retention" env:"FAILED_JOB_RETENTION" group:"Settings" default:"168h" help:"How long jobs are kept that were canceled or given up."`
+	// EventRetention is longer than Stripe keeps events and can send them again. An event
+	// that came after its row was deleted would be handled again, without effect.
+	EventRetention time.Duration `name:"event-retention" env:"EVENT_RETENTION" group:"Settings" default:"2160h" help:"How long handled events of Stripe are kept; 0 for ever."`
+	// DeliveryRetention counts from the event. A pending delivery is kept whatever its
+	// age.
+	DeliveryRetention time.Duration `name:"delivery-retention" env:"DELIVERY_RETENTION" group:"Settings" default:"720h" help:"How long events for merchants, their deliveries and attempts are kept; 0 for ever."`
+	// River deletes jobs by itself.
+	CompletedJobRetention time.Duration `name:"completed-job-retention" env:"COMPLETED_JOB_RETENTION" group:"Settings" default:"24h" help:"How long completed jobs are kept."`
+	FailedJobRetention    time.Duration `name:"failed-job-retention" env:"FAILED_JOB_RETENTION" group:"Settings" default:"168h" help:"How long canceled and discarded jobs are kept."`
 }
 
 const (
@@ -25,7 +25,7 @@ const (
 	leastDeliveryRetention = 48 * time.Hour      // attempts go on for a day
 )
 
-// Check reports what would be deleted while it can still be asked for.
+// Check reports a retention that would delete what is still needed.
 func (r Retention) Check() error {
 	var problems []error
 	if r.EventRetention != 0 && r.EventRetention < leastEventRetention {

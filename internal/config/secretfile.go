@@ -8,18 +8,17 @@ import (
 	"strings"
 )
 
-// fileSuffix ends the name of the variable that leads to a secret in a file, as
-// container platforms mount them.
+// fileSuffix ends the name of a variable that holds the path of a secret's file, which is
+// how container platforms provide secrets.
 const fileSuffix = "_FILE"
 
-// isSecret tells whether a setting may come from a file.
+// isSecret reports whether a setting may come from a file.
 func isSecret(t reflect.Type) bool {
 	return t == reflect.TypeFor[Secret]() || t == reflect.TypeFor[[]Secret]()
 }
 
-// readSecret gives the value of a secret from its variable, or from the file that
-// the variable of the same name with _FILE names. Line ends behind it are not part
-// of it.
+// readSecret reads a secret from its variable, or from the file that the variable with
+// the suffix _FILE names. It drops line ends at the end of the file.
 func readSecret(getenv func(string) string, name string) (string, error) {
 	value, path := getenv(name), getenv(name+fileSuffix)
 	if path == "" {

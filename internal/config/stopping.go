@@ -6,20 +6,20 @@ import (
 	"time"
 )
 
-// Stopping is how a process ends when it is told to.
+// Stopping configures how a process shuts down.
 type Stopping struct {
-	// StopDelay is for load balancers that go on sending for a while: the process
-	// says at /readyz that it is about to leave, and serves as before meanwhile.
-	StopDelay time.Duration `name:"stop-delay" env:"STOP_DELAY" group:"Settings" default:"0s" help:"How long to go on serving after SIGTERM, with /readyz saying no."`
-	// StopWithin comes after StopDelay. Supervisors kill what takes longer than they
-	// are willing to wait, so it should be below that.
-	StopWithin time.Duration `name:"stop-within" env:"STOP_WITHIN" group:"Settings" default:"9s" help:"How long requests and jobs that are under way may take to end after that; what is cut off goes on elsewhere."`
+	// StopDelay is for load balancers that go on sending requests for a while: the
+	// process fails /readyz and serves as before meanwhile.
+	StopDelay time.Duration `name:"stop-delay" env:"STOP_DELAY" group:"Settings" default:"0s" help:"How long to go on serving after SIGTERM, while /readyz fails."`
+	// StopWithin comes after StopDelay. It should be shorter than the time after which
+	// a supervisor kills the process.
+	StopWithin time.Duration `name:"stop-within" env:"STOP_WITHIN" group:"Settings" default:"9s" help:"How long current requests and jobs may take to end after that. Other processes continue the jobs that are cut off."`
 }
 
-// leastStop is what a process needs to end at all.
+// leastStop is the time that a process needs to shut down at all.
 const leastStop = time.Second
 
-// Check reports a delay below zero, and a limit that nothing can be ended within.
+// Check reports a negative delay and a limit that is too short.
 func (s Stopping) Check() error {
 	var problems []error
 	if s.StopDelay < 0 {

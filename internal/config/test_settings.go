@@ -7,17 +7,16 @@ import (
 	"time"
 )
 
-// Test is what tests and `fundrail torture` may change about a service, and
-// nobody else. A service refuses to start with any of it unless its database and
+// Test holds settings that only tests and `fundrail torture` may use. A service refuses to start with any of it unless its database and
 // its Stripe are on the loopback interface, it has no live key, and its database
 // carries the marker: see postgres.PlaceTestMarker. Zero values change nothing.
 type Test struct {
-	// TestMarker must be what the database was marked with.
+	// TestMarker must equal the marker of the database.
 	TestMarker string `name:"test-marker" env:"FUNDRAIL_TEST_MARKER" hidden:""`
-	// TestCheckScale divides the waits before somebody looks after a payment or
-	// an event that nothing was heard of.
+	// TestCheckScale divides the waits before a job checks on a payment or an event that
+	// has made no progress.
 	TestCheckScale int `name:"test-check-scale" env:"FUNDRAIL_TEST_CHECK_SCALE" hidden:""`
-	// TestKeyLife is how long Stripe's idempotency keys are relied on.
+	// TestKeyLife is how long the service relies on Stripe's idempotency keys.
 	TestKeyLife time.Duration `name:"test-key-life" env:"FUNDRAIL_TEST_KEY_LIFE" hidden:""`
 	// TestRescueAfter is when a job counts as lost with its process. A job may
 	// take half of it, and a call to Stripe a third.
@@ -28,10 +27,10 @@ type Test struct {
 	TestCrash string `name:"test-crash" env:"FUNDRAIL_TEST_CRASH" hidden:""`
 }
 
-// InUse tells whether any of the settings is.
+// InUse reports whether any of the settings is used.
 func (t Test) InUse() bool { return t != Test{} }
 
-// checkTest keeps the test settings away from everything that is real.
+// checkTest reports test settings in a service whose database or Stripe may be real.
 func (s Settings) checkTest() error {
 	if !s.InUse() {
 		return nil
@@ -55,8 +54,8 @@ func (s Settings) checkTest() error {
 	return errors.Join(problems...)
 }
 
-// onLoopback tells whether a URL names this machine by its loopback address. A
-// name is not enough: it may resolve to anything.
+// onLoopback reports whether a URL has a loopback address. A name does not count, because
+// it may resolve to another address.
 func onLoopback(address string) bool {
 	u, err := url.Parse(address)
 	if err != nil || u.Query().Has("host") || u.Query().Has("service") {

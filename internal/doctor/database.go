@@ -14,20 +14,19 @@ import (
 
 const (
 	oldestServer = 14_00_00 // PostgreSQL 14, as server_version_num has it
-	// clockMayDiffer is far below the five minutes within which a signature of
-	// Stripe's counts.
+	// clockMayDiffer is far below the five minutes for which a signature of Stripe is
+	// valid.
 	clockMayDiffer = 30 * time.Second
-	// workerSeenWithin is a few times as long as any worker goes without a job: some
-	// come by themselves every few seconds.
+	// workerSeenWithin is several times the interval of the most frequent periodic job.
 	workerSeenWithin = 2 * time.Minute
 	jobsMayWait      = time.Minute
 	eventsMayWait    = 10 * time.Minute
-	// reconciledWithin is a daily reconciliation and half a day.
+	// reconciledWithin is one and a half intervals of the daily reconciliation.
 	reconciledWithin = 36 * time.Hour
 )
 
-// durable are the server's settings without which a commit may be lost, or mean
-// something else than the statements expect.
+// durable are settings of the server. With other values, a commit may be lost, or
+// transactions may behave differently from what the statements expect.
 var durable = []struct{ name, want, mend string }{
 	{"fsync", "on", "Set fsync = on: without it a power cut loses money and breaks the database."},
 	{"full_page_writes", "on", "Set full_page_writes = on: without it a power cut can break the database."},
@@ -35,13 +34,13 @@ var durable = []struct{ name, want, mend string }{
 	{"default_transaction_read_only", "off", "Set default_transaction_read_only = off for Fundrail's user, or point DATABASE_URL at the primary."},
 }
 
-// database checks the database and returns it, nil when it cannot be worked with.
+// database checks the database and returns it, or nil if it cannot be used.
 func (e *examination) database(ctx context.Context) *pgxpool.Pool {
 	const check = "database"
 	ctx, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
 	if e.Settings.Database.Check() != nil {
-		return nil // told already
+		return nil // the check of the settings reports it
 	}
 	pool, err := connect(ctx, e.Settings)
 	if err != nil {
@@ -103,7 +102,7 @@ func (e *examination) server(ctx context.Context, pool *pgxpool.Pool) error {
 	return nil
 }
 
-// clock compares another clock with ours, which was read before and after it.
+// clock compares another clock with this machine's, read before and after it.
 func (e *examination) clock(check string, mode wallet.Mode, theirs, before, after time.Time) {
 	var off time.Duration
 	switch {
@@ -121,7 +120,7 @@ func (e *examination) clock(check string, mode wallet.Mode, theirs, before, afte
 		"Keep both clocks right with NTP: deadlines, keys and signatures depend on them.")
 }
 
-// work looks at whether jobs are worked, events handled and books in order.
+// work checks that jobs are worked, events are handled and the books are in order.
 func (e *examination) work(ctx context.Context, pool *pgxpool.Pool) {
 	ctx, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
@@ -163,12 +162,12 @@ func (e *examination) books(ctx context.Context, pool *pgxpool.Pool, now time.Ti
 		e.ok("jobs", "", "none waits")
 	}
 	if g.Discrepancies > 0 {
-		e.mend("books", "", fmt.Sprintf("%d payments on which Stripe and the books differ", g.Discrepancies),
+		e.mend("books", "", fmt.Sprintf("Stripe and the books differ on %d payments", g.Discrepancies),
 			"Look at them in the dashboard under Attention: docs/operations.md, MoneyDiscrepancy.")
 	}
 	for _, m := range g.Modes {
 		if m.OldestEvent > eventsMayWait {
-			e.mend("events", m.Mode, fmt.Sprintf("one has waited for %s", m.OldestEvent.Round(time.Second)),
+			e.mend("events", m.Mode, fmt.Sprintf("an event has waited for %s", m.OldestEvent.Round(time.Second)),
 				"See why it is not handled: docs/operations.md, MoneyEventUnhandled.")
 		}
 		if e.Settings.SecretKey(m.Mode) == "" || !m.Reconciled {

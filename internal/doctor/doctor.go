@@ -1,6 +1,6 @@
-// Package doctor looks at a set-up from outside: settings, database, Stripe,
-// webhook endpoint, clocks and workers. It says in one sentence each what has to be
-// mended, and mends nothing but a webhook endpoint that is missing, if asked.
+// Package doctor examines an installation from outside: settings, database, Stripe,
+// webhook endpoint, clocks and workers. It says in one sentence each what to mend. It
+// changes nothing itself, except that it creates a missing webhook endpoint on request.
 package doctor
 
 import (
@@ -14,10 +14,10 @@ import (
 	"github.com/fundrail/fundrail/internal/wallet"
 )
 
-// Status is what came of a check.
+// Status is the result of a check.
 type Status string
 
-// The statuses. A note is worth knowing and stops nothing.
+// The statuses. A note needs no action.
 const (
 	OK   Status = "ok"
 	Note Status = "note"
@@ -29,26 +29,26 @@ type Finding struct {
 	Check  string      `json:"check"`
 	Mode   wallet.Mode `json:"mode,omitempty"`
 	Status Status      `json:"status"`
-	// Detail says how things are, Mend what to do about it.
+	// Detail describes the state, and Mend what to do about it.
 	Detail string `json:"detail"`
 	Mend   string `json:"mend,omitempty"`
-	// WebhookSecret is that of an endpoint that was just created. Stripe tells it
+	// WebhookSecret is the secret of an endpoint that was just created. Stripe shows it
 	// only then.
 	WebhookSecret string `json:"webhook_secret,omitempty"`
 }
 
-// Options say what is looked at. All but CreateWebhook are required.
+// Options configure an examination. All but CreateWebhook are required.
 type Options struct {
 	Settings config.Settings
 	Now      func() time.Time
-	// CreateWebhook has an endpoint made at Stripe where there is none.
+	// CreateWebhook creates a missing endpoint at Stripe.
 	CreateWebhook bool
 }
 
-// within bounds each group of checks.
+// within limits the time of each group of checks.
 const within = 20 * time.Second
 
-// Examine makes every check that can be made.
+// Examine runs every check that can be run.
 func Examine(ctx context.Context, o Options) []Finding {
 	e := &examination{Options: o}
 	e.settings()
@@ -67,7 +67,7 @@ func Examine(ctx context.Context, o Options) []Finding {
 	return e.findings
 }
 
-// Healthy tells whether nothing has to be mended.
+// Healthy reports whether nothing has to be mended.
 func Healthy(list []Finding) bool {
 	for _, f := range list {
 		if f.Status == Mend {
@@ -77,7 +77,7 @@ func Healthy(list []Finding) bool {
 	return true
 }
 
-// examination gathers findings.
+// examination collects findings.
 type examination struct {
 	Options
 	findings []Finding
@@ -107,7 +107,7 @@ func (e *examination) settings() {
 	}
 }
 
-// connect opens the database without showing its password when it cannot.
+// connect opens the database. Its error does not show the password.
 func connect(ctx context.Context, s config.Settings) (*pgxpool.Pool, error) {
 	pool, err := pgxpool.New(ctx, string(s.DatabaseURL))
 	if err != nil {

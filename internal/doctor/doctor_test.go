@@ -23,7 +23,7 @@ func TestMain(m *testing.M) { testdb.Main(m) }
 
 const address = "https://pay.example.com/webhooks/stripe"
 
-// patient is a set-up that a test breaks and examines.
+// patient is an installation that a test breaks and examines.
 type patient struct {
 	doctor.Options
 	pool *pgxpool.Pool
@@ -31,8 +31,8 @@ type patient struct {
 	t    *testing.T
 }
 
-// newPatient has everything but workers, a webhook endpoint, events, and a server
-// that keeps what it is told: test servers don't.
+// newPatient has everything except workers, a webhook endpoint, events, and a durable
+// server: test servers do not wait for the disk.
 func newPatient(t *testing.T) *patient {
 	t.Helper()
 
@@ -66,7 +66,7 @@ func (p *patient) exec(sql string, args ...any) {
 	require.NoError(p.t, err)
 }
 
-// event stores one that came a minute ago.
+// event stores an event that came a minute ago.
 func (p *patient) event(id, source string) {
 	p.t.Helper()
 
@@ -91,7 +91,7 @@ func (p *patient) examine() []doctor.Finding {
 	return doctor.Examine(p.t.Context(), p.Options)
 }
 
-// of is what a check found, the last of it if that is several.
+// of returns the last finding of a check.
 func of(list []doctor.Finding, check string) doctor.Finding {
 	var found doctor.Finding
 	for _, f := range list {
@@ -118,7 +118,7 @@ func TestHealthy(t *testing.T) {
 
 	for _, f := range list {
 		if f.Check == "database" {
-			require.Contains(t, []string{"fsync is off", "full_page_writes is off", "synchronous_commit is off"}, f.Detail, "test servers forget")
+			require.Contains(t, []string{"fsync is off", "full_page_writes is off", "synchronous_commit is off"}, f.Detail, "test servers are not durable")
 			continue
 		}
 		require.Equal(t, doctor.OK, f.Status, "%+v", f)
@@ -232,7 +232,7 @@ func TestFindsWhatIsWrong(t *testing.T) {
 			},
 			"webhook arrivals", doctor.Note, "1 of the newest 2", "attempts fail",
 		},
-		"NobodyWorks": {
+		"NoWorkers": {
 			func(*patient) {},
 			"workers", doctor.Mend, "no job was taken", "Start fundrail",
 		},
@@ -311,7 +311,7 @@ func TestCreateWebhook(t *testing.T) {
 	require.Len(t, list, 1, "one is enough")
 }
 
-// post changes something at the simulator as its owner would.
+// post changes an object at the simulator with its API.
 func post(t *testing.T, url string) {
 	t.Helper()
 

@@ -21,10 +21,10 @@ import (
 	"github.com/fundrail/fundrail/webhooks"
 )
 
-// answered is when Stripe answered a call, by its clock and by ours.
+// answered is the time of Stripe's answer, by its clock and by this machine's.
 type answered struct{ date, began, ended time.Time }
 
-// stripe checks the key of a mode, and whether Stripe's events come.
+// stripe checks the key of a mode and the arrival of Stripe's events.
 func (e *examination) stripe(ctx context.Context, mode wallet.Mode, pool *pgxpool.Pool) {
 	ctx, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
@@ -53,13 +53,13 @@ func (e *examination) stripe(ctx context.Context, mode wallet.Mode, pool *pgxpoo
 	}
 }
 
-// variable is the name of a setting of a mode.
+// variable returns the name of a mode's setting.
 func variable(mode wallet.Mode, name string) string {
 	return "STRIPE_" + strings.ToUpper(string(mode)) + "_" + name
 }
 
-// mayRead asks for a little of everything that Fundrail reads: a restricted key may
-// not be allowed to.
+// mayRead reads one object of each kind that Fundrail reads, because a restricted key may
+// not allow it.
 func (e *examination) mayRead(ctx context.Context, mode wallet.Mode, client *stripeapi.Client) bool {
 	const check = "stripe key"
 	lately := stripeapi.Window{Since: e.Now().Add(-time.Minute)}
@@ -90,7 +90,7 @@ func (e *examination) mayRead(ctx context.Context, mode wallet.Mode, client *str
 	return true
 }
 
-// first is the error with which a list begins, if it does.
+// first returns the error at the beginning of a list, if there is one.
 func first[T any](list iter.Seq2[T, error]) error {
 	for _, err := range list {
 		return err
@@ -114,8 +114,8 @@ func (e *examination) webhookSecrets(mode wallet.Mode) {
 	e.ok("webhook secret", mode, "set")
 }
 
-// endpoint looks for the webhook endpoint that sends events here, and makes it if
-// asked.
+// endpoint looks for the webhook endpoint that sends events to this installation. It
+// creates a missing one on request.
 func (e *examination) endpoint(ctx context.Context, mode wallet.Mode, client *stripeapi.Client) {
 	const check = "webhook endpoint"
 	address := e.Settings.PublicAddress(nil) + webhooks.Path
@@ -184,8 +184,8 @@ func (e *examination) createEndpoint(ctx context.Context, mode wallet.Mode, clie
 	})
 }
 
-// arrivals looks at how the newest events came: those that a sweep had to find are
-// events that no webhook brought.
+// arrivals checks how the newest events came. An event that a sweep found has not come by
+// webhook.
 func (e *examination) arrivals(ctx context.Context, mode wallet.Mode, pool *pgxpool.Pool) {
 	const check, newest = "webhook arrivals", 1000
 	brought, swept, err := postgres.CountArrivals(ctx, pool, mode, e.Now().Add(-24*time.Hour), newest)

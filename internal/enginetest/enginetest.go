@@ -1,6 +1,5 @@
-// Package enginetest runs the engine for tests: on a database of its own, with
-// the test's clock and with a River client that inserts jobs and, if asked,
-// works them.
+// Package enginetest runs the engine for tests, on a database of its own and with the
+// test's clock. Its River client inserts jobs and, on request, works them.
 package enginetest
 
 import (
@@ -25,25 +24,25 @@ import (
 // Retention is how long a test's engine keeps old rows.
 var Retention = jobs.Retention{Deliveries: 30 * 24 * time.Hour, Events: 90 * 24 * time.Hour}
 
-// Options say what a test's engine is made of. All have defaults.
+// Options configure a test's engine. All have defaults.
 type Options struct {
 	Log *slog.Logger
 	Now func() time.Time
-	// Pool is the database, a new one unless given.
+	// Pool is the database. Default: a new one.
 	Pool   *pgxpool.Pool
 	Stripe map[wallet.Mode]jobs.Stripe
 	// Work starts workers for every queue.
 	Work bool
 }
 
-// Bundle is an engine and what it runs on.
+// Bundle is an engine with its database and clients.
 type Bundle struct {
 	Engine *jobs.Engine
 	Pool   *pgxpool.Pool
 	River  *river.Client[pgx.Tx]
 }
 
-// New makes an engine that ends with the test.
+// New starts an engine that stops with the test.
 func New(tb testing.TB, o Options) *Bundle {
 	tb.Helper()
 

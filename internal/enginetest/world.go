@@ -27,35 +27,35 @@ import (
 // WebhookSecret signs the events that a World's simulator sends.
 const WebhookSecret = "whsec_enginetest"
 
-// Timeout is how long a World's calls to Stripe may take: short, so that a test
-// can wait for a lost answer.
+// Timeout limits a World's calls to Stripe. It is short, so that a test can wait for a
+// lost answer.
 const Timeout = 500 * time.Millisecond
 
-// Clock is real time plus what a test has put on top.
+// Clock is the real time plus an offset that a test adds.
 type Clock struct{ offset atomic.Int64 }
 
-// Now is the time on the clock.
+// Now returns the time of the clock.
 func (c *Clock) Now() time.Time { return time.Now().Add(time.Duration(c.offset.Load())) }
 
-// Advance moves the clock on.
+// Advance moves the clock forward.
 func (c *Clock) Advance(d time.Duration) { c.offset.Add(int64(d)) }
 
-// World is an engine with workers, a simulated Stripe whose events reach it, and
-// a merchant whose customer is known to both.
+// World is an engine with workers, a simulated Stripe that delivers events to it, and a
+// merchant whose customer exists in both.
 type World struct {
 	*Bundle
 	Clock    *Clock
 	Merchant testfactory.Merchant
 	Sim      *simtest.Sim
 	Stripe   *stripeapi.Client
-	// WebhookURL is where events are taken in.
+	// WebhookURL is the address that receives events.
 	WebhookURL string
 
 	tb testing.TB
 }
 
-// NewWorld makes a World that ends with the test. Its client of Stripe may be
-// changed before it is made.
+// NewWorld starts a World that stops with the test. The test may change the configuration
+// of the Stripe client.
 func NewWorld(tb testing.TB, change ...func(w *World, cfg *stripeapi.Config)) *World {
 	tb.Helper()
 
@@ -104,7 +104,7 @@ func (w *World) Card(card string) wallet.PaymentMethod {
 	return m
 }
 
-// Fund accepts a payment of 25.00 with a card, and so has it charged.
+// Fund accepts a payment of 25.00 with a card, which a job charges.
 func (w *World) Fund(card wallet.PaymentMethod) wallet.ID {
 	w.tb.Helper()
 
@@ -117,7 +117,7 @@ func (w *World) Fund(card wallet.PaymentMethod) wallet.ID {
 	return p.ID
 }
 
-// Await waits until the payment stands at a status.
+// Await waits until the payment has a status.
 func (w *World) Await(id wallet.ID, status wallet.PaymentStatus) wallet.Payment {
 	w.tb.Helper()
 
@@ -130,7 +130,7 @@ func (w *World) Await(id wallet.ID, status wallet.PaymentStatus) wallet.Payment 
 	return p
 }
 
-// Work inserts a job and waits until it is done, one way or the other.
+// Work inserts a job and waits until it has completed, failed or been canceled.
 func (w *World) Work(args river.JobArgs) *rivertype.JobRow {
 	w.tb.Helper()
 
@@ -152,7 +152,7 @@ func (w *World) AwaitJob(id int64) *rivertype.JobRow {
 	return job
 }
 
-// Balance is the balance of the merchant's wallet.
+// Balance returns the balance of the merchant's wallet.
 func (w *World) Balance() int64 {
 	w.tb.Helper()
 
@@ -161,9 +161,8 @@ func (w *World) Balance() int64 {
 	return found.Balance
 }
 
-// RequireBooksBalance audits the database, and holds it against the simulator:
-// each intent that took money is credited once, less what went back of it, and
-// nothing else is.
+// RequireBooksBalance audits the database and compares it with the simulator: the wallet
+// holds what every succeeded intent received, less what was returned, and nothing else.
 func (w *World) RequireBooksBalance() {
 	w.tb.Helper()
 
@@ -173,7 +172,7 @@ func (w *World) RequireBooksBalance() {
 	require.Equal(w.tb, w.BalanceAtStripe(), w.Balance(), "what Stripe took and kept is what the wallet has")
 }
 
-// BalanceAtStripe is what Stripe took for the wallet, less what it gave back.
+// BalanceAtStripe returns what Stripe received for the wallet, less what it returned.
 func (w *World) BalanceAtStripe() int64 {
 	var sum int64
 	for _, paid := range w.Sim.Export(false) {
@@ -191,7 +190,7 @@ func (w *World) BalanceAtStripe() int64 {
 	return sum
 }
 
-// Payment is the payment as it stands.
+// Payment reads the payment.
 func (w *World) Payment(id wallet.ID) wallet.Payment {
 	w.tb.Helper()
 
@@ -200,7 +199,7 @@ func (w *World) Payment(id wallet.ID) wallet.Payment {
 	return p
 }
 
-// AwaitEvent waits until a stored event has been looked after.
+// AwaitEvent waits until a stored event is no longer pending.
 func (w *World) AwaitEvent(id string) postgres.Event {
 	w.tb.Helper()
 
@@ -213,7 +212,7 @@ func (w *World) AwaitEvent(id string) postgres.Event {
 	return e
 }
 
-// AwaitIntent waits until an intent stands at a status at Stripe.
+// AwaitIntent waits until an intent has a status at Stripe.
 func (w *World) AwaitIntent(id, status string) {
 	w.tb.Helper()
 
@@ -234,8 +233,8 @@ func (w *World) AwaitBalance(want int64) {
 	}, 15*time.Second, 5*time.Millisecond, "balance should come to %d", want)
 }
 
-// AwaitQuiet waits until no event is pending and no job is waiting or under way,
-// other than those that come by themselves.
+// AwaitQuiet waits until no event is pending and no job is available or running, except
+// periodic ones.
 func (w *World) AwaitQuiet() {
 	w.tb.Helper()
 

@@ -1,8 +1,6 @@
-// Package openapi is the description of the HTTP API: one OpenAPI 3.1 document,
-// written by hand in openapi.yaml, and the two ways in which it is served, as JSON
-// for programs and as a page for people. It answers no other request; that it tells
-// the truth about those who do is checked by the tests that go through package
-// openapitest.
+// Package openapi holds the description of the HTTP API, an OpenAPI 3.1 document that is
+// written by hand in openapi.yaml, and serves it as JSON for programs and as a page for
+// people. Tests compare the API's answers with the document through package openapitest.
 package openapi
 
 import (
@@ -13,21 +11,21 @@ import (
 //go:embed openapi.yaml
 var source []byte
 
-// document is the document as it was written.
+// document is the parsed document.
 var document = sync.OnceValue(func() *value {
 	doc, err := parse(source)
 	if err != nil {
-		panic("openapi.yaml: " + err.Error()) // the file is ours, and tests read it
+		panic("openapi.yaml: " + err.Error()) // the file is embedded, and tests parse it
 	}
 	return doc
 })
 
-// JSON is the document as it is served. Its members keep the order in which they
-// were written. The caller must not change it.
+// JSON returns the document as it is served. Its members have the order of the file. The
+// caller must not change it.
 var JSON = sync.OnceValue(func() []byte {
 	data, err := document().MarshalJSON()
 	if err != nil {
-		panic("openapi.json: " + err.Error()) // it has strings, whole numbers and booleans alone
+		panic("openapi.json: " + err.Error()) // it has only strings, integers and booleans
 	}
 	return data
 })

@@ -19,7 +19,7 @@ import (
 
 const address = "https://fundrail.example/openapi.json"
 
-// load gives the document and a compiler of its schemas.
+// load returns the document and a compiler for its schemas.
 func load(t *testing.T) (map[string]any, *jsonschema.Compiler) {
 	t.Helper()
 
@@ -42,12 +42,12 @@ func walk(v any, pointer string, visit func(pointer string, v any)) {
 		}
 	case []any:
 		for _, inner := range v {
-			walk(inner, pointer+"/-", visit) // nothing is looked up below a list
+			walk(inner, pointer+"/-", visit) // list elements have no pointers of their own here
 		}
 	}
 }
 
-// TestSchemas compiles every named schema, and every one in a body or a header.
+// TestSchemas compiles every named schema and every schema of a body or a header.
 func TestSchemas(t *testing.T) {
 	t.Parallel()
 
@@ -65,7 +65,7 @@ func TestSchemas(t *testing.T) {
 	require.Greater(t, n, 100)
 }
 
-// TestReferences follows every reference, and finds what nothing refers to.
+// TestReferences follows every reference and finds components without references.
 func TestReferences(t *testing.T) {
 	t.Parallel()
 
@@ -87,7 +87,7 @@ func TestReferences(t *testing.T) {
 	})
 	for kind, things := range doc["components"].(map[string]any) {
 		for name := range things.(map[string]any) {
-			// What answers to paths and methods that there are none of belongs to no operation.
+			// The answers to unknown paths and methods belong to no operation.
 			free := []string{"securitySchemes/secretKey", "responses/MethodNotAllowed", "responses/LagoMethodNotAllowed"}
 			if !slices.Contains(free, kind+"/"+name) {
 				require.True(t, used["#/components/"+kind+"/"+name], "nothing uses %s %s", kind, name)
@@ -96,7 +96,7 @@ func TestReferences(t *testing.T) {
 	}
 }
 
-// TestExamples holds each example to the schema beside it.
+// TestExamples validates each example against its schema.
 func TestExamples(t *testing.T) {
 	t.Parallel()
 
@@ -124,14 +124,14 @@ func TestExamples(t *testing.T) {
 	require.Greater(t, n, 15)
 }
 
-// TestObjectsOfAnswersAreClosed keeps an answer's schema from letting a member
-// through that nobody described.
+// TestObjectsOfAnswersAreClosed checks that the schemas of answers allow no undescribed
+// members.
 func TestObjectsOfAnswersAreClosed(t *testing.T) {
 	t.Parallel()
 
 	doc, _ := load(t)
 	schemas := doc["components"].(map[string]any)["schemas"].(map[string]any)
-	open := regexp.MustCompile(`Request$|^Lago(TopUp|NewWallet|WalletSettings|Pairs)$`) // what is sent to us, and free pairs
+	open := regexp.MustCompile(`Request$|^Lago(TopUp|NewWallet|WalletSettings|Pairs)$`) // requests, and free pairs
 	closed := 0
 	for name, schema := range schemas {
 		if open.MatchString(name) {
@@ -148,7 +148,7 @@ func TestObjectsOfAnswersAreClosed(t *testing.T) {
 	require.Greater(t, closed, 20)
 }
 
-// TestOperations wants each operation to be complete.
+// TestOperations checks that each operation is complete.
 func TestOperations(t *testing.T) {
 	t.Parallel()
 
@@ -181,8 +181,8 @@ func TestOperations(t *testing.T) {
 	}
 }
 
-// TestGuideNamesWhatExists wants the operations that docs/api.md names to be in the
-// document.
+// TestGuideNamesWhatExists checks that the document has the operations that docs/api.md
+// names.
 func TestGuideNamesWhatExists(t *testing.T) {
 	t.Parallel()
 

@@ -20,15 +20,15 @@ var (
 	pageHTML string
 )
 
-// policy allows the page its own style and nothing else: no script, no address to
-// load from or to send to.
+// policy allows the page its own style and nothing else: no script, and no address to load
+// from or send to.
 var policy = sync.OnceValue(func() string {
 	sum := sha256.Sum256([]byte(pageStyle))
 	return fmt.Sprintf("default-src 'none'; style-src 'sha256-%s'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
 		base64.StdEncoding.EncodeToString(sum[:]))
 })
 
-// page is the document as people read it.
+// page is the data of the page for people.
 type page struct {
 	Title       string
 	Summary     string
@@ -40,7 +40,7 @@ type page struct {
 	Style       template.CSS
 }
 
-// group is the operations of a tag.
+// group holds the operations of a tag.
 type group struct {
 	ID          string
 	Name        string
@@ -52,7 +52,7 @@ type operation struct {
 	ID          string
 	Method      string
 	Path        []segment
-	Incoming    bool // a webhook: the reader is called
+	Incoming    bool // a webhook, which the reader receives
 	Summary     string
 	Description template.HTML
 	Scope       string
@@ -61,10 +61,10 @@ type operation struct {
 	Required    bool // the request's body
 	Answers     []response
 	Refusals    []response
-	Call        string // of the shell
+	Call        string // a shell command
 }
 
-// segment is a part of a path; one that is open stands for a parameter.
+// segment is a part of a path, which may be a parameter.
 type segment struct {
 	Text string
 	Open bool
@@ -78,8 +78,8 @@ type response struct {
 	Codes       []string
 }
 
-// renderPage writes the page. It fails only when the files beside it are broken,
-// which tests would show.
+// renderPage renders the page. It fails only if the embedded files are broken, which tests
+// would show.
 func renderPage() []byte {
 	t := template.Must(template.New("docs").Funcs(template.FuncMap{"join": strings.Join, "lower": strings.ToLower}).Parse(pageHTML))
 	var b bytes.Buffer
@@ -119,7 +119,7 @@ func newPage(doc *value) page {
 	return p
 }
 
-// reader makes what is shown out of the document.
+// reader turns the document into the data of the page.
 type reader struct{ doc *value }
 
 // resolve follows a reference.
@@ -133,7 +133,7 @@ func (r reader) resolve(v *value) *value {
 	}
 }
 
-// operations are those of a path that have a tag.
+// operations returns the operations of a path that have a tag.
 func (r reader) operations(item member, tag string) []operation {
 	var list []operation
 	for _, m := range item.value.members {
@@ -202,7 +202,7 @@ func (r reader) addResponse(o *operation, status string, v *value) {
 	o.Answers = append(o.Answers, a)
 }
 
-// codes are what an error can be called.
+// codes returns the possible codes of an error.
 func (r reader) codes(v *value) []string {
 	schema := v.get("content", "application/json", "schema")
 	for _, path := range [][]string{{"properties", "error", "properties", "code"}, {"properties", "code"}} {
@@ -234,7 +234,7 @@ func segments(path string) []segment {
 	return list
 }
 
-// call is how the operation is asked for from a shell.
+// call returns the shell command that calls the operation.
 func call(o operation, path string) string {
 	if o.Scope == "" && o.Method != http.MethodGet {
 		return ""
@@ -257,10 +257,10 @@ func call(o operation, path string) string {
 	return b.String()
 }
 
-// anchor is a name as it can stand behind # in an address.
+// anchor turns a name into the fragment of an address.
 func anchor(name string) string { return strings.ReplaceAll(strings.ToLower(name), " ", "-") }
 
-// prose is text with paragraphs, and with `code` in it.
+// prose turns text with paragraphs and `code` into HTML.
 func prose(text string) template.HTML {
 	var b strings.Builder
 	for paragraph := range strings.SplitSeq(text, "\n\n") {

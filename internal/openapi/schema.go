@@ -7,8 +7,7 @@ import (
 	"strings"
 )
 
-// schemaView is a named schema: an object's fields, the forms that it can take, or
-// a value.
+// schemaView shows a named schema: the fields of an object, its alternatives, or a value.
 type schemaView struct {
 	Name        string
 	Description template.HTML
@@ -25,17 +24,17 @@ type field struct {
 	Type        []typePart
 	Required    bool
 	Description template.HTML
-	Facts       []string // what else is known of its values
+	Facts       []string // rules for its values
 	Fields      []field  // of an object without a name
 }
 
-// typePart is a word of a type. One that is a schema's name leads to it.
+// typePart is a word of a type. The name of a schema links to it.
 type typePart struct {
 	Text   string
 	Schema bool
 }
 
-// content is what a body holds.
+// content describes a body.
 type content struct {
 	MediaType string
 	Type      []typePart
@@ -49,7 +48,7 @@ type example struct {
 	Text string
 }
 
-// content is the one kind of content that a body has, nil when it has none.
+// content returns the only content type of a body, or nil if there is no body.
 func (r reader) content(v *value) *content {
 	kinds := v.get("content")
 	if kinds == nil {
@@ -76,7 +75,7 @@ func indented(v *value) string {
 	return b.String()
 }
 
-// schema shows a schema, and what it refers to in its place.
+// schema shows a schema, with references resolved.
 func (r reader) schema(name string, v *value) schemaView {
 	description := v.text("description")
 	v = r.resolve(v)
@@ -95,7 +94,7 @@ func (r reader) schema(name string, v *value) schemaView {
 	return view
 }
 
-// fields are the members of an object, with those of the schemas that it extends.
+// fields returns the members of an object, including those of schemas that it extends.
 func (r reader) fields(v *value) []field {
 	var list []field
 	if base := v.get("allOf"); base != nil {
@@ -145,7 +144,7 @@ func (r reader) field(name string, v *value) field {
 	return f
 }
 
-// typeOf names a type: "array of Payment", "Time or null".
+// typeOf returns the name of a type, such as "array of Payment" or "Time or null".
 func (r reader) typeOf(v *value) []typePart {
 	if ref := v.text("$ref"); ref != "" {
 		return []typePart{{Text: ref[strings.LastIndexByte(ref, '/')+1:], Schema: true}}
@@ -176,7 +175,7 @@ func (r reader) typeOf(v *value) []typePart {
 	return []typePart{{Text: strings.Join(v.texts("type"), " or ")}}
 }
 
-// facts are the rules that a value keeps, in words.
+// facts returns the rules for a value in words.
 func facts(v *value) []string {
 	var list []string
 	if values := v.texts("enum"); values != nil {

@@ -13,7 +13,7 @@ import (
 	"github.com/labstack/echo/v4"
 )
 
-// Register mounts /openapi.json and /docs. Nobody needs a key for them.
+// Register mounts /openapi.json and /docs, which need no API key.
 func Register(e *echo.Echo) {
 	for path, load := range map[string]func() *asset{
 		// For programs.
@@ -27,7 +27,7 @@ func Register(e *echo.Echo) {
 	}
 }
 
-// asset is something that never changes while the process runs.
+// asset is a response that never changes while the process runs.
 type asset struct {
 	contentType string
 	tag         string
@@ -38,11 +38,11 @@ type asset struct {
 func newAsset(contentType string, body []byte) *asset {
 	sum := sha256.Sum256(body)
 	var zipped bytes.Buffer
-	w, _ := gzip.NewWriterLevel(&zipped, gzip.BestCompression) // the level is one that there is
-	_, _ = w.Write(body)                                       // a buffer takes everything
+	w, _ := gzip.NewWriterLevel(&zipped, gzip.BestCompression) // the level is valid
+	_, _ = w.Write(body)                                       // a buffer never fails
 	_ = w.Close()
 	const digits = 16
-	// It is weak because it is the same however the body is sent.
+	// The tag is weak because it is the same for the plain and the compressed body.
 	tag := `W/"` + hex.EncodeToString(sum[:])[:digits] + `"`
 	return &asset{contentType: contentType, tag: tag, body: body, zipped: zipped.Bytes()}
 }
@@ -50,7 +50,7 @@ func newAsset(contentType string, body []byte) *asset {
 func (a *asset) serve(c echo.Context) error {
 	h := c.Response().Header()
 	h.Set("ETag", a.tag)
-	h.Set(echo.HeaderCacheControl, "no-cache") // may be kept, and is asked for again
+	h.Set(echo.HeaderCacheControl, "no-cache") // a cache must ask again before it uses its copy
 	h.Set(echo.HeaderVary, echo.HeaderAcceptEncoding)
 	if strings.Contains(c.Request().Header.Get("If-None-Match"), a.tag) {
 		return c.NoContent(http.StatusNotModified)

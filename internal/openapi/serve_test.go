@@ -88,14 +88,14 @@ func TestDocs(t *testing.T) {
 
 	html := ask(t, http.MethodGet, "/docs").Body.String()
 
-	t.Run("NeedsNobodyElse", func(t *testing.T) {
+	t.Run("LoadsNothingElse", func(t *testing.T) {
 		t.Parallel()
 
 		require.NotContains(t, html, "<script")
 		require.NotRegexp(t, `(?:src|href|action)="(?:https?:)?//`, html)
 		require.NotContains(t, html, "@import")
 		require.NotContains(t, html, "url(")
-		require.NotContains(t, html, "ZgotmplZ") // what html/template writes in place of what it refuses
+		require.NotContains(t, html, "ZgotmplZ") // html/template writes this in place of unsafe content
 	})
 
 	t.Run("ShowsEveryOperationAndSchema", func(t *testing.T) {

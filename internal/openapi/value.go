@@ -12,8 +12,7 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// value is a part of the document: an object whose members keep their order, a
-// list, or a scalar.
+// value is a part of the document: an object with ordered members, a list, or a scalar.
 type value struct {
 	members []member // of an object, not nil
 	items   []*value // of a list, not nil
@@ -25,18 +24,17 @@ type member struct {
 	value *value
 }
 
-// pieces are members at the top that exist to be used elsewhere in the file.
+// pieces is the prefix of top-level members that other parts of the file refer to.
 const pieces = "x-pieces"
 
-// parse reads a document. What the file says once and uses in several places
-// stands in each of them afterwards.
+// parse reads a document and replaces YAML aliases and merges with what they refer to.
 func parse(data []byte) (*value, error) {
 	var root yaml.Node
 	if err := yaml.Unmarshal(data, &root); err != nil {
 		return nil, err
 	}
 	if root.Kind != yaml.DocumentNode || len(root.Content) != 1 {
-		return nil, errors.New("not one document")
+		return nil, errors.New("the file must hold exactly one document")
 	}
 	doc, err := fromNode(root.Content[0])
 	if err != nil {
@@ -67,14 +65,14 @@ func fromNode(n *yaml.Node) (*value, error) {
 	}
 }
 
-// fromMapping reads an object. What is merged into it stands where the merge does,
-// except for the names that the object has itself.
+// fromMapping reads an object. Merged members take the position of the merge, and the
+// object's own members override them.
 func fromMapping(n *yaml.Node) (*value, error) {
 	own := map[string]bool{}
 	for i := 0; i < len(n.Content); i += 2 {
 		if k := n.Content[i]; k.Tag != "!!merge" {
 			if own[k.Value] {
-				return nil, fmt.Errorf("line %d: %s stands there twice", k.Line, k.Value)
+				return nil, fmt.Errorf("line %d: duplicate name %s", k.Line, k.Value)
 			}
 			own[k.Value] = true
 		}
@@ -118,17 +116,17 @@ func fromScalar(n *yaml.Node) (*value, error) {
 	case "!!bool":
 		return &value{scalar: n.Value == "true"}, nil
 	case "!!null":
-		if n.Value == "" { // a comma in a text without quotes begins a new name
+		if n.Value == "" { // a comma in unquoted text begins a new name
 			return nil, fmt.Errorf("line %d: a name has no value", n.Line)
 		}
 		return &value{}, nil
 	default:
-		return nil, fmt.Errorf("line %d: %q needs quotes: it is read as %s", n.Line, n.Value, n.Tag)
+		return nil, fmt.Errorf("line %d: %q needs quotes, because YAML reads it as %s", n.Line, n.Value, n.Tag)
 	}
 }
 
-// get is a member, nil if there is none. It may be asked of nil, so that a path of
-// names can be followed.
+// get returns a member, or nil if there is none. The value may be nil, so that calls can
+// be chained.
 func (v *value) get(names ...string) *value {
 	for _, name := range names {
 		if v == nil {
@@ -143,7 +141,7 @@ func (v *value) get(names ...string) *value {
 	return v
 }
 
-// text is a member's text, empty if there is none.
+// text returns a member's text, which is empty if there is none.
 func (v *value) text(names ...string) string {
 	m := v.get(names...)
 	if m == nil {
@@ -161,7 +159,7 @@ func (v *value) text(names ...string) string {
 	}
 }
 
-// texts are the scalars of a list, or the one that stands in its place.
+// texts returns the scalars of a list. A single scalar counts as a list of one.
 func (v *value) texts(name string) []string {
 	m := v.get(name)
 	switch {
@@ -224,14 +222,14 @@ func (v *value) write(b *bytes.Buffer) error {
 	return nil
 }
 
-// writeScalar writes text as it is: encoding/json would write the & of an address
-// as \u0026 unless told not to.
+// writeScalar writes a scalar as JSON. It does not escape HTML, so that the & of an
+// address stays readable.
 func writeScalar(b *bytes.Buffer, scalar any) error {
 	enc := json.NewEncoder(b)
 	enc.SetEscapeHTML(false)
 	if err := enc.Encode(scalar); err != nil {
 		return err
 	}
-	b.Truncate(b.Len() - 1) // the line's end
+	b.Truncate(b.Len() - 1) // the newline that Encode adds
 	return nil
 }

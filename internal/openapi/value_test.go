@@ -30,11 +30,11 @@ l: [*a, true, text]
 	})
 
 	for name, tt := range map[string]struct{ text, want string }{
-		"Twice":        {"a: 1\na: 2\n", "stands there twice"},
+		"Twice":        {"a: 1\na: 2\n", "duplicate name"},
 		"CommaInText":  {"a: {description: This, or that.}\n", "line 1: a name has no value"},
 		"Float":        {"a: 1.5\n", "needs quotes"},
 		"Time":         {"a: 2026-03-14T09:26:53Z\n", "needs quotes"},
-		"TwoDocuments": {"", "not one document"},
+		"TwoDocuments": {"", "exactly one document"},
 		"NoYAML":       {"a: [", "did not find expected"},
 	} {
 		t.Run(name, func(t *testing.T) {

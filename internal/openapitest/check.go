@@ -3,98 +3,94 @@ package openapitest
 import (
 	"bytes"
 	"compress/gzip"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"mime"
 	"net/http"
 	"slices"
 	"strconv"
 	"strings"
 	"sync"
 
-	"github.com/santhosh-tekuri/jsonschema/v6"
+	"github.com/pb33f/jsonschema/v6"
+	"github.com/pb33f/libopenapi"
+	"github.com/pb33f/libopenapi-validator/config"
+	validation "github.com/pb33f/libopenapi-validator/errors"
+	"github.com/pb33f/libopenapi-validator/helpers"
+	"github.com/pb33f/libopenapi-validator/responses"
+	"github.com/pb33f/libopenapi-validator/schema_validation"
+	"github.com/pb33f/libopenapi/datamodel/high/base"
+	v3 "github.com/pb33f/libopenapi/datamodel/high/v3"
 
 	"github.com/fundrail/fundrail/internal/openapi"
 )
 
-// address stands for the document where schemas refer to each other.
-const address = "https://fundrail.example/openapi.json"
+const version = 3.1 // of OpenAPI
 
-// description is the document, ready to be checked against.
+// description is the document with what validates against it.
 type description struct {
-	doc      any
-	compiler *jsonschema.Compiler
-	paths    []route
-
-	mu      sync.Mutex
-	schemas map[string]*jsonschema.Schema
+	components *v3.Components
+	options    *config.ValidationOptions
+	paths      []route
+	schemas    schema_validation.SchemaValidator
 }
 
-// route is a path of the document and what is described below it.
+// route is a path of the document with its operations by method.
 type route struct {
-	path     string
-	segments []string
-	item     map[string]any
+	path       string
+	segments   []string
+	operations map[string]*v3.Operation
 }
 
 var load = sync.OnceValue(func() *description {
-	d := &description{compiler: jsonschema.NewCompiler(), schemas: map[string]*jsonschema.Schema{}}
-	d.compiler.DefaultDraft(jsonschema.Draft2020)
-	d.compiler.AssertFormat()
-	var err error
-	if d.doc, err = jsonschema.UnmarshalJSON(bytes.NewReader(openapi.JSON())); err != nil {
-		panic(err) // the document is ours
+	document, err := libopenapi.NewDocument(openapi.JSON())
+	if err != nil {
+		panic(err) // a test of package openapi reads the document too
 	}
-	if err := d.compiler.AddResource(address, d.doc); err != nil {
+	built, err := document.BuildV3Model()
+	if err != nil {
 		panic(err)
 	}
-	for path, item := range object(d.doc, "paths") {
-		d.paths = append(d.paths, route{path, strings.Split(path, "/"), item.(map[string]any)})
+	d := &description{components: built.Model.Components, options: config.NewValidationOptions(config.WithFormatAssertions())}
+	d.schemas = schema_validation.NewSchemaValidator(config.WithExistingOpts(d.options))
+	for path, item := range built.Model.Paths.PathItems.FromOldest() {
+		r := route{path: path, segments: strings.Split(path, "/"), operations: map[string]*v3.Operation{}}
+		for method, operation := range item.GetOperations().FromOldest() {
+			r.operations[strings.ToUpper(method)] = operation
+		}
+		d.paths = append(d.paths, r)
 	}
-	// A path that names a segment goes before one that leaves it open.
+	// A path with a fixed segment goes before one with a parameter there.
 	slices.SortFunc(d.paths, func(a, b route) int {
 		return strings.Compare(strings.ReplaceAll(a.path, "{", "~"), strings.ReplaceAll(b.path, "{", "~"))
 	})
 	return d
 })
 
-// methods are those that a path can be described with.
-var methods = []string{
-	http.MethodDelete, http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodPatch, http.MethodPost, http.MethodPut,
-}
-
-// Scopes names, for each operation that is described, such as "GET /v1/payments/{id}",
-// the scope that an API key needs for it, empty where no key is asked for.
+// Scopes returns the scope that an API key needs for each operation of the document,
+// such as "GET /v1/payments/{id}". The scope is empty where no key is needed.
 func Scopes() map[string]string {
 	scopes := map[string]string{}
 	for _, r := range load().paths {
-		for _, method := range methods {
-			operation, ok := r.item[strings.ToLower(method)].(map[string]any)
-			if !ok {
-				continue
-			}
+		for method, operation := range r.operations {
 			scopes[method+" "+r.path] = ""
-			if wanted, _ := operation["security"].([]any); len(wanted) > 0 {
-				names, _ := wanted[0].(map[string]any)["secretKey"].([]any)
-				scopes[method+" "+r.path] = names[0].(string)
+			for _, requirement := range operation.Security {
+				scopes[method+" "+r.path] = requirement.Requirements.GetOrZero("secretKey")[0]
 			}
 		}
 	}
 	return scopes
 }
 
-// Check holds one answer to the description. A path that is not described, or not
-// with the method, must be refused as such. HEAD is GET without the body.
+// Check compares one answer with the document. An undescribed path must be answered
+// with 404, and an undescribed method with 405. HEAD is GET without the body.
 func Check(method, path string, status int, header http.Header, body []byte) error {
 	d := load()
-	response, err := d.responseFor(method, path, status)
+	described, err := d.response(method, path, status)
 	if err != nil {
 		return err
 	}
-	response = d.follow(response)
-	if err := d.checkHeaders(response, header); err != nil {
+	if err := d.checkHeaders(described, path, status, header); err != nil {
 		return err
 	}
 	if method == http.MethodHead {
@@ -109,214 +105,152 @@ func Check(method, path string, status int, header http.Header, body []byte) err
 			return err
 		}
 	}
-	return d.checkBody(response, header.Get("Content-Type"), body)
+	return d.checkBody(described, header.Get("Content-Type"), body)
 }
 
-// CheckRequest holds the body of a request that was accepted to the description.
-// Lago's dialect is left out: it takes, as Lago does, numbers for texts and much
-// else that a description should not recommend.
+// CheckRequest compares the body of an accepted request with the document. It leaves out
+// Lago's dialect, which accepts, as Lago does, more than a document should recommend,
+// such as numbers in place of strings.
 func CheckRequest(method, path string, status int, body []byte) error {
 	d := load()
 	r, found := d.route(path)
 	if !found || status < 200 || status > 299 || len(body) == 0 || !strings.HasPrefix(path, "/v1/") {
 		return nil
 	}
-	schema := "/paths/" + escape(r.path) + "/" + strings.ToLower(method) + "/requestBody/content/application~1json/schema"
-	if d.at(schema) == nil {
+	operation := r.operations[method]
+	if operation == nil || operation.RequestBody == nil {
 		return errors.New("there should be no body")
 	}
-	content, err := jsonschema.UnmarshalJSON(bytes.NewReader(body))
-	if err != nil {
-		return fmt.Errorf("the body is not JSON: %w", err)
-	}
-	return d.validate(schema, content)
+	return d.validateJSON(operation.RequestBody.Content.GetOrZero("application/json").Schema, body)
 }
 
-// responseFor finds the pointer to the described response.
-func (d *description) responseFor(method, path string, status int) (string, error) {
-	name := strings.ToLower(method)
+// CheckSchema compares JSON with one of the document's named schemas.
+func CheckSchema(name string, data []byte) error {
+	d := load()
+	return d.validateJSON(d.components.Schemas.GetOrZero(name), data)
+}
+
+// response finds the description of an answer.
+func (d *description) response(method, path string, status int) (*v3.Response, error) {
 	if method == http.MethodHead {
-		name = "get"
+		method = http.MethodGet
 	}
 	r, found := d.route(path)
-	_, has := r.item[name]
-	refusals := refusalsFor(path)
+	operation := r.operations[method]
+	refused := refusalsOf(path)
+	name := ""
 	switch {
-	case status == http.StatusRequestHeaderFieldsTooLarge && refusals.headers != "":
-		return refusals.headers, nil
+	case status == http.StatusRequestHeaderFieldsTooLarge && refused.headers != "":
+		name = refused.headers
 	case !found && status == http.StatusNotFound:
-		return refusals.notFound, nil
+		name = refused.path
 	case !found:
-		return "", errors.New("the path is not described")
-	case !has && status == http.StatusMethodNotAllowed:
-		return refusals.method, nil
-	case !has:
-		return "", errors.New("the method is not described")
+		return nil, errors.New("the path is not described")
+	case operation == nil && status == http.StatusMethodNotAllowed:
+		name = refused.method
+	case operation == nil:
+		return nil, errors.New("the method is not described")
 	}
-	pointer := "/paths/" + escape(r.path) + "/" + name + "/responses/" + strconv.Itoa(status)
-	if d.at(pointer) == nil {
-		return "", errors.New("the status is not described")
+	if name != "" {
+		return d.components.Responses.GetOrZero(name), nil
 	}
-	return pointer, nil
+	described := operation.Responses.Codes.GetOrZero(strconv.Itoa(status))
+	if described == nil {
+		return nil, errors.New("the status is not described")
+	}
+	return described, nil
 }
 
-// refusals are the responses of paths and methods that there are none of.
-type refusals struct{ notFound, method, headers string }
+// refusals name the responses to requests that belong to no operation.
+type refusals struct{ path, method, headers string }
 
-func refusalsFor(path string) refusals {
-	const responses = "/components/responses/"
+func refusalsOf(path string) refusals {
 	switch {
 	case strings.HasPrefix(path, "/v1/"), path == "/v1":
-		return refusals{responses + "NotFound", responses + "MethodNotAllowed", responses + "HeadersTooLarge"}
+		return refusals{"NotFound", "MethodNotAllowed", "HeadersTooLarge"}
 	case strings.HasPrefix(path, "/api/v1/"), path == "/api/v1":
-		return refusals{responses + "LagoNotFound", responses + "LagoMethodNotAllowed", responses + "LagoHeadersTooLarge"}
+		return refusals{"LagoNotFound", "LagoMethodNotAllowed", "LagoHeadersTooLarge"}
 	default:
-		return refusals{responses + "PlainError", responses + "PlainError", responses + "PlainError"}
+		return refusals{"PlainError", "PlainError", "PlainError"}
 	}
 }
 
 func (d *description) route(path string) (route, bool) {
 	segments := strings.Split(path, "/")
 	for _, r := range d.paths {
-		if len(segments) == len(r.segments) && fits(segments, r.segments) {
+		if slices.EqualFunc(segments, r.segments, matches) {
 			return r, true
 		}
 	}
 	return route{}, false
 }
 
-func fits(segments, pattern []string) bool {
-	for i, p := range pattern {
-		if p != segments[i] && (!strings.HasPrefix(p, "{") || segments[i] == "") {
-			return false
-		}
-	}
-	return true
+// matches reports whether a segment of a path matches one of a route.
+func matches(segment, pattern string) bool {
+	return segment == pattern || strings.HasPrefix(pattern, "{") && segment != ""
 }
 
-func (d *description) checkHeaders(response string, header http.Header) error {
-	described, _ := d.at(response + "/headers").(map[string]any)
-	for name := range described {
-		pointer := d.follow(response + "/headers/" + escape(name))
-		sent := header.Values(name)
-		required, _ := d.at(pointer + "/required").(bool)
-		switch {
-		case len(sent) == 0 && required:
-			return fmt.Errorf("the header %s is missing", name)
-		case len(sent) == 0:
-			continue
-		case len(sent) > 1:
-			return fmt.Errorf("the header %s is there %d times", name, len(sent))
-		}
-		var content any = sent[0]
-		if d.at(pointer+"/schema/type") == "integer" {
-			content = json.Number(sent[0])
-		}
-		if err := d.validate(pointer+"/schema", content); err != nil {
-			return fmt.Errorf("the header %s: %w", name, err)
+func (d *description) checkHeaders(described *v3.Response, path string, status int, header http.Header) error {
+	if described.Headers == nil {
+		return nil
+	}
+	for name := range described.Headers.KeysFromOldest() {
+		if n := len(header.Values(name)); n > 1 {
+			return fmt.Errorf("the header %s is there %d times", name, n)
 		}
 	}
-	return nil
+	req, err := http.NewRequest(http.MethodGet, "https://fundrail.example/", nil) //nolint:noctx // it is never sent
+	if err != nil {
+		return err
+	}
+	_, problems := responses.ValidateResponseHeaders(req, &http.Response{Header: header}, described.Headers, path,
+		strconv.Itoa(status), config.WithExistingOpts(d.options))
+	return join(problems)
 }
 
-func (d *description) checkBody(response, contentType string, body []byte) error {
-	content, _ := d.at(response + "/content").(map[string]any)
-	if len(content) == 0 {
+func (d *description) checkBody(described *v3.Response, contentType string, body []byte) error {
+	if described.Content.Len() == 0 {
 		if len(body) > 0 {
 			return errors.New("there should be no body")
 		}
 		return nil
 	}
-	kind, _, err := mime.ParseMediaType(contentType)
-	if err != nil {
-		return fmt.Errorf("content type %q: %w", contentType, err)
-	}
-	if _, ok := content[kind]; !ok {
-		return fmt.Errorf("the content type %s is not described", kind)
-	}
-	var decoded any = string(body)
-	if kind == "application/json" {
-		if decoded, err = jsonschema.UnmarshalJSON(bytes.NewReader(body)); err != nil {
-			return fmt.Errorf("the body is not JSON: %w", err)
-		}
-	}
-	return d.validate(response+"/content/"+escape(kind)+"/schema", decoded)
-}
-
-// CheckSchema holds JSON to one of the document's named schemas.
-func CheckSchema(name string, data []byte) error {
-	decoded, err := jsonschema.UnmarshalJSON(bytes.NewReader(data))
-	if err != nil {
-		return fmt.Errorf("not JSON: %w", err)
-	}
-	return load().validate("/components/schemas/"+name, decoded)
-}
-
-func (d *description) validate(pointer string, content any) error {
-	d.mu.Lock()
-	schema, ok := d.schemas[pointer]
+	mediaType, ok := helpers.FindMediaType(described.Content, contentType)
 	if !ok {
-		var err error
-		if schema, err = d.compiler.Compile(address + "#" + pointer); err != nil {
-			d.mu.Unlock()
-			return err
+		return fmt.Errorf("the content type %s is not described", contentType)
+	}
+	if strings.HasPrefix(contentType, "application/json") {
+		return d.validateJSON(mediaType.Schema, body)
+	}
+	return d.validate(mediaType.Schema, string(body))
+}
+
+func (d *description) validateJSON(schema *base.SchemaProxy, data []byte) error {
+	decoded, err := jsonschema.UnmarshalJSON(bytes.NewReader(data)) // keeps numbers as they are written
+	if err != nil {
+		return fmt.Errorf("the body is not JSON: %w", err)
+	}
+	return d.validate(schema, decoded)
+}
+
+func (d *description) validate(schema *base.SchemaProxy, decoded any) error {
+	if decoded == nil {
+		return errors.New("the body is null") // which the library does not look at
+	}
+	_, problems := d.schemas.ValidateSchemaObjectWithVersion(schema.Schema(), decoded, version)
+	return join(problems)
+}
+
+// join returns the problems as one error. The library leaves out of its own text which
+// alternatives of a oneOf failed, so the text is that of the JSON Schema validator.
+func join(problems []*validation.ValidationError) error {
+	var list []error
+	for _, p := range problems {
+		if len(p.SchemaValidationErrors) == 0 || p.SchemaValidationErrors[0].OriginalJsonSchemaError == nil {
+			list = append(list, fmt.Errorf("%s: %s", p.Message, p.Reason))
+			continue
 		}
-		d.schemas[pointer] = schema
+		list = append(list, fmt.Errorf("%s: %w", p.Message, p.SchemaValidationErrors[0].OriginalJsonSchemaError))
 	}
-	d.mu.Unlock()
-	return schema.Validate(content)
+	return errors.Join(list...)
 }
-
-// at is the part of the document that a pointer leads to, nil if there is none.
-// References on the way are followed.
-func (d *description) at(pointer string) any {
-	v := d.doc
-	for part := range strings.SplitSeq(strings.TrimPrefix(pointer, "/"), "/") {
-		v = d.resolved(v)
-		name := strings.NewReplacer("~1", "/", "~0", "~").Replace(part)
-		inner, ok := v.(map[string]any)
-		if !ok {
-			return nil
-		}
-		v = inner[name]
-	}
-	return d.resolved(v)
-}
-
-func (d *description) resolved(v any) any {
-	if ref := reference(v); ref != "" {
-		return d.at(ref)
-	}
-	return v
-}
-
-// follow is the pointer to what the last part of a pointer refers to.
-func (d *description) follow(pointer string) string {
-	parent, last, _ := cutLast(pointer)
-	inner, _ := d.at(parent).(map[string]any)
-	if ref := reference(inner[strings.NewReplacer("~1", "/", "~0", "~").Replace(last)]); ref != "" {
-		return ref
-	}
-	return pointer
-}
-
-func cutLast(pointer string) (parent, last string, found bool) {
-	i := strings.LastIndexByte(pointer, '/')
-	if i < 0 {
-		return "", pointer, false
-	}
-	return pointer[:i], pointer[i+1:], true
-}
-
-func reference(v any) string {
-	inner, _ := v.(map[string]any)
-	ref, _ := inner["$ref"].(string)
-	return strings.TrimPrefix(ref, "#")
-}
-
-func object(v any, name string) map[string]any {
-	inner, _ := v.(map[string]any)[name].(map[string]any)
-	return inner
-}
-
-func escape(s string) string { return strings.NewReplacer("~", "~0", "/", "~1").Replace(s) }

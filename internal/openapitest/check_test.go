@@ -10,7 +10,7 @@ import (
 	"github.com/fundrail/fundrail/internal/openapitest"
 )
 
-// TestCheck shows that each kind of drift is found.
+// TestCheck checks that each kind of difference is found.
 func TestCheck(t *testing.T) {
 	t.Parallel()
 
@@ -49,9 +49,12 @@ func TestCheck(t *testing.T) {
 		"OtherType":      {"GET", "/v1/wallet", 200, usual(), `{"wallet_id":"wal_test_01KKP9QZ8JX4R1C6T5W3M0E7AD","balance":1}`, "want string"},
 		"OtherForm":      {"GET", "/v1/wallet", 200, usual(), `{"wallet_id":"wal_test_01KKP9QZ8JX4R1C6T5W3M0E7AD","balance":"1.0"}`, "pattern"},
 		"OtherCode":      {"GET", "/v1/wallet", 404, usual(), `{"error":{"message":"m","code":"gone","status":404}}`, "value must be one of"},
-		"MissingHeader":  {"GET", "/v1/wallet", 200, usual("X-RateLimit-Limit", ""), balance, "X-RateLimit-Limit is missing"},
-		"OtherHeader":    {"GET", "/v1/wallet", 200, usual("X-RateLimit-Limit", "many"), balance, "X-RateLimit-Limit"},
+		"MissingHeader":  {"GET", "/v1/wallet", 200, usual("X-RateLimit-Limit", ""), balance, "header 'X-RateLimit-Limit' was not found"},
+		"OtherHeader":    {"GET", "/v1/wallet", 200, usual("X-RateLimit-Limit", "many"), balance, "header 'x-ratelimit-limit'"},
 		"OtherMediaType": {"GET", "/v1/wallet", 200, usual("Content-Type", "text/plain"), balance, "text/plain is not described"},
+		"NullBody":       {"GET", "/v1/wallet", 200, usual(), "null", "body is null"},
+		"EmptyBody":      {"GET", "/v1/wallet", 200, usual(), "", "not JSON"},
+		"NullMember":     {"GET", "/v1/wallet", 200, usual(), `{"wallet_id":"wal_test_01KKP9QZ8JX4R1C6T5W3M0E7AD","balance":null}`, "want string"},
 		"NoJSON":         {"GET", "/v1/wallet", 200, usual(), "{", "not JSON"},
 		"OtherDialect":   {"GET", "/api/v1/walet", 404, usual(), missing, "got object, want string"},
 	} {
@@ -67,6 +70,14 @@ func TestCheck(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestCheckHeaderTwice(t *testing.T) {
+	t.Parallel()
+
+	err := openapitest.Check("GET", "/v1/wallet", 200, http.Header{"X-Request-Id": {"r", "s"}}, nil)
+
+	require.ErrorContains(t, err, "X-Request-Id is there 2 times")
 }
 
 func TestCheckRequest(t *testing.T) {

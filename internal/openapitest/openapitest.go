@@ -1,6 +1,11 @@
-// Package openapitest holds answers to the API's description: in a test, every
-// answer that goes through it must be described, with its path, method and status,
-// and have the headers and the body that the description gives it.
+// Package openapitest compares answers with the API's description. In a test, the path,
+// method and status of every answer that goes through it must be described, and its
+// headers and body must be as described.
+//
+// Schemas, headers and media types are validated by pb33f/libopenapi-validator. Code of
+// our own does what the library does not: it matches paths exactly, describes refusals
+// that belong to no operation, and rejects repeated headers, null bodies and bodies where
+// none is described.
 package openapitest
 
 import (
@@ -13,8 +18,8 @@ import (
 	"testing"
 )
 
-// Handler is h, with a test that fails when one of its answers is not as described.
-// It holds an answer back until it is whole.
+// Handler returns h for a test that fails when one of its answers is not as described. It
+// sends an answer only when it is complete.
 func Handler(tb testing.TB, h http.Handler) http.Handler {
 	tb.Helper()
 
@@ -38,7 +43,7 @@ func Handler(tb testing.TB, h http.Handler) http.Handler {
 	})
 }
 
-// Transport is base, with a test that fails when one of its answers is not as
+// Transport returns base for a test that fails when one of its answers is not as
 // described. It is for clients of a server that runs elsewhere.
 func Transport(tb testing.TB, base http.RoundTripper) http.RoundTripper {
 	tb.Helper()
@@ -67,7 +72,7 @@ func (t transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	return answer, nil
 }
 
-// report marks the test as failed; it may be another goroutine than the test's.
+// report fails the test if an answer is not as described. It may run on any goroutine.
 func report(tb testing.TB, r *http.Request, answer *http.Response, body []byte) {
 	tb.Helper()
 

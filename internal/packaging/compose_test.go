@@ -15,8 +15,7 @@ import (
 	"github.com/fundrail/fundrail/internal/config"
 )
 
-// composeFile is docker-compose.yml as its reader gives it back: defaults
-// filled in, anchors resolved.
+// composeFile is docker-compose.yml with defaults filled in and anchors resolved.
 type composeFile struct {
 	Services map[string]struct {
 		Command     []string                  `json:"command"`
@@ -36,7 +35,7 @@ func TestCompose(t *testing.T) {
 	reader := os.Getenv("COMPOSE_SPEC_BIN")
 	require.NotEmpty(t, reader, "COMPOSE_SPEC_BIN names the compose-spec program of the tools module; .ci/run packaging sets it")
 	cmd := exec.CommandContext(t.Context(), reader, "-format", "json", "docker-compose.yml")
-	cmd.Dir, cmd.Env = root, []string{} // the defaults, whatever is set here
+	cmd.Dir, cmd.Env = root, []string{} // the defaults, whatever the environment says
 	cmd.Stderr = os.Stderr
 	out, err := cmd.Output()
 	require.NoError(t, err)
@@ -88,7 +87,7 @@ func TestCompose(t *testing.T) {
 		}
 	})
 
-	t.Run("NothingStartsByDefaultButTheService", func(t *testing.T) {
+	t.Run("OnlyTheServiceStartsByDefault", func(t *testing.T) {
 		t.Parallel()
 
 		for name, service := range file.Services {

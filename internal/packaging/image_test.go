@@ -89,8 +89,8 @@ func TestImage(t *testing.T) {
 	})
 }
 
-// binary runs the Dockerfile's build line on what .dockerignore lets through,
-// once for all tests, and returns the path of the binary.
+// binary runs the Dockerfile's build line once for all tests, on the files that
+// .dockerignore includes, and returns the path of the binary.
 func binary(t *testing.T) string {
 	t.Helper()
 	path, err := buildOnce()
@@ -136,8 +136,8 @@ func build() (string, error) {
 	return path, cmd.Run()
 }
 
-// copyContext copies what a build of the image is sent: the entries that
-// .dockerignore names after an exclamation mark, less tests and their data.
+// copyContext copies the build context of the image: the entries that .dockerignore names
+// after an exclamation mark, without tests and their data.
 func copyContext(to string) error {
 	ignore, err := os.ReadFile(filepath.Join(root, ".dockerignore"))
 	if err != nil {

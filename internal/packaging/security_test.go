@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestSecurityPageNamesTests holds docs/security.md to tests that exist.
+// TestSecurityPageNamesTests checks that the tests in docs/security.md exist.
 func TestSecurityPageNamesTests(t *testing.T) {
 	t.Parallel()
 

@@ -29,13 +29,13 @@ const (
 	undefinedDatabase = "3D000"
 )
 
-// schema is what a template has in it.
+// schema is the content of a template.
 type schema struct {
 	fingerprint string
 	migrate     func(ctx context.Context, pool *pgxpool.Pool) error
 }
 
-// currentSchema is that of the migrations in this program.
+// currentSchema returns the schema of the migrations in this program.
 func currentSchema() schema {
 	return schema{
 		fingerprint: migrations.Fingerprint(),
@@ -45,45 +45,46 @@ func currentSchema() schema {
 	}
 }
 
-// server is where the databases of this test binary are.
+// server is the PostgreSQL server with the databases of this test binary.
 type server struct {
 	address string
 	admin   *pgxpool.Pool
-	clones  string        // what a statement that clones a template ends with
-	hold    *pgxpool.Conn // keeps the locks that tell others we are alive
+	clones  string        // the end of a statement that clones a template
+	hold    *pgxpool.Conn // holds the locks that show other runs that this one is alive
 	last    atomic.Int64  // number of the newest database
 	private *devpg.Server // nil on the server of DATABASE_URL
-	run     int32         // tells this test binary from all others
+	run     int32         // identifies this test binary
 	schema  schema
 }
 
-// theServer is the one server of this test binary, once a test has asked for it.
-var theServer struct {
+// sharedServer is the server of this test binary. The first test that needs it starts it.
+var sharedServer struct {
 	err    error
 	once   sync.Once
 	server *server
 }
 
-// shared returns theServer, which the first call starts. It outlives the test that happens to come first, and so has a context of its own.
+// shared returns the shared server. The server outlives the test that starts it, so it
+// does not take that test's context.
 func shared() (*server, error) {
-	theServer.once.Do(func() {
+	sharedServer.once.Do(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), startTimeout)
 		defer cancel()
-		theServer.server, theServer.err = start(ctx, os.Getenv("DATABASE_URL"), currentSchema())
+		sharedServer.server, sharedServer.err = start(ctx, os.Getenv("DATABASE_URL"), currentSchema())
 	})
-	return theServer.server, theServer.err
+	return sharedServer.server, sharedServer.err
 }
 
 // stopShared stops the server, if a test has started it.
 func stopShared() error {
-	theServer.once.Do(func() {})
-	if theServer.server == nil {
+	sharedServer.once.Do(func() {})
+	if sharedServer.server == nil {
 		return nil
 	}
-	return theServer.server.close(context.Background())
+	return sharedServer.server.close(context.Background())
 }
 
-// start uses the server at the address, or starts one if that is empty.
+// start connects to the server at address, or starts a private one if address is empty.
 func start(ctx context.Context, address string, sch schema) (*server, error) {
 	if address == "" {
 		return startPrivate(ctx, sch)
@@ -116,15 +117,15 @@ func startPrivate(ctx context.Context, sch schema) (*server, error) {
 	}
 	s.private = pg
 	if s.version() >= 150000 {
-		// Copying files takes two checkpoints, and those are nothing on a server
-		// that never waits for a disk.
+		// Copying files takes two checkpoints, which are cheap on a server that never
+		// waits for a disk.
 		s.clones = " STRATEGY file_copy"
 	}
 	return s, nil
 }
 
-// connect opens a server for this run: with its locks taken, the remains of dead
-// runs removed, and a template.
+// connect prepares a server for this run: it takes the run's locks, drops what dead runs
+// have left and ensures that there is a template.
 func connect(ctx context.Context, address string, sch schema) (*server, error) {
 	config, err := pgxpool.ParseConfig(address)
 	if err != nil {
@@ -157,11 +158,11 @@ func (s *server) open(ctx context.Context) (err error) {
 	return s.ensureTemplate(ctx)
 }
 
-// close gives everything back. The databases of tests that didn't end are left
-// to the next sweep, or go with the private server.
+// close closes the connections and stops a private server. On another server, the next
+// run drops the databases of tests that did not end.
 func (s *server) close(ctx context.Context) error {
 	if s.hold != nil {
-		// Closed and not returned: its locks are to end with it.
+		// Closed, not released to the pool, so that its locks end.
 		_ = s.hold.Hijack().Close(ctx)
 	}
 	s.admin.Close()
@@ -171,7 +172,7 @@ func (s *server) close(ctx context.Context) error {
 	return nil
 }
 
-// version is the server's version as a number, such as 150018.
+// version returns the server's major version as a number, such as 150000.
 func (s *server) version() int {
 	var number int
 	_, _ = fmt.Sscanf(s.hold.Conn().PgConn().ParameterStatus("server_version"), "%d", &number)
@@ -187,7 +188,7 @@ func (s *server) createDatabase(ctx context.Context, empty bool) (string, error)
 	}
 	err := s.clone(ctx, name)
 	if isCode(err, undefinedDatabase) {
-		// Another run swept it between our taking its lock and our use of it.
+		// Another run dropped the template just before this run locked it.
 		if err = s.ensureTemplate(ctx); err == nil {
 			err = s.clone(ctx, name)
 		}
@@ -199,12 +200,12 @@ func (s *server) clone(ctx context.Context, name string) error {
 	return s.exec(ctx, "CREATE DATABASE %s TEMPLATE %s"+s.clones, name, s.templateName())
 }
 
-// dropDatabase drops a database, whoever is connected to it.
+// dropDatabase drops a database, even if connections are left.
 func (s *server) dropDatabase(ctx context.Context, name string) error {
 	return s.exec(ctx, "DROP DATABASE IF EXISTS %s WITH (FORCE)", name)
 }
 
-// exec runs a statement that takes names, which can't be arguments.
+// exec runs a statement with names, which cannot be arguments.
 func (s *server) exec(ctx context.Context, format string, names ...string) error {
 	quoted := make([]any, len(names))
 	for i, name := range names {
@@ -214,8 +215,8 @@ func (s *server) exec(ctx context.Context, format string, names ...string) error
 	return err
 }
 
-// url is the server's address with another database in it. DATABASE_URL may be
-// either of the two forms that libpq takes.
+// url returns the server's address with another database. DATABASE_URL may have either
+// of the two forms that libpq accepts.
 func (s *server) url(name string) string {
 	u, err := url.Parse(s.address)
 	if err != nil || !strings.HasPrefix(u.Scheme, "postgres") {

@@ -18,7 +18,7 @@ import (
 func TestServerOfDatabaseURL(t *testing.T) {
 	t.Parallel()
 
-	// setup returns the address of a server that nobody else uses.
+	// setup returns the address of a server for this test alone.
 	setup := func(t *testing.T) string {
 		t.Helper()
 		pg, err := devpg.Start(t.Context(), devpg.Options{})
@@ -133,11 +133,11 @@ func TestServerOfDatabaseURL(t *testing.T) {
 			_, err = conn.Exec(t.Context(), "CREATE DATABASE "+name)
 			require.NoError(t, err)
 		}
-		_, err = conn.Exec(t.Context(), "CREATE ROLE somebody; CREATE DATABASE fundrail_test_00000001_1 OWNER somebody")
+		_, err = conn.Exec(t.Context(), "CREATE ROLE stranger; CREATE DATABASE fundrail_test_00000001_1 OWNER stranger")
 		require.Error(t, err) // not in one transaction
-		_, err = conn.Exec(t.Context(), "CREATE ROLE somebody")
+		_, err = conn.Exec(t.Context(), "CREATE ROLE stranger")
 		require.NoError(t, err)
-		_, err = conn.Exec(t.Context(), "CREATE DATABASE fundrail_test_00000001_1 OWNER somebody")
+		_, err = conn.Exec(t.Context(), "CREATE DATABASE fundrail_test_00000001_1 OWNER stranger")
 		require.NoError(t, err)
 		sch, _ := testSchema(t, "careful")
 
@@ -173,7 +173,7 @@ func TestServerOfDatabaseURL(t *testing.T) {
 
 		_, err := start(t.Context(), address, broken)
 
-		require.ErrorContains(t, err, "make a template database: no such column")
+		require.ErrorContains(t, err, "create a template database: no such column")
 		requireDatabases(t, address)
 	})
 
@@ -210,7 +210,7 @@ func TestServerOfDatabaseURL(t *testing.T) {
 		require.ErrorContains(t, err, "permission denied to create database")
 	})
 
-	t.Run("NobodyThere", func(t *testing.T) {
+	t.Run("NoServer", func(t *testing.T) {
 		t.Parallel()
 
 		_, err := start(t.Context(), "postgres://u:secret-word@127.0.0.1:1/db", currentSchema())

@@ -18,9 +18,9 @@ const (
 	// A template is called templatePrefix and the fingerprint of its schema.
 	templatePrefix = "fundrail_template_"
 
-	// The first keys of our advisory locks. A run holds the lock of its number
-	// and, shared, that of its template for as long as it lives; whoever makes a
-	// template holds that of the making.
+	// The first keys of the advisory locks. A run holds the lock of its number and,
+	// shared, the lock of its template until it ends. It holds the making lock while it
+	// creates a template.
 	runLock      = 0x66756e64
 	templateLock = 0x66756e65
 	makingLock   = 0x66756e66
@@ -32,14 +32,14 @@ func (s *server) databaseName(number int64) string {
 	return fmt.Sprintf("%s%08x_%d", testPrefix, s.run, number)
 }
 
-// templateKey is the second key of a template's locks. Two templates that share
-// one are merely kept longer.
+// templateKey returns the second key of a template's locks. A template that shares its
+// key with another one is only kept longer.
 func templateKey(name string) int32 {
 	return int32(crc32.ChecksumIEEE([]byte(name))) //nolint:gosec // any number will do
 }
 
-// ensureTemplate makes the template, unless it is there. It gets its name only
-// when it is complete, so a run that is killed in between leaves no half of one.
+// ensureTemplate creates the template unless it exists. The template gets its name when
+// it is complete, so a run that is killed leaves no incomplete template.
 func (s *server) ensureTemplate(ctx context.Context) error {
 	if exists, err := s.exists(ctx, s.templateName()); err != nil || exists {
 		return err
@@ -63,7 +63,7 @@ func (s *server) ensureTemplate(ctx context.Context) error {
 func (s *server) makeTemplate(ctx context.Context) error {
 	raw := s.databaseName(s.last.Add(1))
 	if err := s.exec(ctx, "CREATE DATABASE %s TEMPLATE template0", raw); err != nil {
-		return fmt.Errorf("make a template database: %w", err)
+		return fmt.Errorf("create a template database: %w", err)
 	}
 	err := s.fillTemplate(ctx, raw)
 	if err == nil {
@@ -74,15 +74,15 @@ func (s *server) makeTemplate(ctx context.Context) error {
 	}
 	dropErr := s.dropDatabase(context.WithoutCancel(ctx), raw)
 	if isCode(err, duplicateDatabase) {
-		// Advisory locks end at the borders of a database, and somebody whose
-		// DATABASE_URL names another one was faster.
+		// Advisory locks belong to one database. A run whose DATABASE_URL names another
+		// database of this server has created the template at the same time.
 		return dropErr
 	}
-	return errors.Join(fmt.Errorf("make a template database: %w", err), dropErr)
+	return errors.Join(fmt.Errorf("create a template database: %w", err), dropErr)
 }
 
-// fillTemplate migrates the database and closes it to all but cloning, which
-// wants nobody to be connected.
+// fillTemplate migrates the database and then refuses connections to it, because a
+// database with connections cannot be cloned.
 func (s *server) fillTemplate(ctx context.Context, name string) error {
 	pool, err := pgxpool.New(ctx, s.url(name))
 	if err != nil {
@@ -101,9 +101,9 @@ func (s *server) exists(ctx context.Context, name string) (exists bool, err erro
 	return exists, err
 }
 
-// sweep drops what runs that died have left: their databases, and templates of
-// other schemas that no run uses. Who lives is told by the locks, which a run
-// takes before it creates anything; so the databases have to be read first.
+// sweep drops what dead runs have left: their databases, and templates of other schemas
+// that no run uses. A run is alive while it holds its lock. It takes the lock before it
+// creates anything, so sweep reads the databases first and the locks second.
 func (s *server) sweep(ctx context.Context) error {
 	names, err := s.strings(ctx, `
 		SELECT datname FROM pg_database
@@ -128,15 +128,14 @@ func (s *server) sweep(ctx context.Context) error {
 		if !ok || alive[lock] {
 			continue
 		}
-		// Another run may be sweeping too, or just have begun to use the template;
-		// then it makes itself a new one.
+		// Another run may be dropping the same database, or may have just begun to use
+		// the template. In that case it creates a new one.
 		_ = s.dropDatabase(ctx, name)
 	}
 	return nil
 }
 
-// lockOf is the lock that the user of a database of ours holds, as sweep reads
-// it from pg_locks.
+// lockOf returns the lock that the user of a test database holds, as pg_locks shows it.
 func lockOf(name string) (string, bool) {
 	if strings.HasPrefix(name, templatePrefix) {
 		return fmt.Sprintf("%d %d", templateLock, uint32(templateKey(name))), true //nolint:gosec // as the server shows it

@@ -5,7 +5,11 @@
 //
 // The databases live on the server of DATABASE_URL, beside the database that it
 // names and never in it, or else on a private server that the first test starts
-// and the end of the test binary ends.
+// and the end of the test binary stops.
+//
+// It does not use github.com/peterldowns/pgtestdb, which leaves behind the databases of
+// test binaries that were killed and the templates of older migrations. The private
+// server and the locks that make that cleanup safe would remain code of our own.
 package testdb
 
 import (
@@ -22,15 +26,15 @@ import (
 )
 
 const (
-	// defaultMaxConns is enough for a client with workers, and little enough for
-	// many tests at once.
+	// defaultMaxConns is enough for a client with workers, and low enough for many
+	// tests at once.
 	defaultMaxConns = 8
-	// closeTimeout is how long a test's connections may take to come back.
+	// closeTimeout is how long a test may take to release its connections.
 	closeTimeout = 10 * time.Second
 	dropTimeout  = 30 * time.Second
 )
 
-// Option changes what New and URL hand out.
+// Option changes what New and URL return.
 type Option func(*options)
 
 type options struct {
@@ -38,20 +42,20 @@ type options struct {
 	maxConns int32
 }
 
-// Empty asks for a database without the schema.
+// Empty leaves the schema out of the database.
 func Empty() Option {
 	return func(o *options) { o.empty = true }
 }
 
-// MaxConns sets how many connections the pool may have at once, in place of 8.
+// MaxConns limits the connections of the pool. The default is 8.
 func MaxConns(n int32) Option {
 	return func(o *options) { o.maxConns = n }
 }
 
 // New returns a pool of connections to a new database with the current schema.
-// Both are gone when the test ends; a connection that the test hasn't given back
-// by then fails it. The pool keeps goroutines of its own, and so does the
-// server: goleak's checks need IgnoreCurrent after the first New.
+// Both are gone when the test ends, and the test fails if it has not released every
+// connection by then. The pool and the server run goroutines, so a check by goleak needs
+// IgnoreCurrent after the first New.
 func New(tb testing.TB, opts ...Option) *pgxpool.Pool {
 	tb.Helper()
 	config, err := pgxpool.ParseConfig(URL(tb, opts...))
@@ -64,8 +68,8 @@ func New(tb testing.TB, opts ...Option) *pgxpool.Pool {
 }
 
 // URL returns the connection URL of a new database like New's, for a test that
-// connects by itself. The database is dropped when the test ends, whoever is
-// still connected.
+// connects by itself. The database is dropped when the test ends, even if connections
+// are left.
 func URL(tb testing.TB, opts ...Option) string {
 	tb.Helper()
 	s, err := shared()
@@ -82,9 +86,9 @@ func URL(tb testing.TB, opts ...Option) string {
 	return s.url(name)
 }
 
-// Main runs a package's tests and then stops the private server in good order.
-// Without it, the server ends just as surely when the test binary does. It is
-// for packages that need a TestMain anyway, and doesn't return.
+// Main runs a package's tests, shuts the private server down and exits. It is for
+// packages that need a TestMain anyway: without it, the server ends with the test binary
+// as well.
 func Main(m *testing.M) {
 	code := m.Run()
 	if err := stopShared(); err != nil {
@@ -102,8 +106,8 @@ func collect(opts []Option) options {
 	return o
 }
 
-// closePool closes the pool, which waits for its connections. A test that leaks
-// one is better off with an error than with the test binary's timeout.
+// closePool closes the pool, which waits for its connections. A test that leaks one gets
+// an error here, rather than the test binary's timeout.
 func closePool(tb testing.TB, pool *pgxpool.Pool, timeout time.Duration) {
 	tb.Helper()
 	closed := make(chan struct{})
@@ -114,6 +118,6 @@ func closePool(tb testing.TB, pool *pgxpool.Pool, timeout time.Duration) {
 	select {
 	case <-closed:
 	case <-time.After(timeout):
-		tb.Errorf("%d of the test's database connections were not given back", pool.Stat().AcquiredConns())
+		tb.Errorf("%d of the test's database connections were not released", pool.Stat().AcquiredConns())
 	}
 }

@@ -86,10 +86,10 @@ func TestLeakedConnectionFailsTheTest(t *testing.T) {
 
 	closePool(leaky, pool, 100*time.Millisecond)
 
-	require.Equal(t, []string{"1 of the test's database connections were not given back"}, leaky.failures)
+	require.Equal(t, []string{"1 of the test's database connections were not released"}, leaky.failures)
 }
 
-// failureRecorder is a test whose failures are wanted.
+// failureRecorder is a test that records its failures.
 type failureRecorder struct {
 	testing.TB
 	failures []string
@@ -109,7 +109,7 @@ func BenchmarkNew(b *testing.B) {
 	}
 }
 
-// testSchema is a schema with one table, and counts how often it is made.
+// testSchema is a schema with one table, and counts how often it is created.
 func testSchema(t *testing.T, fingerprint string) (schema, *int) {
 	t.Helper()
 	made := new(int)

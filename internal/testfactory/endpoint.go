@@ -20,8 +20,8 @@ type EndpointOpts struct {
 	URL            string
 }
 
-// Endpoint stores a webhook endpoint, of a new organization unless one is given,
-// and returns it with its secret.
+// Endpoint stores a webhook endpoint and returns it with its secret. It belongs to a new
+// organization unless the options name one.
 func Endpoint(tb testing.TB, db DB, opts EndpointOpts) (wallet.Endpoint, string) {
 	tb.Helper()
 

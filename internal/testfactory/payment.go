@@ -23,7 +23,7 @@ type PaymentOpts struct {
 	OffSession  bool
 	RedirectURL string
 	Status      wallet.PaymentStatus
-	UpdatedAt   time.Time // when it came to Status
+	UpdatedAt   time.Time // the time of the move to Status
 }
 
 // Payment stores a payment into the merchant's primary wallet and moves it to a
@@ -44,8 +44,8 @@ func Payment(tb testing.TB, db DB, opts PaymentOpts) wallet.Payment {
 	return stored
 }
 
-// NewPayment is a payment into the merchant's primary wallet that nobody has
-// stored yet. It looks at no more of opts than what is known before a charge.
+// NewPayment returns a payment into the merchant's primary wallet without storing it. It
+// uses only the options that are known before a charge.
 func NewPayment(opts PaymentOpts) postgres.NewPayment {
 	m := opts.Merchant
 	amount := or(opts.Amount, 25_00)
@@ -65,7 +65,7 @@ func NewPayment(opts PaymentOpts) postgres.NewPayment {
 	}
 }
 
-// Accept stores a payment without a job, and expects that it is new.
+// Accept stores a payment without a job. The payment must be new.
 func Accept(tb testing.TB, db DB, p postgres.NewPayment) {
 	tb.Helper()
 
@@ -78,8 +78,8 @@ func Accept(tb testing.TB, db DB, p postgres.NewPayment) {
 	}))
 }
 
-// Move applies an outcome to a payment as a job would, expects that it moves
-// the payment, and returns the payment as it stands then.
+// Move applies an outcome to a payment as a job would. The outcome must move the payment.
+// Move returns the payment as it is afterwards.
 func Move(tb testing.TB, db DB, id wallet.ID, o wallet.Outcome, now time.Time) wallet.Payment {
 	tb.Helper()
 
@@ -99,7 +99,7 @@ func Move(tb testing.TB, db DB, id wallet.ID, o wallet.Outcome, now time.Time) w
 	return applied[0].Payment
 }
 
-// Succeeded is the outcome of a charge that took the whole amount.
+// Succeeded is the outcome of a charge of the whole amount.
 func Succeeded(amount int64, currency wallet.Currency) wallet.Outcome {
 	return wallet.Outcome{
 		Kind: wallet.OutcomeSucceeded, IntentID: Token("pi_"), ChargeID: Token("ch_"),
@@ -107,7 +107,7 @@ func Succeeded(amount int64, currency wallet.Currency) wallet.Outcome {
 	}
 }
 
-// RequiresAction is the outcome of a charge that wants a challenge.
+// RequiresAction is the outcome of a charge that requires a challenge.
 func RequiresAction() wallet.Outcome {
 	return wallet.Outcome{
 		Kind: wallet.OutcomeRequiresAction, IntentID: Token("pi_"),
@@ -115,7 +115,7 @@ func RequiresAction() wallet.Outcome {
 	}
 }
 
-// Declined is the outcome of a charge that the bank refused for want of funds.
+// Declined is the outcome of a charge that the bank refused because of insufficient funds.
 func Declined() wallet.Outcome {
 	return wallet.Outcome{
 		Kind: wallet.OutcomeDeclined, IntentID: Token("pi_"),
@@ -133,7 +133,7 @@ func Canceled() wallet.Outcome {
 	}
 }
 
-// Processing is the outcome of a charge that Stripe has taken and not decided.
+// Processing is the outcome of a charge that Stripe has accepted but not decided.
 func Processing() wallet.Outcome {
 	return wallet.Outcome{Kind: wallet.OutcomeProcessing, IntentID: Token("pi_")}
 }
@@ -153,7 +153,7 @@ func outcome(tb testing.TB, status wallet.PaymentStatus, p postgres.NewPayment, 
 		o = Canceled()
 	case wallet.PaymentProcessing:
 		o = Processing()
-	case wallet.PaymentCreated: // where it starts
+	case wallet.PaymentCreated: // the first state
 		require.Fail(tb, "no outcome leads there", "status %s", status)
 	}
 	o.Failure = or(opts.Failure, o.Failure)
@@ -162,8 +162,7 @@ func outcome(tb testing.TB, status wallet.PaymentStatus, p postgres.NewPayment, 
 	return o
 }
 
-// RequestRefund stores a refund that a merchant asks for, without its job. It
-// expects that nothing speaks against the refund.
+// RequestRefund stores a requested refund without a job. The refund must be allowed.
 func RequestRefund(tb testing.TB, db DB, n postgres.NewRefund) wallet.Refund {
 	tb.Helper()
 
@@ -178,7 +177,7 @@ func RequestRefund(tb testing.TB, db DB, n postgres.NewRefund) wallet.Refund {
 	return r
 }
 
-// Spend takes money out of the merchant's wallet, as voiding credits does.
+// Spend debits the merchant's wallet by voiding credits.
 func Spend(tb testing.TB, db DB, m Merchant, amount int64) {
 	tb.Helper()
 

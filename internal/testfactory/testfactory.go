@@ -1,7 +1,7 @@
-// Package testfactory makes rows for tests. Every column has a default, so that
-// a test names only what it is about: an empty Opts gives a row that works, and
-// the rows it has to belong to. Rows are written by package postgres, as the
-// service writes them, so that the books of a test add up as well.
+// Package testfactory creates rows for tests. Every column has a default, so that a test
+// names only what it is about: empty options give a valid row and the rows that it
+// belongs to. Package postgres writes the rows, as in the service, so that the books of a
+// test add up too.
 package testfactory
 
 import (
@@ -18,17 +18,16 @@ import (
 	"github.com/fundrail/fundrail/internal/wallet"
 )
 
-// Now is the time at which all rows are made and at which tests let the clock
-// stand still.
+// Now is the creation time of all rows, and the fixed time of tests' clocks.
 var Now = time.Date(2026, 3, 14, 9, 26, 53, 0, time.UTC)
 
-// DB is a pool, or a transaction that a test takes back.
+// DB is a pool, or a transaction that a test rolls back.
 type DB interface {
 	postgres.DB
 	Begin(ctx context.Context) (pgx.Tx, error)
 }
 
-// Token makes a name that no other test has, such as pi_ and 24 characters.
+// Token returns a unique name: prefix and 24 characters.
 func Token(prefix string) string {
 	return prefix + rand.Text()[:24]
 }
@@ -72,8 +71,8 @@ type APIKeyOpts struct {
 	Scopes         []wallet.Scope // all unless given
 }
 
-// APIKey stores an API key, of a new organization unless one is given, and
-// returns it with the key itself.
+// APIKey stores an API key and returns it with the key itself. It belongs to a new
+// organization unless the options name one.
 func APIKey(tb testing.TB, db DB, opts APIKeyOpts) (postgres.APIKey, string) {
 	tb.Helper()
 
@@ -203,7 +202,7 @@ func Wallet(tb testing.TB, db DB, opts WalletOpts) wallet.Wallet {
 	return w
 }
 
-// MerchantOpts say what is special about a merchant.
+// MerchantOpts are the properties of a merchant that a test may choose.
 type MerchantOpts struct {
 	Currency   wallet.Currency
 	Mode       wallet.Mode
@@ -212,7 +211,7 @@ type MerchantOpts struct {
 	Suspended  bool
 }
 
-// Merchant is an account with all that it takes to fund a wallet.
+// Merchant is an organization with everything that funding a wallet needs.
 type Merchant struct {
 	Organization  postgres.Organization
 	Mode          wallet.Mode
@@ -242,7 +241,7 @@ func NewMerchant(tb testing.TB, db DB, opts MerchantOpts) Merchant {
 	return m
 }
 
-// exec changes a row in a way for which the service has no function.
+// exec changes a row in a way that the service has no function for.
 func exec(tb testing.TB, db DB, sql string, args ...any) {
 	tb.Helper()
 

@@ -1,4 +1,4 @@
-package main
+package demo
 
 import (
 	"context"
@@ -7,15 +7,14 @@ import (
 	"strings"
 )
 
-// tellChallenge has the cardholder pass the challenge, and Stripe's webhook
-// credit the wallet.
-func tellChallenge(ctx context.Context, s *story) error {
+// runChallenge passes a challenge, after which Stripe's webhook settles the payment.
+func runChallenge(ctx context.Context, s *story) error {
 	return s.gained(ctx, 40_00, func() error {
 		payment, err := s.challenge(ctx, "40.00", "succeed")
 		if err != nil {
 			return err
 		}
-		s.line("Stripe's webhook arrives, and its job asks Stripe what is true.")
+		s.line("Stripe's webhook arrives, and its job retrieves the payment from Stripe.")
 		if _, err := s.becomes(ctx, payment, "completed"); err != nil {
 			return err
 		}
@@ -26,8 +25,8 @@ func tellChallenge(ctx context.Context, s *story) error {
 	})
 }
 
-// tellFailedChallenge has the cardholder fail.
-func tellFailedChallenge(ctx context.Context, s *story) error {
+// runFailedChallenge fails a challenge.
+func runFailedChallenge(ctx context.Context, s *story) error {
 	return s.gained(ctx, 0, func() error {
 		payment, err := s.challenge(ctx, "50.00", "fail")
 		if err != nil {
@@ -37,7 +36,7 @@ func tellFailedChallenge(ctx context.Context, s *story) error {
 		if err != nil {
 			return err
 		}
-		s.same("its reason", r.text("error", "code"), "payment_intent_authentication_failure")
+		s.same("the error code", r.text("error", "code"), "payment_intent_authentication_failure")
 		if err := s.moves(ctx, payment); err != nil {
 			return err
 		}
@@ -45,30 +44,30 @@ func tellFailedChallenge(ctx context.Context, s *story) error {
 	})
 }
 
-// challenge asks for money from the card that wants a challenge, and goes
-// through that as a browser does. It returns the payment's id.
+// challenge funds the wallet from the card that requires a challenge, and completes the
+// challenge as a browser does, with the given outcome. It returns the payment's id.
 func (s *story) challenge(ctx context.Context, amount, outcome string) (string, error) {
-	payment, page, err := s.challenged(ctx, amount)
+	payment, page, err := s.fundChallenged(ctx, amount)
 	if err != nil {
 		return "", err
 	}
 	return payment, s.browse(ctx, page, outcome, "/v1/payments/"+payment+"/return")
 }
 
-// challenged asks for money from the card that wants a challenge, and returns
-// the payment's id and the challenge's page.
-func (s *story) challenged(ctx context.Context, amount string) (payment, page string, err error) {
+// fundChallenged funds the wallet from the card that requires a challenge. It returns
+// the payment's id and the address of the challenge's page.
+func (s *story) fundChallenged(ctx context.Context, amount string) (payment, page string, err error) {
 	r, err := s.fund(ctx, "three_d_secure_required", amount)
 	if err != nil {
 		return "", "", err
 	}
-	s.same("the answer", r.text("status"), "requires_action")
-	s.check(strings.HasPrefix(r.text("redirect_url"), s.stack.sim.url+"/"), "the cardholder is sent to Stripe")
+	s.same("the status", r.text("status"), "requires_action")
+	s.check(strings.HasPrefix(r.text("redirect_url"), s.stack.StripeURL+"/"), "the redirect URL leads to Stripe")
 	return r.text("payment_id"), r.text("redirect_url"), nil
 }
 
-// browse opens the challenge's page and presses one of its buttons. The browser
-// must end up on our own page.
+// browse opens the challenge's page and presses the button for an outcome. The browser
+// must end on Fundrail's page at wantPath.
 func (s *story) browse(ctx context.Context, page, outcome, wantPath string) error {
 	s.fact("opened", "%s", longQuery.ReplaceAllString(page, "?…"))
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, page, nil)
@@ -94,7 +93,7 @@ func (s *story) browse(ctx context.Context, page, outcome, wantPath string) erro
 	defer res.Body.Close()
 	landed := res.Request.URL
 	s.fact("pressed", "%q, and the browser lands on %s://%s%s", outcome, landed.Scheme, landed.Host, landed.Path)
-	s.check(res.StatusCode == http.StatusOK && landed.Scheme+"://"+landed.Host == s.stack.apiURL && landed.Path == wantPath,
-		"that is our own page for this payment")
+	s.check(res.StatusCode == http.StatusOK && landed.Scheme+"://"+landed.Host == s.stack.APIURL && landed.Path == wantPath,
+		"that is Fundrail's page for this payment")
 	return nil
 }

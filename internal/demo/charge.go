@@ -1,19 +1,19 @@
-package main
+package demo
 
 import (
 	"context"
 	"net/http"
 )
 
-// tellCharge is the everyday case: the card is charged while the merchant waits.
-func tellCharge(ctx context.Context, s *story) error {
+// runCharge funds the wallet from a card that succeeds.
+func runCharge(ctx context.Context, s *story) error {
 	return s.gained(ctx, 25_00, func() error {
 		r, err := s.fund(ctx, "visa", "25.00")
 		if err != nil {
 			return err
 		}
 		s.same("the HTTP status", r.status, http.StatusOK)
-		s.same("the answer", r.text("status"), "completed")
+		s.same("the status", r.text("status"), "completed")
 		if err := s.moves(ctx, r.text("payment_id")); err != nil {
 			return err
 		}
@@ -21,8 +21,8 @@ func tellCharge(ctx context.Context, s *story) error {
 	})
 }
 
-// tellDecline shows what a merchant is told of a decline.
-func tellDecline(ctx context.Context, s *story) error {
+// runDecline funds the wallet from cards that the bank declines.
+func runDecline(ctx context.Context, s *story) error {
 	return s.gained(ctx, 0, func() error {
 		for _, c := range []struct{ card, code, declineCode string }{
 			{"insufficient_funds", "card_declined", "insufficient_funds"},
@@ -33,9 +33,9 @@ func tellDecline(ctx context.Context, s *story) error {
 				return err
 			}
 			s.same("the HTTP status", r.status, http.StatusPaymentRequired)
-			s.same("the code", r.text("error", "code"), c.code)
+			s.same("the error code", r.text("error", "code"), c.code)
 			if c.declineCode != "" {
-				s.same("the bank's reason", r.text("error", "decline_code"), c.declineCode)
+				s.same("the decline code", r.text("error", "decline_code"), c.declineCode)
 			}
 		}
 		return s.booked(ctx, 0)

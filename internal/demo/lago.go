@@ -1,4 +1,4 @@
-package main
+package demo
 
 import (
 	"context"
@@ -6,10 +6,11 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/fundrail/fundrail/internal/console"
 	"github.com/fundrail/fundrail/internal/wallet"
 )
 
-// lagoRow is as much of a wallet transaction as the story tells of.
+// lagoRow is the part of a wallet transaction that the story shows.
 type lagoRow struct {
 	LagoID            wallet.ID `json:"lago_id"`
 	Amount            string    `json:"amount"`
@@ -18,21 +19,20 @@ type lagoRow struct {
 	TransactionStatus string    `json:"transaction_status"`
 }
 
-// tellLago tops the same wallet up in the other dialect, with credits that are
-// paid for and credits that are a present.
-func tellLago(ctx context.Context, s *story) error {
+// runLago tops up the same wallet in Lago's dialect, with paid and with granted credits.
+func runLago(ctx context.Context, s *story) error {
 	return s.gained(ctx, 25_00, func() error {
 		rows, err := s.topUp(ctx, "visa", "20.0", "5.0")
 		if err != nil {
 			return err
 		}
-		s.check(len(rows) == 2, "there are two rows")
+		s.check(len(rows) == 2, "the answer has two transactions")
 		if len(rows) != 2 {
 			return nil
 		}
-		s.same("the present", rows[1].TransactionStatus+" and "+rows[1].Status, "granted and settled")
-		s.check(rows[0].TransactionStatus == "purchased" && rows[0].Status != "failed", "the purchase is answered before the card is charged")
-		s.line("A job charges the card. Nobody waits for it.")
+		s.same("the second one", rows[1].TransactionStatus+" and "+rows[1].Status, "granted and settled")
+		s.check(rows[0].TransactionStatus == "purchased" && rows[0].Status != "failed", "the first one is purchased, and the answer does not wait for the charge")
+		s.line("A job charges the card in the background.")
 		if err := s.await(ctx, func() (bool, error) {
 			rows[0], err = s.lagoRow(ctx, rows[0].LagoID)
 			return rows[0].Status == "settled", err
@@ -44,12 +44,12 @@ func tellLago(ctx context.Context, s *story) error {
 	})
 }
 
-// topUp asks for credits as Lago's clients do, and tells of it row by row.
+// topUp buys and grants credits as a client of Lago does, and prints each transaction.
 func (s *story) topUp(ctx context.Context, card, paid, granted string) ([]lagoRow, error) {
 	body, err := json.Marshal(map[string]any{"wallet_transaction": map[string]any{
-		"wallet_id": s.stack.seed.WalletID, "paid_credits": paid, "granted_credits": granted,
+		"wallet_id": s.stack.Seed.WalletID, "paid_credits": paid, "granted_credits": granted,
 		"payment_method": map[string]any{
-			"payment_method_type": wallet.MethodProvider, "payment_method_id": s.stack.seed.Cards[card].ID,
+			"payment_method_type": wallet.MethodProvider, "payment_method_id": s.stack.Seed.Cards[card].ID,
 		},
 	}})
 	if err != nil {
@@ -57,8 +57,8 @@ func (s *story) topUp(ctx context.Context, card, paid, granted string) ([]lagoRo
 	}
 	const path = "/api/v1/wallet_transactions"
 	s.fact("sent", "%s %s  %s", http.MethodPost, path, body)
-	began := s.Now()
-	r, err := s.call(ctx, http.MethodPost, s.stack.apiURL+path, body)
+	began := s.now()
+	r, err := s.call(ctx, http.MethodPost, s.stack.APIURL+path, body)
 	if err != nil {
 		return nil, err
 	}
@@ -68,18 +68,18 @@ func (s *story) topUp(ctx context.Context, card, paid, granted string) ([]lagoRo
 	if err := json.Unmarshal(r.body, &answer); err != nil {
 		return nil, err
 	}
-	told := make([]string, len(answer.Rows))
+	lines := make([]string, len(answer.Rows))
 	for i, row := range answer.Rows {
-		told[i] = row.TransactionStatus + " " + row.CreditAmount + " credits for " + row.Amount + ", " + row.Status
+		lines[i] = row.TransactionStatus + " " + row.CreditAmount + " credits for " + row.Amount + ", " + row.Status
 	}
-	s.fact("answered", "%d %s %s", r.status, strings.Join(told, "; "), s.paint(faint, "("+round(s.Now().Sub(began))+")"))
+	s.fact("answered", "%d %s %s", r.status, strings.Join(lines, "; "), s.paint(console.Faint, "("+round(s.now().Sub(began))+")"))
 	s.same("the HTTP status", r.status, http.StatusOK)
 	return answer.Rows, nil
 }
 
-// lagoRow is a wallet transaction as the API shows it now.
+// lagoRow retrieves a wallet transaction from the API.
 func (s *story) lagoRow(ctx context.Context, id wallet.ID) (lagoRow, error) {
-	r, err := s.call(ctx, http.MethodGet, s.stack.apiURL+"/api/v1/wallet_transactions/"+id.String(), nil)
+	r, err := s.call(ctx, http.MethodGet, s.stack.APIURL+"/api/v1/wallet_transactions/"+id.String(), nil)
 	if err != nil {
 		return lagoRow{}, err
 	}

@@ -1,4 +1,4 @@
-package main
+package demo
 
 import (
 	"context"
@@ -7,12 +7,12 @@ import (
 	"net/http"
 	"net/url"
 
+	"github.com/fundrail/fundrail/internal/devstack"
 	"github.com/fundrail/fundrail/internal/stripesim"
 )
 
-// simClient looks at the simulator as Stripe's own dashboard would. Charges go
-// another way.
-type simClient struct {
+// stripeView reads what the simulated Stripe knows, as Stripe's dashboard would show it.
+type stripeView struct {
 	http   *http.Client
 	server *stripesim.Server
 	url    string
@@ -25,12 +25,12 @@ type simEvent struct {
 	Body []byte
 }
 
-// events gives the events about the intent of a payment, the newest first.
-func (c *simClient) events(ctx context.Context, paymentID string) ([]simEvent, error) {
+// events returns the events about the intent of a payment, newest first.
+func (v *stripeView) events(ctx context.Context, paymentID string) ([]simEvent, error) {
 	var page struct {
 		Data []json.RawMessage `json:"data"`
 	}
-	err := c.get(ctx, "/v1/events", url.Values{"limit": {"100"}, "type": {"payment_intent.*"}}, &page)
+	err := v.get(ctx, "/v1/events", url.Values{"limit": {"100"}, "type": {"payment_intent.*"}}, &page)
 	if err != nil {
 		return nil, err
 	}
@@ -55,9 +55,9 @@ func (c *simClient) events(ctx context.Context, paymentID string) ([]simEvent, e
 	return list, nil
 }
 
-// taken sums up what the simulator took from a customer's cards, and in how many
-// charges.
-func (c *simClient) taken(ctx context.Context, customer string) (sum int64, count int, err error) {
+// received returns the sum of what Stripe received from a customer's cards, in cents,
+// and the number of charges.
+func (v *stripeView) received(ctx context.Context, customer string) (sum int64, count int, err error) {
 	params := url.Values{"customer": {customer}, "limit": {"100"}}
 	for {
 		var page struct {
@@ -67,7 +67,7 @@ func (c *simClient) taken(ctx context.Context, customer string) (sum int64, coun
 			} `json:"data"`
 			HasMore bool `json:"has_more"`
 		}
-		if err := c.get(ctx, "/v1/payment_intents", params, &page); err != nil {
+		if err := v.get(ctx, "/v1/payment_intents", params, &page); err != nil {
 			return 0, 0, err
 		}
 		for _, intent := range page.Data {
@@ -83,23 +83,23 @@ func (c *simClient) taken(ctx context.Context, customer string) (sum int64, coun
 	}
 }
 
-// holdBack keeps the simulator from delivering events until the function that it
-// returns is called. They are listed all the same, and never delivered later.
-func (c *simClient) holdBack() (release func(), err error) {
-	id, err := c.server.AddWebhookFault(stripesim.WebhookFault{Kind: stripesim.HookDrop})
+// dropDeliveries keeps the simulator from delivering events until resume is called. The
+// events of that time can be listed, but are never delivered.
+func (v *stripeView) dropDeliveries() (resume func(), err error) {
+	id, err := v.server.AddWebhookFault(stripesim.WebhookFault{Kind: stripesim.HookDrop})
 	if err != nil {
 		return nil, err
 	}
-	return func() { c.server.RemoveFault(id) }, nil
+	return func() { v.server.RemoveFault(id) }, nil
 }
 
-func (c *simClient) get(ctx context.Context, path string, params url.Values, answer any) error {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, c.url+path+"?"+params.Encode(), nil)
+func (v *stripeView) get(ctx context.Context, path string, params url.Values, answer any) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, v.url+path+"?"+params.Encode(), nil)
 	if err != nil {
 		return err
 	}
-	req.Header.Set("Authorization", "Bearer "+stripeTestKey)
-	res, err := c.http.Do(req)
+	req.Header.Set("Authorization", "Bearer "+devstack.StripeKey)
+	res, err := v.http.Do(req)
 	if err != nil {
 		return fmt.Errorf("ask the simulator: %w", err)
 	}
@@ -108,7 +108,7 @@ func (c *simClient) get(ctx context.Context, path string, params url.Values, ans
 		return fmt.Errorf("ask the simulator for %s: %s", path, res.Status)
 	}
 	if err := json.NewDecoder(res.Body).Decode(answer); err != nil {
-		return fmt.Errorf("read what the simulator says of %s: %w", path, err)
+		return fmt.Errorf("read the simulator's answer to %s: %w", path, err)
 	}
 	return nil
 }

@@ -1,4 +1,4 @@
-package main
+package devstack
 
 import (
 	"context"
@@ -19,8 +19,8 @@ import (
 	"github.com/fundrail/fundrail/internal/wallet"
 )
 
-// seededCards are the cards of the seeded customer, and what the simulator calls
-// the test card that each of them is.
+// seededCards are the cards of the seeded customer. testCard is the simulator's name of
+// the test card.
 var seededCards = []struct{ name, testCard string }{
 	{"visa", "pm_card_visa"},
 	{"three_d_secure_required", "pm_card_threeDSecure2Required"},
@@ -37,45 +37,53 @@ const (
 	seededName  = "Ada Example"
 )
 
-// stripeTestKey is what the seeded service calls the simulator with, which takes
-// any key of test mode.
-const stripeTestKey = "sk_test_fundrail"
+// StripeKey is the service's key at the simulator, which accepts any key of test mode.
+const StripeKey = "sk_test_fundrail"
 
-// seed is the organization that dev and demo begin with. A data directory keeps
-// it, so that keys and ids stay what they are from one start to the next.
-type seed struct {
-	AdminEmail         string              `json:"admin_email"`
-	AdminPassword      string              `json:"admin_password"`
-	APIKey             string              `json:"api_key"`
-	Cards              map[string]seedCard `json:"cards"`
-	CreatedAt          time.Time           `json:"created_at"`
-	CustomerID         wallet.ID           `json:"customer_id"`
-	ExternalCustomerID string              `json:"external_customer_id"`
-	KeyID              wallet.ID           `json:"key_id"`
-	OrganizationID     wallet.ID           `json:"organization_id"`
-	StripeCustomerID   string              `json:"stripe_customer_id"`
-	WalletID           wallet.ID           `json:"wallet_id"`
-	WebhookSecret      string              `json:"webhook_secret"`
+// CardNames returns the names of the seeded cards. The first card always succeeds.
+func CardNames() []string {
+	names := make([]string, len(seededCards))
+	for i, c := range seededCards {
+		names[i] = c.name
+	}
+	return names
+}
 
-	// Where the service and the simulator answered last. Links that were handed
-	// out then go on working when a start that may pick picks the same again.
+// Seed is the organization that a stack begins with. A data directory keeps it, so that
+// its keys and ids are the same at every start.
+type Seed struct {
+	AdminEmail         string          `json:"admin_email"`
+	AdminPassword      string          `json:"admin_password"`
+	APIKey             string          `json:"api_key"`
+	Cards              map[string]Card `json:"cards"`
+	CreatedAt          time.Time       `json:"created_at"`
+	CustomerID         wallet.ID       `json:"customer_id"`
+	ExternalCustomerID string          `json:"external_customer_id"`
+	KeyID              wallet.ID       `json:"key_id"`
+	OrganizationID     wallet.ID       `json:"organization_id"`
+	StripeCustomerID   string          `json:"stripe_customer_id"`
+	WalletID           wallet.ID       `json:"wallet_id"`
+	WebhookSecret      string          `json:"webhook_secret"`
+
+	// The addresses of the service and the simulator at the last start. A start on
+	// any free port tries them first, so that links from before stay valid.
 	ListenAddr       string `json:"listen_addr"`
 	StripeListenAddr string `json:"stripe_listen_addr"`
 }
 
-// seedCard is a card of the seed by its two ids.
-type seedCard struct {
+// Card holds the two ids of a seeded card: Fundrail's and Stripe's.
+type Card struct {
 	ID       wallet.ID `json:"id"`
 	StripeID string    `json:"stripe_id"`
 }
 
-// newSeed thinks up an organization of which nothing exists yet.
-func newSeed(now time.Time) *seed {
-	s := &seed{
+// newSeed returns an organization with new ids and keys, which nothing has stored yet.
+func newSeed(now time.Time) *Seed {
+	s := &Seed{
 		AdminEmail:         "admin@fundrail.test",
 		AdminPassword:      rand.Text(),
 		APIKey:             wallet.NewAPIKey(wallet.ModeTest),
-		Cards:              map[string]seedCard{},
+		Cards:              map[string]Card{},
 		CreatedAt:          now.UTC().Truncate(time.Microsecond),
 		CustomerID:         wallet.NewID(),
 		ExternalCustomerID: "customer-1",
@@ -86,13 +94,14 @@ func newSeed(now time.Time) *seed {
 		WebhookSecret:      "whsec_" + rand.Text(),
 	}
 	for _, c := range seededCards {
-		s.Cards[c.name] = seedCard{ID: wallet.NewID(), StripeID: "pm_" + rand.Text()[:24]}
+		s.Cards[c.name] = Card{ID: wallet.NewID(), StripeID: "pm_" + rand.Text()[:24]}
 	}
 	return s
 }
 
-// loadSeed reads the seed of a data directory, or thinks up a new one.
-func loadSeed(d *dataDir, now time.Time) (*seed, error) {
+// loadSeed reads the seed of a data directory. It returns a new seed if the directory
+// has none.
+func loadSeed(d *DataDir, now time.Time) (*Seed, error) {
 	content, err := os.ReadFile(d.file(seedFile))
 	if errors.Is(err, os.ErrNotExist) {
 		return newSeed(now), nil
@@ -100,24 +109,24 @@ func loadSeed(d *dataDir, now time.Time) (*seed, error) {
 	if err != nil {
 		return nil, err
 	}
-	var s seed
+	var s Seed
 	if err := json.Unmarshal(content, &s); err != nil {
 		return nil, fmt.Errorf("%s: %w", d.file(seedFile), err)
 	}
 	return &s, nil
 }
 
-func (s *seed) save(d *dataDir) error { return writeJSONAtomically(d.file(seedFile), s) }
+func (s *Seed) save(d *DataDir) error { return WriteJSON(d.file(seedFile), s) }
 
-// createAtStripe makes the customer and the cards at the simulator, unless it
-// has them.
-func (s *seed) createAtStripe(sim *stripesim.Server) error {
+// createAtStripe creates the customer and the cards at the simulator, unless they
+// exist.
+func (s *Seed) createAtStripe(sim *stripesim.Server) error {
 	_, err := sim.CreateCustomer(stripesim.NewCustomer{ID: s.StripeCustomerID, Email: seededEmail, Name: seededName})
 	if err != nil {
 		return err
 	}
 	for _, c := range seededCards {
-		// Stripe itself refuses to save cards that decline.
+		// The simulator's Go API saves cards that decline, which Stripe's API refuses.
 		card := stripesim.SavedCard{Card: c.testCard, Customer: s.StripeCustomerID, ID: s.Cards[c.name].StripeID}
 		if _, err := sim.CreatePaymentMethod(card); err != nil {
 			return err
@@ -126,10 +135,10 @@ func (s *seed) createAtStripe(sim *stripesim.Server) error {
 	return nil
 }
 
-// createInDatabase makes the organization with all that belongs to it in one
-// transaction, unless the database has it. What the cards look like is Stripe's
-// to say.
-func (s *seed) createInDatabase(ctx context.Context, pool *pgxpool.Pool, stripe *stripeapi.Client) error {
+// createInDatabase creates the organization and everything that belongs to it in one
+// transaction, unless it exists. Stripe supplies the brand, the last digits and the
+// expiry of the cards.
+func (s *Seed) createInDatabase(ctx context.Context, pool *pgxpool.Pool, stripe *stripeapi.Client) error {
 	if err := ensureAdmin(ctx, pool, s.AdminEmail, s.AdminPassword, s.CreatedAt); err != nil {
 		return err
 	}
@@ -157,7 +166,7 @@ func (s *seed) createInDatabase(ctx context.Context, pool *pgxpool.Pool, stripe 
 	})
 }
 
-func (s *seed) insertOrganization(ctx context.Context, tx pgx.Tx) error {
+func (s *Seed) insertOrganization(ctx context.Context, tx pgx.Tx) error {
 	err := postgres.InsertOrganization(ctx, tx, postgres.Organization{
 		ID: s.OrganizationID, Name: "Example Inc.", PrimaryEmail: "billing@example.com", CreatedAt: s.CreatedAt,
 	})
@@ -170,21 +179,21 @@ func (s *seed) insertOrganization(ctx context.Context, tx pgx.Tx) error {
 	}, s.APIKey)
 }
 
-func (s *seed) insertCustomer(ctx context.Context, tx pgx.Tx) error {
+func (s *Seed) insertCustomer(ctx context.Context, tx pgx.Tx) error {
 	return postgres.InsertCustomer(ctx, tx, postgres.Customer{
 		ID: s.CustomerID, OrganizationID: s.OrganizationID, Mode: wallet.ModeTest, ExternalID: s.ExternalCustomerID,
 		Email: seededEmail, Name: seededName, StripeCustomerID: s.StripeCustomerID, CreatedAt: s.CreatedAt,
 	})
 }
 
-func (s *seed) insertWallet(ctx context.Context, tx pgx.Tx) error {
+func (s *Seed) insertWallet(ctx context.Context, tx pgx.Tx) error {
 	return postgres.InsertWallet(ctx, tx, wallet.Wallet{
 		ID: s.WalletID, OrganizationID: s.OrganizationID, Mode: wallet.ModeTest, CustomerID: s.CustomerID,
 		Currency: wallet.USD, RateAmount: decimal.NewFromInt(1), IsPrimary: true, CreatedAt: s.CreatedAt,
 	})
 }
 
-func (s *seed) insertCards(ctx context.Context, tx pgx.Tx, cards []stripeapi.PaymentMethod) error {
+func (s *Seed) insertCards(ctx context.Context, tx pgx.Tx, cards []stripeapi.PaymentMethod) error {
 	for i, c := range seededCards {
 		card := cards[i]
 		err := postgres.InsertPaymentMethod(ctx, tx, s.OrganizationID, wallet.ModeTest, wallet.PaymentMethod{
@@ -199,7 +208,7 @@ func (s *seed) insertCards(ctx context.Context, tx pgx.Tx, cards []stripeapi.Pay
 	return nil
 }
 
-// paymentMethod is a seeded card's id as the Lava dialect spells it.
-func (s *seed) paymentMethod(name string) string {
+// PaymentMethod returns the id of a seeded card as the Lava dialect spells it.
+func (s *Seed) PaymentMethod(name string) string {
 	return wallet.Spell(wallet.PrefixPaymentMethod, wallet.ModeTest, s.Cards[name].ID)
 }
