@@ -14,11 +14,13 @@ import (
 
 const insert = "insert into written (write, part) values ($1, $2)"
 
-// way is one of the ways in which Fundrail writes.
+// way is one of the ways in which a program writes.
 type way struct {
-	name  string
-	rows  int
-	write func(ctx context.Context, pool *pgxpool.Pool, name string) error
+	name     string
+	rows     int
+	explicit bool // the COMMIT is a request of its own
+	streams  bool // the client sends more before it has the server's answer
+	write    func(ctx context.Context, pool *pgxpool.Pool, name string) error
 }
 
 func group(name string) *pgx.Batch {
@@ -31,85 +33,240 @@ func group(name string) *pgx.Batch {
 
 func ways() []way {
 	return []way{
-		{"Exec", 1, func(ctx context.Context, pool *pgxpool.Pool, name string) error {
+		{"Exec", 1, false, false, func(ctx context.Context, pool *pgxpool.Pool, name string) error {
 			_, err := pool.Exec(ctx, insert, name, 0)
 			return err
 		}},
-		{"SendBatch", 20, func(ctx context.Context, pool *pgxpool.Pool, name string) error {
+		{"SendBatch", 20, false, false, func(ctx context.Context, pool *pgxpool.Pool, name string) error {
 			return pool.SendBatch(ctx, group(name)).Close()
 		}},
-		{"BeginFunc", 1, func(ctx context.Context, pool *pgxpool.Pool, name string) error {
+		{"SendBatchWithCommit", 20, false, false, func(ctx context.Context, pool *pgxpool.Pool, name string) error {
+			b := &pgx.Batch{}
+			b.Queue("begin")
+			b.QueuedQueries = append(b.QueuedQueries, group(name).QueuedQueries...)
+			b.Queue("commit")
+			return pool.SendBatch(ctx, b).Close()
+		}},
+		{"CopyFrom", 20, false, true, func(ctx context.Context, pool *pgxpool.Pool, name string) error {
+			rows := pgx.CopyFromSlice(20, func(part int) ([]any, error) { return []any{name, part}, nil })
+			_, err := pool.CopyFrom(ctx, pgx.Identifier{"written"}, []string{"write", "part"}, rows)
+			return err
+		}},
+		{"BeginFunc", 1, true, false, func(ctx context.Context, pool *pgxpool.Pool, name string) error {
 			return pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
 				_, err := tx.Exec(ctx, insert, name, 0)
 				return err
 			})
 		}},
-		{"BeginFuncBatch", 20, func(ctx context.Context, pool *pgxpool.Pool, name string) error {
+		{"BeginFuncBatch", 20, true, false, func(ctx context.Context, pool *pgxpool.Pool, name string) error {
 			return pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
 				return tx.SendBatch(ctx, group(name)).Close()
 			})
 		}},
-		{"BatchBeginTx", 20, func(ctx context.Context, pool *pgxpool.Pool, name string) error {
-			var b pgx.Batch
-			b.BeginTx(pgx.TxOptions{})
-			for part := range 20 {
-				b.Queue(insert, name, part)
+		{"Commit", 1, true, false, func(ctx context.Context, pool *pgxpool.Pool, name string) error {
+			tx, err := pool.Begin(ctx)
+			if err != nil {
+				return err
 			}
-			b.Queue("commit")
-			return pool.SendBatch(ctx, &b).Close()
-		}},
-		{"CopyFrom", 20, func(ctx context.Context, pool *pgxpool.Pool, name string) error {
-			rows := pgx.CopyFromSlice(20, func(part int) ([]any, error) { return []any{name, part}, nil })
-			_, err := pool.CopyFrom(ctx, pgx.Identifier{"written"}, []string{"write", "part"}, rows)
-			return err
+			if _, err = tx.Exec(ctx, insert, name, 0); err != nil {
+				_ = tx.Rollback(ctx)
+				return err
+			}
+			return tx.Commit(ctx)
 		}},
 	}
 }
 
+// stored is when the rows of a write are there.
+type stored int
+
+const (
+	never stored = iota
+	late         // when the fault has been released
+	yes
+)
+
+// faultCase is a line of the table in the package comment.
+type faultCase struct {
+	do         pgproxy.Action
+	error      pgproxy.Error
+	stored     stored
+	err        string
+	errOfQuery string // of a simple query, if it is another
+}
+
+const (
+	connClosed = "conn closed, safe"
+	canceled   = "canceled"
+)
+
+func beforeCases() []faultCase {
+	return []faultCase{
+		{pgproxy.CloseConn, pgproxy.Error{}, never, "unexpected EOF", connClosed},
+		{pgproxy.ResetConn, pgproxy.Error{}, never, "reset", connClosed},
+		{pgproxy.AnswerError, pgproxy.ServerConnCrashed, never, "FATAL 08P01", ""},
+		{pgproxy.AnswerError, pgproxy.AdminShutdown, never, "FATAL 57P01", ""},
+		{pgproxy.AnswerError, pgproxy.CompletionUnknown, never, "ERROR 40003", ""},
+		{pgproxy.HoldRequest, pgproxy.Error{}, late, canceled, ""},
+		{pgproxy.FreezeConn, pgproxy.Error{}, late, canceled, ""},
+		{pgproxy.FreezeToServer, pgproxy.Error{}, late, canceled, ""},
+		{pgproxy.FreezeToClient, pgproxy.Error{}, yes, canceled, ""},
+		{pgproxy.HoldAnswer, pgproxy.Error{}, yes, canceled, ""},
+	}
+}
+
+func afterCases() []faultCase {
+	return []faultCase{
+		{pgproxy.CloseConn, pgproxy.Error{}, yes, "unexpected EOF", connClosed},
+		{pgproxy.ResetConn, pgproxy.Error{}, yes, "reset", connClosed},
+		{pgproxy.AnswerError, pgproxy.ServerConnCrashed, yes, "FATAL 08P01", ""},
+		{pgproxy.AnswerError, pgproxy.AdminShutdown, yes, "FATAL 57P01", ""},
+		{pgproxy.AnswerError, pgproxy.CompletionUnknown, yes, "ERROR 40003", ""},
+		{pgproxy.HoldAnswer, pgproxy.Error{}, yes, canceled, ""},
+		{pgproxy.FreezeConn, pgproxy.Error{}, yes, canceled, ""},
+		{pgproxy.FreezeToClient, pgproxy.Error{}, yes, canceled, ""},
+		{pgproxy.FreezeToServer, pgproxy.Error{}, yes, "nil", ""},
+	}
+}
+
 // TestFaults sends each way of writing through each fault, and asks both sides what
-// has come of it: pgx for its error, the database for the rows.
+// has come of it: pgx for its error, the database for the rows. It holds the table
+// in the package comment.
 func TestFaults(t *testing.T) {
 	t.Parallel()
 	url, direct := newDatabase(t)
 	for _, w := range ways() {
 		t.Run(w.name, func(t *testing.T) {
 			t.Parallel()
-			for when, name := range map[pgproxy.When]string{
-				pgproxy.BeforeCommit: "BeforeCommit", pgproxy.AfterCommit: "AfterCommit", pgproxy.BeforeWrite: "BeforeWrite",
-			} {
-				for _, do := range []pgproxy.Action{pgproxy.CloseConn, pgproxy.ResetConn, pgproxy.FreezeConn, pgproxy.HoldRequest, pgproxy.HoldAnswer, pgproxy.FreezeToClient, pgproxy.FreezeToServer} {
-					if do == pgproxy.HoldRequest && when == pgproxy.AfterCommit {
-						continue
-					}
-					probe(t, url, direct, w, pgproxy.Fault{When: when, Do: do}, name)
+			r := newRigOn(t, url, direct)
+			// The statements are prepared from here on.
+			require.NoError(t, w.write(t.Context(), r.pool, w.name))
+			for _, c := range beforeCases() {
+				if w.explicit && c.errOfQuery != "" {
+					c.err = c.errOfQuery
 				}
-				for _, e := range []pgproxy.Error{pgproxy.ServerConnCrashed, pgproxy.CompletionUnknown, pgproxy.AdminShutdown} {
-					probe(t, url, direct, w, pgproxy.Fault{When: when, Do: pgproxy.AnswerError, Error: e}, name)
+				r.run(t, w, c, pgproxy.BeforeCommit)
+			}
+			for _, c := range afterCases() {
+				if w.explicit && c.errOfQuery != "" {
+					c.err = c.errOfQuery
+				}
+				r.run(t, w, c, pgproxy.AfterCommit)
+			}
+			for _, c := range beforeCases() {
+				if w.explicit {
+					c.stored = never // nothing commits
+				}
+				r.run(t, w, c, pgproxy.BeforeWrite)
+			}
+			for _, c := range beforeCases() {
+				if c.do == pgproxy.HoldRequest {
+					r.run(t, w, c, pgproxy.BeforeCommit) // on a new connection, with nothing prepared
 				}
 			}
 		})
 	}
 }
 
-func probe(t *testing.T, url string, direct *pgxpool.Pool, w way, f pgproxy.Fault, when string) {
-	r := newRigOn(t, url, direct)
-	id := fmt.Sprint(w.name, when, f.Do, f.Error.Code)
-	require.NoError(t, w.write(t.Context(), r.pool, id+"warm"))
-	i := r.proxy.Inject(f)
+// run sends one write through one fault.
+func (r *rig) run(t *testing.T, w way, c faultCase, when pgproxy.When) {
+	t.Helper()
+	r.writes++
+	name := fmt.Sprintf("%s %d: when %d, %s %s", w.name, r.writes, when, c.do, c.error.Code)
+	i := r.proxy.Inject(pgproxy.Fault{When: when, Do: c.do, Error: c.error})
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	got := async(func() error { return w.write(ctx, r.pool, id) })
-	receive(t, "strike", i.Fired())
-	if f.Do == pgproxy.HoldAnswer || f.Do == pgproxy.FreezeToClient {
-		receive(t, "done", i.Done())
-	}
-	if f.Do != pgproxy.AnswerError && f.Do != pgproxy.CloseConn && f.Do != pgproxy.ResetConn {
+	done := async(func() error { return w.write(ctx, r.pool, name) })
+	receive(t, "the strike", i.Fired())
+	held := c.do == pgproxy.HoldRequest || (c.do == pgproxy.FreezeConn || c.do == pgproxy.FreezeToServer) && when != pgproxy.AfterCommit
+	switch {
+	case held && w.streams:
+		// A client that gives up now may have sent any part of the rows.
+		require.Zero(t, r.written(t, name), name)
+		i.Release()
+		c.err, c.stored = "nil", yes
+	case c.err == canceled:
+		if !held {
+			receive(t, "the server's answer", i.Done())
+		}
 		cancel()
 	}
-	err := result(t, got)
-	n := r.written(t, id)
+	require.Equal(t, c.err, sort(result(t, done)), name)
+	rows := map[bool]int{true: w.rows}
+	if c.do != pgproxy.CloseConn && c.do != pgproxy.ResetConn {
+		require.Equal(t, rows[c.stored == yes], r.written(t, name), name)
+	}
 	i.Release()
-	receive(t, "done", i.Done())
-	late := r.written(t, id)
-	fmt.Printf("TABLE %-14s %-12s %-14s %s | %s | %d %d\n", w.name, when, f.Do, f.Error.Code, sort(err), n, late)
+	receive(t, "the end of the request", i.Done())
+	require.Equal(t, rows[c.stored != never], r.written(t, name), name)
+	require.Equal(t, 1, i.Struck(), name)
+	i.Remove()
+	require.NoError(t, w.write(t.Context(), r.pool, name+", and again"), "after the fault")
+}
+
+// expiring is a context whose deadline comes when the test says so.
+type expiring struct {
+	context.Context
+	expired chan struct{}
+}
+
+func (c expiring) Done() <-chan struct{} { return c.expired }
+
+func (c expiring) Err() error {
+	select {
+	case <-c.expired:
+		return context.DeadlineExceeded
+	default:
+		return nil
+	}
+}
+
+func TestDeadline(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	for _, w := range ways() {
+		i := r.proxy.Inject(pgproxy.Fault{When: pgproxy.AfterCommit, Do: pgproxy.HoldAnswer})
+		ctx := expiring{t.Context(), make(chan struct{})}
+		done := async(func() error { return w.write(ctx, r.pool, w.name) })
+		receive(t, "the strike", i.Fired())
+		close(ctx.expired)
+		require.Equal(t, "deadline, timeout", sort(result(t, done)), w.name)
+		require.Equal(t, w.rows, r.written(t, w.name))
+		i.Remove()
+	}
+}
+
+func TestConnectFaults(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	for _, c := range []struct {
+		do    pgproxy.Action
+		error pgproxy.Error
+		err   string
+	}{
+		{pgproxy.CloseConn, pgproxy.Error{}, "unexpected EOF, connect"},
+		{pgproxy.ResetConn, pgproxy.Error{}, "reset, connect"},
+		{pgproxy.AnswerError, pgproxy.TooManyConnections, "FATAL 53300, connect"},
+		{pgproxy.AnswerError, pgproxy.CannotConnectNow, "FATAL 57P03, connect"},
+	} {
+		i := r.proxy.Inject(pgproxy.Fault{When: pgproxy.Connect, Do: c.do, Error: c.error})
+		_, err := pgx.Connect(t.Context(), r.url)
+		require.Equal(t, c.err, sort(err))
+		receive(t, "the strike", i.Fired())
+		receive(t, "the end", i.Done())
+	}
+	for _, do := range []pgproxy.Action{pgproxy.HoldRequest, pgproxy.FreezeConn, pgproxy.FreezeToServer, pgproxy.FreezeToClient} {
+		i := r.proxy.Inject(pgproxy.Fault{When: pgproxy.Connect, Do: do})
+		connected := async(func() error {
+			conn, err := pgx.Connect(t.Context(), r.url)
+			if err == nil {
+				err = conn.Close(t.Context())
+			}
+			return err
+		})
+		receive(t, "the strike", i.Fired())
+		require.Empty(t, connected)
+		i.Release()
+		require.NoError(t, result(t, connected))
+	}
 }

@@ -44,6 +44,7 @@ type rig struct {
 	proxy  *pgproxy.Proxy
 	pool   *pgxpool.Pool // through the proxy
 	url    string        // through the proxy
+	writes int           // so far
 }
 
 // newDatabase returns the URL of a database with a table for writes, and a pool.
