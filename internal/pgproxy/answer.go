@@ -15,6 +15,7 @@ type answers struct {
 	begun     bool // the first message of the answer has come
 	withheld  bool // out is kept until the answer is whole
 	replaced  bool // the answer is to be dropped but for its end
+	copiesOn  bool // the client is to learn at once that the server awaits its data
 	committed bool // the answer says COMMIT
 	refused   bool // the answer has an error
 }
@@ -61,6 +62,8 @@ func (a *answers) relayOne(in *bufio.Reader) bool {
 		}
 	case a.replaced:
 		a.out = a.out[:start]
+	case kind == 'G' && a.copiesOn:
+		a.flush()
 	}
 	if !a.withheld && (len(a.out) >= flushSize || !hasMessage(in)) {
 		a.flush()
@@ -110,7 +113,10 @@ func (a *answers) beginAnswer() {
 	}
 	a.mu.Unlock()
 	a.replaced = head.failWith != nil
-	a.withheld = a.replaced || head.holdsAnswer() || a.proxy.expects(head.after, a.info, head.statements)
+	// The server's answer to a request that was struck is read to its end even if the
+	// client gets nothing of it, so that Injection.Done is closed.
+	a.withheld = head.strike != nil || a.proxy.expects(head.after, a.info, head.statements)
+	a.copiesOn = head.strike == nil || head.strike.fault.Do == HoldRequest
 	if a.withheld && len(a.out) > 0 {
 		a.flush()
 	}
