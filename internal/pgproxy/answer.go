@@ -209,6 +209,8 @@ func (a *answers) strike(st *strike, ready []byte) bool {
 		st.fire()
 		a.await(st, a.clientGone)
 		return !a.ended()
+	case HoldRequest:
+		// Fault.check refuses it after an answer.
 	case FreezeConn:
 		st.freeze(a.session, &a.toServer, &a.toClient)
 	case FreezeToClient:

@@ -322,9 +322,8 @@ type strike struct {
 // moments is a set of When.
 type moments uint
 
-func (m moments) with(w When) moments       { return m | 1<<w }
-func (m moments) contains(w When) bool      { return m&(1<<w) != 0 }
-func (m moments) intersects(o moments) bool { return m&o != 0 }
+func (m moments) with(w When) moments  { return m | 1<<w }
+func (m moments) contains(w When) bool { return m&(1<<w) != 0 }
 
 // take finds the fault that strikes at one of the moments, and counts it.
 func (p *Proxy) take(at moments, info ConnInfo, statements []string) *strike {

@@ -48,37 +48,37 @@ type rig struct {
 }
 
 // newDatabase returns the URL of a database with a table for writes, and a pool.
-func newDatabase(t testing.TB) (string, *pgxpool.Pool) {
-	t.Helper()
-	url := testdb.URL(t, testdb.Empty())
-	direct, err := pgxpool.New(t.Context(), url)
-	require.NoError(t, err)
-	t.Cleanup(direct.Close)
-	_, err = direct.Exec(t.Context(), "create table written (write text, part int, primary key (write, part))")
-	require.NoError(t, err)
+func newDatabase(tb testing.TB) (string, *pgxpool.Pool) {
+	tb.Helper()
+	url := testdb.URL(tb, testdb.Empty())
+	direct, err := pgxpool.New(tb.Context(), url)
+	require.NoError(tb, err)
+	tb.Cleanup(direct.Close)
+	_, err = direct.Exec(tb.Context(), "create table written (write text, part int, primary key (write, part))")
+	require.NoError(tb, err)
 	return url, direct
 }
 
-func newRig(t testing.TB) *rig {
-	t.Helper()
+func newRig(tb testing.TB) *rig {
+	tb.Helper()
 	url, direct := newDatabase(t)
-	return newRigOn(t, url, direct)
+	return newRigOn(tb, url, direct)
 }
 
 // newRigOn puts a proxy of its own before a database.
-func newRigOn(t testing.TB, url string, direct *pgxpool.Pool) *rig {
-	t.Helper()
-	proxy, url, err := pgproxy.StartURL(t.Context(), url)
-	require.NoError(t, err)
+func newRigOn(tb testing.TB, url string, direct *pgxpool.Pool) *rig {
+	tb.Helper()
+	proxy, url, err := pgproxy.StartURL(tb.Context(), url)
+	require.NoError(tb, err)
 	config, err := pgxpool.ParseConfig(url)
-	require.NoError(t, err)
+	require.NoError(tb, err)
 	config.MaxConns = 4
 	config.ConnConfig.RuntimeParams["application_name"] = "pool"
-	pool, err := pgxpool.NewWithConfig(t.Context(), config)
-	require.NoError(t, err)
+	pool, err := pgxpool.NewWithConfig(tb.Context(), config)
+	require.NoError(tb, err)
 	// The proxy goes first: the pool waits for its connections to end.
-	t.Cleanup(pool.Close)
-	t.Cleanup(func() { require.NoError(t, proxy.Close()) })
+	tb.Cleanup(pool.Close)
+	tb.Cleanup(func() { require.NoError(tb, proxy.Close()) })
 	return &rig{direct: direct, proxy: proxy, pool: pool, url: url}
 }
 

@@ -69,7 +69,7 @@ func Start(ctx context.Context, upstream string) (*Proxy, error) {
 		return nil, fmt.Errorf("pgproxy: %w", err)
 	}
 	p.listener = l
-	p.ctx, p.cancel = context.WithCancel(context.WithoutCancel(ctx)) //nolint:gosec // Close calls it
+	p.ctx, p.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	p.running.Go(p.accept)
 	return p, nil
 }

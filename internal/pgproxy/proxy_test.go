@@ -118,7 +118,7 @@ func TestWhichRequests(t *testing.T) {
 	require.NoError(t, pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error { _, err := tx.Exec(ctx, query, 1); return err }))
 	require.Zero(t, i.Struck())
 	require.Error(t, pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error { _, err := tx.Exec(ctx, insert, "mine", 1); return err }))
-	require.Equal(t, 1, i.Struck())
+	receive(t, "the strike", i.Fired())
 	require.Equal(t, 1, r.written(t, "mine"))
 }
 
@@ -159,7 +159,7 @@ func TestRefusedCommit(t *testing.T) {
 	require.Zero(t, i.Struck())
 	_, err = r.pool.Exec(ctx, "insert into once select $1::int", 7)
 	require.Equal(t, "unexpected EOF", sort(err))
-	require.Equal(t, 1, i.Struck())
+	receive(t, "the strike", i.Fired())
 }
 
 // TestSimpleProtocol writes as programs behind an old pooler do.
@@ -184,7 +184,7 @@ func TestSimpleProtocol(t *testing.T) {
 			r.writes++
 			name := fmt.Sprint(r.writes)
 			require.Error(t, write(conn, name))
-			require.Equal(t, 1, i.Struck())
+			receive(t, "the strike", i.Fired())
 			require.Equal(t, map[pgproxy.When]int{pgproxy.AfterCommit: 20}[when], r.written(t, name))
 			_ = conn.Close(ctx)
 		}
@@ -221,7 +221,7 @@ func TestPipeline(t *testing.T) {
 	}
 	require.NoError(t, p.Close())
 	require.Equal(t, []string{"INSERT 0 1", "ERROR 40003", "INSERT 0 1"}, answers)
-	require.Equal(t, 1, i.Struck())
+	receive(t, "the strike", i.Fired())
 	require.Equal(t, 1, r.written(t, "b"))
 }
 
@@ -233,9 +233,9 @@ func TestLargeMessages(t *testing.T) {
 	text := strings.Repeat("x", 5<<20)
 	var got string
 	require.NoError(t, r.pool.QueryRow(ctx, "select $1::text", text).Scan(&got))
-	require.True(t, got == text)
+	require.Equal(t, text, got)
 	require.NoError(t, r.pool.QueryRow(ctx, "select '"+text+"'").Scan(&got))
-	require.True(t, got == text)
+	require.Equal(t, text, got)
 	rows, err := r.pool.Query(ctx, "select n from generate_series(1, 300000) n")
 	require.NoError(t, err)
 	numbers, err := pgx.CollectRows(rows, pgx.RowTo[int])
@@ -334,7 +334,9 @@ func TestInjectPanics(t *testing.T) {
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, p.Close()) })
 	for _, f := range []pgproxy.Fault{
-		{}, {When: pgproxy.Connect}, {When: pgproxy.Connect, Do: pgproxy.AnswerError},
+		{},
+		{When: pgproxy.Connect},
+		{When: pgproxy.Connect, Do: pgproxy.AnswerError},
 		{When: pgproxy.AfterCommit, Do: pgproxy.HoldRequest}, {When: pgproxy.Connect, Do: pgproxy.HoldAnswer},
 		{When: pgproxy.Connect, Do: pgproxy.CloseConn, SQL: "select"},
 	} {

@@ -84,6 +84,7 @@ func (r *requests) relayLarge(in *bufio.Reader, kind byte, size int) bool {
 		case another:
 			_, err := io.CopyN(io.Discard, in, int64(size))
 			return err == nil && r.flush()
+		case itself:
 		}
 	}
 	if !r.pass(&r.toServer, nil) {
@@ -226,6 +227,7 @@ func (r *requests) request(extended bool) request {
 		case write:
 			writes = true
 			written = written || status == idle
+		case other:
 		}
 	}
 	req.implicit = written
