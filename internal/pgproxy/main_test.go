@@ -61,7 +61,7 @@ func newDatabase(tb testing.TB) (string, *pgxpool.Pool) {
 
 func newRig(tb testing.TB) *rig {
 	tb.Helper()
-	url, direct := newDatabase(t)
+	url, direct := newDatabase(tb)
 	return newRigOn(tb, url, direct)
 }
 
