@@ -115,7 +115,7 @@ func (a *answers) beginAnswer() {
 	a.replaced = head.failWith != nil
 	// The server's answer to a request that was struck is read to its end even if the
 	// client gets nothing of it, so that Injection.Done is closed.
-	a.withheld = head.strike != nil || a.proxy.expects(head.after, a.info, head.statements)
+	a.withheld = head.strike != nil && !head.startup || a.proxy.expects(head.after, a.info, head.statements)
 	a.copiesOn = head.strike == nil || head.strike.fault.Do == HoldRequest
 	if a.withheld && len(a.out) > 0 {
 		a.flush()

@@ -74,6 +74,7 @@ type request struct {
 	implicit   bool    // whether success means a commit though there is no COMMIT
 	commits    bool    // whether it has a COMMIT
 	extended   bool    // whether it ended with a Sync
+	startup    bool    // whether it is the startup packet, whose answer asks for a password
 	failWith   *Error  // what is answered in place of the server's answer
 	strike     *strike // that the request has suffered already
 }
@@ -185,7 +186,7 @@ func (s *session) connect(startup []byte) net.Conn {
 	}
 	s.mu.Lock()
 	s.server = server
-	s.pending = append(s.pending, request{strike: st})
+	s.pending = append(s.pending, request{startup: true, strike: st})
 	s.mu.Unlock()
 	if s.ended() {
 		_ = server.Close() // the end came before s.server was set
