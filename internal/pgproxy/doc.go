@@ -45,6 +45,11 @@
 // told meanwhile: a context that ends doesn't take back what the client has sent.
 // The cancel request that pgx sends then is lost on the same way.
 //
+// CopyFrom reads and writes at the same time. When its connection ends it returns the
+// error of either: ECONNRESET, EPIPE or net.ErrClosed in place of the one above. An
+// error of writing is safe to pgconn.SafeToRetry if the last write sent nothing, whatever
+// the writes before have sent.
+//
 // "conn closed" with SafeToRetry true is a mistake of pgx's, and not the error of
 // BeginFunc's deferred rollback, which is ErrTxClosed and ignored: while it reads the
 // answer of a simple query, MultiResultReader.NextResult drops the error of the first
