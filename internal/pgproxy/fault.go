@@ -68,7 +68,8 @@ const (
 	HoldAnswer
 	// HoldRequest holds the request back until Release or for Delay, and then sends
 	// it to the server even if the client has gone in the meantime: the late first
-	// attempt. A cancel request for the connection is lost during that time.
+	// attempt. Cancel requests for the connection are lost from then on, as they are
+	// after FreezeConn and FreezeToServer.
 	HoldRequest
 	// FreezeConn relays nothing in either direction any more. The sockets stay open,
 	// and the server keeps the transaction and its locks: a broken network without

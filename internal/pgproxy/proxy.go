@@ -193,9 +193,9 @@ func (p *Proxy) dial() (net.Conn, error) {
 	return new(net.Dialer).DialContext(p.ctx, p.network, p.address)
 }
 
-// cancelRequest passes a client's cancel request on to the server, unless the way
-// to the server is blocked for the connection that it is about: what holds that
-// connection's requests back holds its cancel request back as well.
+// cancelRequest passes a client's cancel request on to the server, unless a fault
+// has cut the connection that it is about off from the server: the cancel request
+// takes the same way.
 func (p *Proxy) cancelRequest(packet []byte) {
 	p.mu.Lock()
 	blocked := slices.ContainsFunc(p.open(), func(s *session) bool { return s.blocks(packet[8:]) })

@@ -56,7 +56,7 @@ type session struct {
 	mu      sync.Mutex
 	server  net.Conn // nil until it is dialed
 	key     []byte   // process id and secret key, as in a cancel request
-	holding bool     // a request is held back
+	deaf    bool     // cancel requests are lost
 	pending []request
 	status  byte // of the transaction after the last answer
 	// ignored counts the Syncs that the server has skipped or will skip, because it
@@ -205,16 +205,16 @@ func (s *session) suffer(st *strike) bool {
 	case AnswerError:
 		s.fail(st.fault.Error)
 	case HoldRequest:
-		s.hold(true)
+		s.loseCancels()
 		st.fire()
-		ok := s.await(st, nil)
-		s.hold(false)
-		return ok
+		return s.await(st, nil)
 	case FreezeConn:
+		s.loseCancels()
 		st.freeze(s, &s.toServer, &s.toClient)
 	case FreezeToClient:
 		st.freeze(s, &s.toClient)
 	case FreezeToServer:
+		s.loseCancels()
 		st.freeze(s, &s.toServer)
 	case HoldAnswer:
 		// The answer's relay holds it and says that the fault has struck.
@@ -266,18 +266,21 @@ func (s *session) thaw() {
 	s.toClient.open()
 }
 
-func (s *session) hold(holding bool) {
+// loseCancels has cancel requests for the session lost from now on. One that the
+// client sends while its request is held back may arrive here only after the
+// release, and must not cancel the request then.
+func (s *session) loseCancels() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.holding = holding
+	s.deaf = true
 }
 
-// blocks reports whether the key is this session's, and its way to the server is
-// blocked.
+// blocks reports whether the key is this session's, and cancel requests for it are
+// lost.
 func (s *session) blocks(key []byte) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return bytes.Equal(s.key, key) && (s.holding || s.toServer.isShut())
+	return bytes.Equal(s.key, key) && (s.deaf || s.toServer.isShut())
 }
 
 // send writes to the client. A client that has gone gets nothing, which isn't an
