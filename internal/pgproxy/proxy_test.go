@@ -335,7 +335,8 @@ func TestInjectPanics(t *testing.T) {
 		{},
 		{When: pgproxy.Connect},
 		{When: pgproxy.Connect, Do: pgproxy.AnswerError},
-		{When: pgproxy.AfterCommit, Do: pgproxy.HoldRequest}, {When: pgproxy.Connect, Do: pgproxy.HoldAnswer},
+		{When: pgproxy.AfterCommit, Do: pgproxy.HoldRequest},
+		{When: pgproxy.Connect, Do: pgproxy.HoldAnswer},
 		{When: pgproxy.Connect, Do: pgproxy.CloseConn, SQL: "select"},
 	} {
 		require.Panics(t, func() { p.Inject(f) })
