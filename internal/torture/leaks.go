@@ -9,6 +9,8 @@ import (
 	"os"
 	"regexp"
 	"slices"
+
+	"github.com/fundrail/fundrail/internal/pgproxy"
 )
 
 // secretPattern recognizes one kind of secret.
@@ -99,6 +101,9 @@ func shown(line []byte, known map[string]string) string {
 func (s *storm) judgeLogs(r *Report) error {
 	known := map[string]string{
 		"the key of Stripe's": stripeKey, "the signing secret of Stripe's events": webhookSecret, "the database's address": s.server.DatabaseURL(),
+	}
+	for i, p := range s.proxies {
+		known[fmt.Sprintf("the database's address for process %d", i)] = pgproxy.URL(s.server.DatabaseURL(), p)
 	}
 	for i, m := range s.merchants {
 		known[fmt.Sprintf("the API key of merchant %d", i)] = m.apiKey

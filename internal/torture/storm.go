@@ -17,6 +17,7 @@ import (
 
 	"github.com/fundrail/fundrail/internal/breakpoint"
 	"github.com/fundrail/fundrail/internal/devpg"
+	"github.com/fundrail/fundrail/internal/pgproxy"
 	"github.com/fundrail/fundrail/internal/postgres"
 	"github.com/fundrail/fundrail/internal/stripesim"
 	"github.com/fundrail/fundrail/migrations"
@@ -42,6 +43,7 @@ type storm struct {
 	receiver  *receiver
 	merchants []merchant
 	processes []*process
+	proxies   []*pgproxy.Proxy // one before PostgreSQL for each process
 	clients   *clients
 	counts    counts
 	began     time.Time
@@ -188,7 +190,12 @@ func (s *storm) openServices(ctx context.Context, marker string) error {
 	}
 	s.sim.SetWebhook(s.balancer.url+webhooks.Path, webhookSecret)
 	for _, p := range s.processes {
-		p.env = append(append(append([]string{}, s.Environ...), s.settings(marker)...), p.env...)
+		proxy, databaseURL, err := pgproxy.StartURL(ctx, s.server.DatabaseURL())
+		if err != nil {
+			return err
+		}
+		s.proxies = append(s.proxies, proxy)
+		p.env = append(append(append([]string{}, s.Environ...), s.settings(marker, databaseURL)...), p.env...)
 		if err := p.start(); err != nil {
 			return err
 		}
@@ -203,11 +210,12 @@ func (s *storm) openServices(ctx context.Context, marker string) error {
 	return nil
 }
 
-// settings returns the environment of a service.
-func (s *storm) settings(marker string) []string {
+// settings returns the environment of a service that reaches PostgreSQL at
+// databaseURL.
+func (s *storm) settings(marker, databaseURL string) []string {
 	return []string{
 		"ACTION_DEADLINE=" + actionDeadline.String(),
-		"DATABASE_URL=" + s.server.DatabaseURL(),
+		"DATABASE_URL=" + databaseURL,
 		"FUNDRAIL_TEST_BREAK=" + string(s.Break),
 		"FUNDRAIL_TEST_CHECK_SCALE=" + strconv.Itoa(checkScale),
 		"FUNDRAIL_TEST_KEY_LIFE=" + keyLife.String(),
@@ -358,6 +366,9 @@ func (s *storm) stop(ctx context.Context) error {
 		})
 	}
 	ended.Wait()
+	for _, p := range s.proxies {
+		problems = append(problems, p.Close())
+	}
 	if s.balancer != nil {
 		s.balancer.close()
 	}
