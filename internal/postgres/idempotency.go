@@ -62,6 +62,22 @@ func ClaimIdempotencyKey(ctx context.Context, tx pgx.Tx, organizationID wallet.I
 	return tag.RowsAffected() == 1, nil
 }
 
+// RebindIdempotencyKey changes the rows that a key stands for, in the transaction
+// that claimed it.
+func RebindIdempotencyKey(ctx context.Context, tx pgx.Tx, organizationID wallet.ID, mode wallet.Mode, r IdempotencyRecord, ids []wallet.ID) error {
+	tag, err := tx.Exec(ctx, `
+		update idempotency_keys set result_ids = @result_ids
+		where organization_id = @organization_id and mode = @mode and operation = @operation and key = @key`,
+		pgx.StrictNamedArgs{"organization_id": organizationID, "mode": mode, "operation": r.Operation, "key": r.Key, "result_ids": ids})
+	if err == nil && tag.RowsAffected() != 1 {
+		err = errRowCount
+	}
+	if err != nil {
+		return fmt.Errorf("bind idempotency key: %w", err)
+	}
+	return nil
+}
+
 // LookUpIdempotencyKey finds what a key stands for: its record and the id of its
 // payment, zero when the request made none. The last result is false when the key is new, or has outlived
 // IdempotencyKeyLife and so counts as new; then the old record is removed.
