@@ -390,7 +390,7 @@ type doubtKey struct {
 
 func newDoubts() *doubts {
 	d := &doubts{keys: make(map[doubtKey]bool)}
-	d.life, d.cancel = context.WithCancel(context.Background()) //nolint:gosec // close calls it
+	d.life, d.cancel = context.WithCancel(context.Background())
 	return d
 }
 

@@ -68,8 +68,6 @@ func newMerchants(challenges float64) []merchant {
 	return append(all, newMerchant(wallets, wallets, crowdCards, challenges))
 }
 
-// idleAccounts are the kinds of an organization's accounts without stripe_clearing.
-var idleAccounts = []string{"disputes", "promotions", "refunds", "voids"}
 
 // insertMerchants stores merchants by COPY.
 func insertMerchants(ctx context.Context, tx pgx.Tx, all []merchant, now time.Time) error {
