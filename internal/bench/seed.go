@@ -68,7 +68,6 @@ func newMerchants(challenges float64) []merchant {
 	return append(all, newMerchant(wallets, wallets, crowdCards, challenges))
 }
 
-
 // insertMerchants stores merchants by COPY.
 func insertMerchants(ctx context.Context, tx pgx.Tx, all []merchant, now time.Time) error {
 	const (
