@@ -105,7 +105,7 @@ type acceptRow struct {
 	PaymentMethodID     *wallet.ID      `db:"payment_method_id"`
 	Amount              int64           `db:"amount"`
 	Currency            wallet.Currency `db:"currency"`
-	CreditAmount        decimal.Decimal `db:"credit_amount"`
+	CreditAmount        string          `db:"credit_amount"`
 	OffSession          bool            `db:"off_session"`
 	ReturnURL           string          `db:"return_url"`
 	Traceparent         *string         `db:"traceparent"`
@@ -124,7 +124,7 @@ func (p NewPayment) row() acceptRow {
 	r := acceptRow{
 		ID: p.ID, WalletTransactionID: p.WalletTransactionID, OrganizationID: p.OrganizationID, Mode: p.Mode,
 		WalletID: p.WalletID, PaymentMethodID: idOrNull(p.PaymentMethodID), Amount: p.Amount, Currency: p.Currency,
-		CreditAmount: p.CreditAmount, OffSession: p.OffSession, ReturnURL: p.ReturnURL,
+		CreditAmount: p.CreditAmount.String(), OffSession: p.OffSession, ReturnURL: p.ReturnURL,
 		Traceparent: orNull(p.Traceparent), RequestID: orNull(p.RequestID),
 		FirstCheckAt: p.firstCheckAt(), CreatedAt: p.CreatedAt, Purchase: p.Purchase,
 	}

@@ -4,8 +4,6 @@ import (
 	"context"
 	"time"
 
-	"github.com/shopspring/decimal"
-
 	"github.com/fundrail/fundrail/internal/breakpoint"
 	"github.com/fundrail/fundrail/internal/wallet"
 )
@@ -39,16 +37,19 @@ func writeChanges(ctx context.Context, db DB, rows []settleRow, changes []wallet
 	return w.deliveries > 0, err
 }
 
+// Numbers with decimals go to the database as text: pgx would first try what it knows
+// of each, and fail.
+
 // settledTransactionRow is a purchase that was paid for a second time.
 type settledTransactionRow struct {
-	ID              wallet.ID       `db:"id"`
-	OrganizationID  wallet.ID       `db:"organization_id"`
-	Mode            wallet.Mode     `db:"mode"`
-	WalletID        wallet.ID       `db:"wallet_id"`
-	Amount          int64           `db:"amount"`
-	CreditAmount    decimal.Decimal `db:"credit_amount"`
-	RemainingAmount *int64          `db:"remaining_amount"`
-	SettledAt       time.Time       `db:"settled_at"`
+	ID              wallet.ID   `db:"id"`
+	OrganizationID  wallet.ID   `db:"organization_id"`
+	Mode            wallet.Mode `db:"mode"`
+	WalletID        wallet.ID   `db:"wallet_id"`
+	Amount          int64       `db:"amount"`
+	CreditAmount    string      `db:"credit_amount"`
+	RemainingAmount *int64      `db:"remaining_amount"`
+	SettledAt       time.Time   `db:"settled_at"`
 }
 
 func settledTransactionRows(changes []wallet.SettleChanges) []settledTransactionRow {
@@ -57,7 +58,7 @@ func settledTransactionRows(changes []wallet.SettleChanges) []settledTransaction
 		if t := c.Spare; t != nil {
 			list = append(list, settledTransactionRow{
 				ID: t.ID, OrganizationID: c.Payment.OrganizationID, Mode: c.Payment.Mode, WalletID: c.Payment.WalletID,
-				Amount: t.Amount, CreditAmount: t.CreditAmount, RemainingAmount: t.RemainingAmount, SettledAt: *t.SettledAt,
+				Amount: t.Amount, CreditAmount: t.CreditAmount.String(), RemainingAmount: t.RemainingAmount, SettledAt: *t.SettledAt,
 			})
 		}
 	}
@@ -128,7 +129,7 @@ type purchaseRow struct {
 	ID              wallet.ID                `db:"id"`
 	Status          wallet.TransactionStatus `db:"status"`
 	Amount          int64                    `db:"amount"`
-	CreditAmount    decimal.Decimal          `db:"credit_amount"`
+	CreditAmount    string                   `db:"credit_amount"`
 	RemainingAmount *int64                   `db:"remaining_amount"`
 	SettledAt       *time.Time               `db:"settled_at"`
 	FailedAt        *time.Time               `db:"failed_at"`
@@ -140,7 +141,7 @@ func purchaseRows(changes []wallet.SettleChanges) []purchaseRow {
 		func(t wallet.PurchaseState) wallet.ID { return t.ID })
 	for _, t := range last {
 		list = append(list, purchaseRow{
-			ID: t.ID, Status: t.Status, Amount: t.Amount, CreditAmount: t.CreditAmount,
+			ID: t.ID, Status: t.Status, Amount: t.Amount, CreditAmount: t.CreditAmount.String(),
 			RemainingAmount: t.RemainingAmount, SettledAt: t.SettledAt, FailedAt: t.FailedAt,
 		})
 	}
@@ -195,11 +196,11 @@ func invoiceRows(changes []wallet.SettleChanges) []invoiceRow {
 }
 
 type balanceRow struct {
-	ID             wallet.ID       `db:"id"`
-	BalanceBefore  *int64          `db:"balance_before"` // null: whatever it is
-	Balance        int64           `db:"balance"`
-	CreditsBalance decimal.Decimal `db:"credits_balance"`
-	UpdatedAt      time.Time       `db:"updated_at"`
+	ID             wallet.ID `db:"id"`
+	BalanceBefore  *int64    `db:"balance_before"` // null: whatever it is
+	Balance        int64     `db:"balance"`
+	CreditsBalance string    `db:"credits_balance"`
+	UpdatedAt      time.Time `db:"updated_at"`
 }
 
 func balanceRows(rows []settleRow, changes []wallet.SettleChanges) []balanceRow {
@@ -211,7 +212,7 @@ func balanceRows(rows []settleRow, changes []wallet.SettleChanges) []balanceRow 
 	last := newest(changes, func(c wallet.SettleChanges) *wallet.BalanceState { return c.Wallet },
 		func(w wallet.BalanceState) wallet.ID { return w.ID })
 	for _, w := range last {
-		r := balanceRow{ID: w.ID, BalanceBefore: before[w.ID], Balance: w.Balance, CreditsBalance: w.CreditsBalance, UpdatedAt: w.UpdatedAt}
+		r := balanceRow{ID: w.ID, BalanceBefore: before[w.ID], Balance: w.Balance, CreditsBalance: w.CreditsBalance.String(), UpdatedAt: w.UpdatedAt}
 		if breakpoint.Broken(breakpoint.WalletLock) {
 			r.BalanceBefore = nil
 		}
