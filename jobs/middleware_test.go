@@ -30,6 +30,10 @@ func TestBlockedPayment(t *testing.T) {
 
 	w := enginetest.NewWorld(t)
 	w.Sim.WebhookFault(stripesim.WebhookFault{Kind: stripesim.HookDrop}) // only the charge job may settle
+	_, err := w.Pool.Exec(t.Context(), `
+		do $$ begin execute format('alter database %I set lock_timeout = 300', current_database()); end $$`)
+	require.NoError(t, err)
+	w.Pool.Reset() // new connections have a limit, as those of the service have
 	accept := func(m testfactory.Merchant) wallet.ID {
 		t.Helper()
 		w.Merchant = m
@@ -47,7 +51,7 @@ func TestBlockedPayment(t *testing.T) {
 	}
 	locked := w.Merchant
 	free := testfactory.NewMerchant(t, w.Pool, testfactory.MerchantOpts{})
-	_, err := w.Sim.CreateCustomer(stripesim.NewCustomer{ID: free.Customer.StripeCustomerID})
+	_, err = w.Sim.CreateCustomer(stripesim.NewCustomer{ID: free.Customer.StripeCustomerID})
 	require.NoError(t, err)
 	lockedID, freeID := accept(locked), accept(free)
 	other, err := w.Pool.Begin(t.Context())
