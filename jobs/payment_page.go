@@ -136,8 +136,8 @@ func (e *Engine) closeFailedIntent(ctx context.Context, stripe Stripe, p wallet.
 	}
 }
 
-// openAttempt stores the payment that a page stands for. That somebody else was
-// quicker is no error.
+// openAttempt stores a payment for a page and creates the page. It is not an error if a
+// concurrent call has stored one first.
 func (e *Engine) openAttempt(ctx context.Context, t wallet.Transaction) error {
 	id := wallet.NewID()
 	opened, err := postgres.OpenAttempt(ctx, e.Pool, postgres.Attempt{
