@@ -14,9 +14,8 @@ import (
 	"github.com/fundrail/fundrail/jobs"
 )
 
-// TestIntentOfAFailedPaymentIsClosed has the closing of an intent go wrong once.
-// Whoever failed the payment is done with it then, so somebody else has to see to
-// the intent.
+// TestIntentOfAFailedPaymentIsClosed makes the first attempt to close an intent fail. The
+// job that failed the payment has ended then, so a check has to close the intent.
 func TestIntentOfAFailedPaymentIsClosed(t *testing.T) {
 	t.Parallel()
 
@@ -45,7 +44,7 @@ func TestIntentOfAFailedPaymentIsClosed(t *testing.T) {
 		})
 	}
 
-	t.Run("OnceIsEnough", func(t *testing.T) {
+	t.Run("ClosedIntentIsNotClosedAgain", func(t *testing.T) {
 		t.Parallel()
 
 		w := enginetest.NewWorld(t)

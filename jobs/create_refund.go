@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"strconv"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -56,8 +55,7 @@ func (w *CreateRefundWorker) Work(ctx context.Context, job *river.Job[CreateRefu
 	if err != nil {
 		return err
 	}
-	cause := wallet.Cause{Kind: wallet.CauseJob, ID: strconv.FormatInt(job.ID, 10)}
-	return orLater(e.makeRefund(ctx, p, r, cause))
+	return e.makeRefund(ctx, p, r, jobCause(job.JobRow))
 }
 
 // errRefundAbsent reports that Stripe does not list the refund. That does not prove

@@ -10,14 +10,13 @@ import (
 	"github.com/fundrail/fundrail/internal/postgres"
 )
 
-// DeleteIdempotencyKeysArgs asks for the removal of idempotency records whose
-// life is over.
+// DeleteIdempotencyKeysArgs asks for expired idempotency records to be deleted.
 type DeleteIdempotencyKeysArgs struct{}
 
 // Kind is stored with every job. Renaming it strands the jobs in flight.
 func (DeleteIdempotencyKeysArgs) Kind() string { return "delete_idempotency_keys" }
 
-// InsertOpts gives the job one attempt: it comes again by itself.
+// InsertOpts gives the job one attempt, because the job is periodic.
 func (DeleteIdempotencyKeysArgs) InsertOpts() river.InsertOpts {
 	return river.InsertOpts{MaxAttempts: 1, Queue: QueuePeriodic}
 }
@@ -25,14 +24,14 @@ func (DeleteIdempotencyKeysArgs) InsertOpts() river.InsertOpts {
 // DeleteIdempotencyKeysEvery is how often DeleteIdempotencyKeysWorker runs.
 const DeleteIdempotencyKeysEvery = 10 * time.Minute
 
-// DeleteIdempotencyKeysWorker keeps the table of idempotency records small. No
-// answer depends on it: a record past its life counts as absent.
+// DeleteIdempotencyKeysWorker deletes expired idempotency records. It may be late,
+// because an expired record counts as absent.
 type DeleteIdempotencyKeysWorker struct {
 	river.WorkerDefaults[DeleteIdempotencyKeysArgs]
 	Engine *Engine
 }
 
-// Work deletes in small batches, so that no transaction is long.
+// Work deletes the records in batches, so that no transaction is long.
 func (w *DeleteIdempotencyKeysWorker) Work(ctx context.Context, _ *river.Job[DeleteIdempotencyKeysArgs]) error {
 	const limit = 5000
 	var total int64

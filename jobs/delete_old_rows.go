@@ -11,44 +11,43 @@ import (
 	"github.com/fundrail/fundrail/internal/wallet"
 )
 
-// Retention is how long rows are kept that money does not depend on. Zero is for
-// ever.
+// Retention is how long rows are kept that no balance depends on. Zero means for ever.
 type Retention struct {
-	Deliveries time.Duration // of what merchants were told
-	Events     time.Duration // of Stripe's, once they are handled
+	Deliveries time.Duration // events for merchants, with their deliveries
+	Events     time.Duration // handled events of Stripe's
 }
 
 const (
 	// DeleteOldRowsEvery is how often DeleteOldRowsWorker runs.
 	DeleteOldRowsEvery = 10 * time.Minute
-	// deleteBatch is how many rows one statement deletes, so that none is long.
+	// deleteBatch is how many rows one statement deletes. It keeps statements short.
 	deleteBatch = 1000
-	// deleteFor is how long the job deletes before it pauses for deletePause: vacuum,
-	// replicas and everybody else get on meanwhile.
+	// deleteFor is how long the job deletes before it pauses for deletePause. The pauses
+	// leave time for vacuum, replicas and other statements.
 	deleteFor   = 10 * time.Second
 	deletePause = 20 * time.Second
 )
 
-// DeleteOldRowsArgs asks for the removal of what has been kept for long enough.
+// DeleteOldRowsArgs asks for rows past their retention to be deleted.
 type DeleteOldRowsArgs struct{}
 
 // Kind is stored with every job. Renaming it strands the jobs in flight.
 func (DeleteOldRowsArgs) Kind() string { return "delete_old_rows" }
 
-// InsertOpts gives the job one attempt: it comes again by itself.
+// InsertOpts gives the job one attempt, because the job is periodic.
 func (DeleteOldRowsArgs) InsertOpts() river.InsertOpts {
 	return river.InsertOpts{MaxAttempts: 1, Queue: QueuePeriodic}
 }
 
-// DeleteOldRowsWorker keeps tables from growing for ever. Payments, transfers,
-// moves and what operators did are never deleted.
+// DeleteOldRowsWorker limits the growth of tables. It never deletes payments,
+// transfers, moves and the actions of operators.
 type DeleteOldRowsWorker struct {
 	river.WorkerDefaults[DeleteOldRowsArgs]
 	Engine *Engine
 }
 
-// Work deletes in small batches. What is left when its time is over it goes on
-// with after a pause.
+// Work deletes rows in batches. If rows are left after deleteFor, it continues after a
+// pause.
 func (w *DeleteOldRowsWorker) Work(ctx context.Context, _ *river.Job[DeleteOldRowsArgs]) error {
 	done, err := w.Engine.DeleteOldRows(ctx, deleteFor, deleteBatch)
 	if err == nil && !done {
@@ -57,8 +56,8 @@ func (w *DeleteOldRowsWorker) Work(ctx context.Context, _ *river.Job[DeleteOldRo
 	return err
 }
 
-// DeleteOldRows deletes what has been kept for long enough, batch after batch. The
-// first result is false when there was more to do than d was enough for.
+// DeleteOldRows deletes rows past their retention in batches. It reports whether it has
+// deleted all of them within d.
 func (e *Engine) DeleteOldRows(ctx context.Context, d time.Duration, batch int) (bool, error) {
 	now := e.Now()
 	until := now.Add(d)
@@ -84,8 +83,8 @@ func (e *Engine) DeleteOldRows(ctx context.Context, d time.Duration, batch int) 
 	return done, nil
 }
 
-// deletion deletes a batch. The results are how many rows that were, and whether
-// there may be more.
+// deletion deletes one batch. It returns the number of deleted rows and whether there
+// may be more.
 type deletion func(ctx context.Context) (int64, bool, error)
 
 func (e *Engine) deletions(now time.Time, batch int) map[string]deletion {

@@ -14,7 +14,7 @@ import (
 	"github.com/fundrail/fundrail/jobs"
 )
 
-// rowsIn counts what is in tables.
+// rowsIn counts the rows of tables.
 func rowsIn(t *testing.T, w *enginetest.World, tables ...string) map[string]int {
 	t.Helper()
 
@@ -35,7 +35,7 @@ func TestDeleteOldRows(t *testing.T) {
 	}
 	gone := []string{"stripe_events", "merchant_events", "deliveries", "delivery_attempts"}
 
-	t.Run("WhenTheyAreOldAndNoMoney", func(t *testing.T) {
+	t.Run("OldRowsThatNoBalanceDependsOn", func(t *testing.T) {
 		t.Parallel()
 
 		w, m := enginetest.NewWorld(t), newMerchant(t)
@@ -51,7 +51,7 @@ func TestDeleteOldRows(t *testing.T) {
 
 		w.Clock.Advance(29 * 24 * time.Hour)
 		require.Equal(t, rivertype.JobStateCompleted, w.Work(jobs.DeleteOldRowsArgs{}).State)
-		require.Equal(t, before, rowsIn(t, w, append(gone, kept...)...), "nothing is old")
+		require.Equal(t, before, rowsIn(t, w, append(gone, kept...)...), "no row is old")
 
 		w.Clock.Advance(62 * 24 * time.Hour)
 		w.Work(jobs.DeleteOldRowsArgs{})
@@ -64,7 +64,7 @@ func TestDeleteOldRows(t *testing.T) {
 		}
 		w.RequireBooksBalance()
 
-		// An event that comes once more is new then, and changes nothing.
+		// A repeated event is new after its deletion, and changes nothing.
 		event := w.Sim.Events(false, "payment_intent.succeeded")[0].ID
 		require.NoError(t, w.Sim.Replay([]string{event}, stripesim.ReplayOptions{}))
 		w.AwaitEvent(event)
@@ -73,7 +73,7 @@ func TestDeleteOldRows(t *testing.T) {
 		w.RequireBooksBalance()
 	})
 
-	t.Run("PausesWhenItsTimeIsOver", func(t *testing.T) {
+	t.Run("PausesAfterItsTimeLimit", func(t *testing.T) {
 		t.Parallel()
 
 		w := enginetest.NewWorld(t)

@@ -14,65 +14,65 @@ import (
 	"github.com/fundrail/fundrail/internal/wallet"
 )
 
-// QueueDeliver is where merchants are told. A merchant who is slow to answer keeps
-// workers of this queue alone.
+// QueueDeliver is the queue of deliveries to merchants. A slow endpoint occupies workers
+// of this queue only.
 const QueueDeliver = "deliver"
 
-// Merchants is what the jobs ask of merchants' endpoints: one attempt to deliver,
-// with the status of the answer, or why it did not succeed.
+// Merchants sends deliveries to merchants' endpoints.
 type Merchants interface {
+	// Send makes one attempt. It returns the HTTP status of the answer, zero without
+	// one, and an error if the attempt did not succeed.
 	Send(ctx context.Context, m delivery.Message) (int, error)
 }
 
 const (
-	// deliverLease is how long a claim on a lane holds without being renewed. It is
-	// longer than an attempt may take.
+	// deliverLease is how long a claim on a lane lasts. Each attempt renews it. It is
+	// longer than the longest attempt.
 	deliverLease = 45 * time.Second
-	// deliverFor is how long one job goes on with a lane that has more to deliver.
+	// deliverFor is how long one job works on a lane before it releases its worker.
 	deliverFor = 10 * time.Second
-	// deliverAtOnce is how many deliveries are under way to one endpoint.
+	// deliverAtOnce is how many deliveries to one endpoint may be under way.
 	deliverAtOnce = 8
-	// deliverEvery is how often each process looks for what is due.
+	// deliverEvery is how often each process looks for due deliveries.
 	deliverEvery = time.Second
 )
 
-// deliveryWaits are the waits after each failed attempt but the last: eight
-// attempts within about a day.
+// deliveryWaits are the waits between attempts. A delivery has eight attempts within
+// about a day.
 var deliveryWaits = []time.Duration{
 	10 * time.Second, time.Minute, 5 * time.Minute, 30 * time.Minute, 2 * time.Hour, 6 * time.Hour, 15 * time.Hour,
 }
 
 const (
-	// holdAtFirst is how long an endpoint is left alone when it is first held. It doubles
-	// with each attempt that fails then, up to holdAtMost.
+	// holdAtFirst is how long a failing endpoint is held at first: no attempt is made
+	// meanwhile. The time doubles with each further failure, up to holdAtMost.
 	holdAtFirst = 30 * time.Second
 	holdAtMost  = time.Hour
 )
 
-// DeliverArgs asks for the pending deliveries of one object to one endpoint, in
-// the order of what happened to the object.
+// DeliverArgs names a lane: the pending deliveries about one object to one endpoint, in
+// the order of the object's events.
 type DeliverArgs struct{ postgres.Lane }
 
 // Kind is stored with every job. Renaming it strands the jobs in flight.
 func (DeliverArgs) Kind() string { return "deliver" }
 
-// InsertOpts gives the job few attempts: they are for a database that is away, and
-// after the last one the lane is due again by itself. What a merchant's endpoint
-// answers is no failure of the job.
+// InsertOpts gives the job few attempts. Only a database error fails the job, and after
+// the last attempt the lane becomes due again. A failed delivery does not fail the job.
 func (DeliverArgs) InsertOpts() river.InsertOpts {
 	return river.InsertOpts{MaxAttempts: 3, Queue: QueueDeliver}
 }
 
-// DeliverWorker tells merchants what happened. Each delivery is made at least once
-// and, to one endpoint and about one object, in order: the next one is not tried
-// before the one before it succeeded or was given up.
+// DeliverWorker sends events to merchants' endpoints. Each delivery is made at least
+// once. The deliveries of a lane are made in order: the next one is not tried until the
+// previous one has succeeded or was given up.
 type DeliverWorker struct {
 	river.WorkerDefaults[DeliverArgs]
 	Engine *Engine
 }
 
-// Work sends one delivery behind the other. No database transaction is open while a
-// merchant is asked.
+// Work makes the lane's deliveries one after another. No database transaction is open
+// during an attempt.
 func (w *DeliverWorker) Work(ctx context.Context, job *river.Job[DeliverArgs]) error {
 	e, lane := w.Engine, job.Args.Lane
 	for began := e.Now(); ; {
@@ -81,7 +81,7 @@ func (w *DeliverWorker) Work(ctx context.Context, job *river.Job[DeliverArgs]) e
 			return err
 		}
 		if d == nil {
-			return postgres.EndLane(ctx, e.Pool, lane) // taken over, given up, or nobody listens any more
+			return postgres.EndLane(ctx, e.Pool, lane) // nothing is pending, or the endpoint was removed
 		}
 		next, err := e.deliver(ctx, lane, d)
 		if err != nil || !next {
@@ -93,7 +93,7 @@ func (w *DeliverWorker) Work(ctx context.Context, job *river.Job[DeliverArgs]) e
 	}
 }
 
-// deliver makes one attempt, and tells whether the lane's next one may follow.
+// deliver makes one attempt. It reports whether the lane's next delivery may follow now.
 func (e *Engine) deliver(ctx context.Context, lane postgres.Lane, d *postgres.Delivery) (bool, error) {
 	began := e.Now()
 	sending, end := e.trace(ctx, "deliver event", d.Event.Traceparent)
@@ -102,7 +102,7 @@ func (e *Engine) deliver(ctx context.Context, lane postgres.Lane, d *postgres.De
 	})
 	end(err)
 	if ctx.Err() != nil {
-		return false, ctx.Err() // the process stops: that is no failure of the endpoint's
+		return false, ctx.Err() // the process stops, so the endpoint did not fail
 	}
 	a := postgres.DeliveryAttempt{
 		DeliveryID: d.ID, AttemptedAt: began, Duration: max(0, e.Now().Sub(began)), ResponseStatus: status,
@@ -123,6 +123,7 @@ func (e *Engine) deliver(ctx context.Context, lane postgres.Lane, d *postgres.De
 	return r.Next, nil
 }
 
+// outcomeOf returns the outcome of an attempt for Watcher.
 func outcomeOf(a postgres.DeliveryAttempt) string {
 	switch {
 	case a.Error == "":
@@ -134,7 +135,7 @@ func outcomeOf(a postgres.DeliveryAttempt) string {
 	}
 }
 
-// holdFor is how long the endpoint is left alone if it is held now.
+// holdFor returns how long the endpoint is held if this attempt makes it held.
 func (e *Engine) holdFor(d *postgres.Delivery) time.Duration {
 	over := max(0, d.EndpointFailures+1-wallet.HoldAfter)
 	return min(holdAtMost, holdAtFirst<<min(over, 16))
@@ -170,49 +171,35 @@ func (e *Engine) logDelivery(ctx context.Context, d *postgres.Delivery, a postgr
 	}
 }
 
-// DispatchDeliveries makes jobs for the deliveries that are due, until ctx ends: at
-// once when this process has something to tell, and every second besides. Every
-// process that works jobs runs it; no two get the same lane.
+// DispatchDeliveries inserts jobs for lanes with due deliveries until ctx ends: every
+// second, and immediately when this process has committed a delivery. Every process with
+// workers calls DispatchDeliveries. Each due lane goes to one of them.
 func (e *Engine) DispatchDeliveries(ctx context.Context) {
-	tick := time.NewTicker(deliverEvery)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-e.announced:
-		case <-tick.C:
-		}
+	repeat(ctx, deliverEvery, e.announced, func(ctx context.Context) {
 		if err := e.dispatchDeliveries(ctx); err != nil && ctx.Err() == nil {
 			e.Log.WarnContext(ctx, "look for due deliveries", slog.Any("error", err))
 		}
-	}
+	})
 }
 
 func (e *Engine) dispatchDeliveries(ctx context.Context) error {
-	claimed := 0
-	err := e.inTx(ctx, func(tx pgx.Tx) error {
+	return e.insertClaimed(ctx, QueueDeliver, func(tx pgx.Tx) ([]river.InsertManyParams, error) {
 		lanes, err := postgres.ClaimLanes(ctx, tx, e.Now(), deliverLease, deliverAtOnce)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		params := make([]river.InsertManyParams, len(lanes))
 		for i, l := range lanes {
 			params[i].Args = DeliverArgs{l}
 		}
-		claimed = len(lanes)
-		return e.insertJobs(ctx, tx, params)
+		return params, nil
 	})
-	if err == nil && claimed > 0 {
-		e.wakes.wake(QueueDeliver)
-	}
-	return err
 }
 
-// announce has this process look for due deliveries at once.
+// announce makes DispatchDeliveries of this process look for due deliveries now.
 func (e *Engine) announce() {
 	select {
 	case e.announced <- struct{}{}:
-	default: // somebody has said so, and nobody has looked yet
+	default: // a token is there already
 	}
 }

@@ -27,7 +27,7 @@ import (
 	"github.com/fundrail/fundrail/internal/wallet"
 )
 
-// call is a request that a merchant's endpoint got.
+// call is a request that a merchant's endpoint received.
 type call struct {
 	header http.Header
 	body   []byte
@@ -48,7 +48,7 @@ func (c call) name() string {
 	return o.Type + o.Event
 }
 
-// merchant is an endpoint that answers as the test says and remembers what it got.
+// merchant is an endpoint that answers as the test configures it, and records the calls.
 type merchant struct {
 	url string
 
@@ -78,7 +78,7 @@ func newMerchant(t *testing.T) *merchant {
 	return m
 }
 
-// answers has the endpoint answer with a status.
+// answers sets the status of the endpoint's answers.
 func (m *merchant) answers(answer func(c call) int) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -110,7 +110,7 @@ func (m *merchant) await(t *testing.T, n int) []call {
 
 func status(code int) func(call) int { return func(call) int { return code } }
 
-// awaitQuiet waits until nothing is pending.
+// awaitQuiet waits until no delivery is pending.
 func awaitQuiet(t *testing.T, w *enginetest.World) {
 	t.Helper()
 
@@ -170,7 +170,7 @@ func TestDeliver(t *testing.T) {
 		require.Len(t, m.got(), 1)
 	})
 
-	t.Run("BothSecretsSignWhileRotating", func(t *testing.T) {
+	t.Run("BothSecretsSignDuringARotation", func(t *testing.T) {
 		t.Parallel()
 
 		w, m := enginetest.NewWorld(t), newMerchant(t)
@@ -192,7 +192,7 @@ func TestDeliver(t *testing.T) {
 		require.NoError(t, verify(secret, first))
 		require.NoError(t, verify(old, first))
 		require.NoError(t, verify(secret, second))
-		require.Error(t, verify(old, second), "its time is over")
+		require.Error(t, verify(old, second), "the old secret has expired")
 	})
 
 	t.Run("LavaDialect", func(t *testing.T) {
@@ -242,7 +242,7 @@ func TestDeliver(t *testing.T) {
 			require.Equal(t, w.Merchant.Organization.ID.String(), o["organization_id"])
 			types[o["webhook_type"].(string)] = o[o["object_type"].(string)].(map[string]any)
 		}
-		require.Equal(t, "pending", types["wallet_transaction.created"]["status"], "a snapshot, not how it stands now")
+		require.Equal(t, "pending", types["wallet_transaction.created"]["status"], "the state at the event, not the current one")
 		settled := types["wallet_transaction.updated"]
 		require.Equal(t, "settled", settled["status"])
 		require.Equal(t, "25.0", settled["amount"])
@@ -271,8 +271,8 @@ func TestDeliver(t *testing.T) {
 	t.Run("NothingIsLostOrOutOfOrder", func(t *testing.T) {
 		t.Parallel()
 
-		// All payments go into one wallet, so that its events have one lane, which
-		// ends and begins again while more of them come in.
+		// All payments go into one wallet, so its events share one lane. The lane ends and
+		// starts again while more events arrive.
 		const payments = 40
 		w, m := enginetest.NewWorld(t), newMerchant(t)
 		endpoint(t, w, m, testfactory.EndpointOpts{})
@@ -307,7 +307,7 @@ func TestDeliver(t *testing.T) {
 		require.Len(t, m.got(), events)
 	})
 
-	t.Run("FailureHoldsTheSameObjectUpAndNoOther", func(t *testing.T) {
+	t.Run("FailureDelaysOnlyTheSameObject", func(t *testing.T) {
 		t.Parallel()
 
 		w, m := enginetest.NewWorld(t), newMerchant(t)
@@ -332,7 +332,7 @@ func TestDeliver(t *testing.T) {
 			}
 			return n
 		}
-		require.Equal(t, 1, refused(), "the second and third wait behind the first")
+		require.Equal(t, 1, refused(), "the second and third wait for the first")
 		w.Clock.Advance(20 * time.Second)
 		require.Eventually(t, func() bool {
 			var attempts int
@@ -386,7 +386,7 @@ func TestDeliver(t *testing.T) {
 		require.Len(t, attempts, 8)
 		require.Equal(t, http.StatusFound, attempts[7].ResponseStatus)
 
-		// And delivered again when somebody asks for it.
+		// An operator may redeliver it.
 		m.answers(status(http.StatusOK))
 		again := postgres.Redelivery{Endpoint: ref(e), DeliveryID: list[0].ID, Now: w.Clock.Now()}
 		require.EqualValues(t, 1, redeliver(t, w, again))
@@ -422,7 +422,7 @@ func TestDeliver(t *testing.T) {
 		}
 		awaitQuiet(t, w)
 		window.Endpoint = ref(late)
-		require.EqualValues(t, 3, redeliver(t, w, window), "what happened before it was there")
+		require.EqualValues(t, 3, redeliver(t, w, window), "events from before the endpoint existed")
 		m.await(t, 9)
 	})
 
@@ -443,7 +443,7 @@ func TestDeliver(t *testing.T) {
 		require.Less(t, tried, 2*wallet.HoldAfter, "the others wait")
 
 		w.Clock.Advance(time.Hour)
-		require.Eventually(t, func() bool { return len(m.got()) > tried }, 10*time.Second, 5*time.Millisecond, "one of them tries")
+		require.Eventually(t, func() bool { return len(m.got()) > tried }, 10*time.Second, 5*time.Millisecond, "one delivery is tried")
 		m.answers(status(http.StatusOK))
 
 		require.Eventually(t, func() bool {
@@ -460,7 +460,7 @@ func TestDeliver(t *testing.T) {
 
 		w, m := enginetest.NewWorld(t), newMerchant(t)
 		e, _ := endpoint(t, w, m, testfactory.EndpointOpts{Events: []string{"payment.succeeded"}})
-		// Nobody but this test gets the lane: the event is of a time to come.
+		// Only this test claims the lane, because the event is in the future.
 		id := wallet.NewID()
 		_, err := w.Pool.Exec(t.Context(), `insert into delivery_lanes (endpoint_id, object_id, due_at, claim) values ($1, $2, $3, $4)`,
 			e.ID, id, w.Clock.Now().Add(time.Minute), wallet.NewID())
@@ -477,11 +477,11 @@ func TestDeliver(t *testing.T) {
 		awaitQuiet(t, w)
 	})
 
-	t.Run("NobodyListens", func(t *testing.T) {
+	t.Run("NoEndpointListens", func(t *testing.T) {
 		t.Parallel()
 
 		w, m := enginetest.NewWorld(t), newMerchant(t)
-		// Another merchant's, the other mode's, one that was removed and one switched off.
+		// The endpoints: another merchant's, the other mode's, a removed and a disabled one.
 		testfactory.Endpoint(t, w.Pool, testfactory.EndpointOpts{URL: m.url})
 		endpoint(t, w, m, testfactory.EndpointOpts{Mode: wallet.ModeLive})
 		removed, _ := endpoint(t, w, m, testfactory.EndpointOpts{})
@@ -502,7 +502,7 @@ func TestDeliver(t *testing.T) {
 		require.Zero(t, rows)
 	})
 
-	t.Run("ChallengeIsToldOfInOrder", func(t *testing.T) {
+	t.Run("ChallengeIsDeliveredInOrder", func(t *testing.T) {
 		t.Parallel()
 
 		w, m := enginetest.NewWorld(t), newMerchant(t)
@@ -545,19 +545,19 @@ func TestDeliverMoneyBack(t *testing.T) {
 	_, err := w.Sim.Client().Refunds.New(&stripe.RefundParams{PaymentIntent: &p.StripePaymentIntentID, Amount: new(int64(1000))})
 	require.NoError(t, err)
 
-	told := map[string]map[string]any{}
+	delivered := map[string]map[string]any{}
 	for _, c := range m.await(t, 5)[2:] {
-		told[c.name()] = c.object(t)["data"].(map[string]any)
+		delivered[c.name()] = c.object(t)["data"].(map[string]any)
 	}
-	require.Equal(t, "10.00", told["payment.refunded"]["amount_back"])
-	require.Equal(t, "15.00", told["wallet.balance_updated"]["balance"])
-	require.Equal(t, "outbound", told["wallet_transaction.created"]["direction"])
-	require.Equal(t, "10.00", told["wallet_transaction.created"]["amount"])
+	require.Equal(t, "10.00", delivered["payment.refunded"]["amount_back"])
+	require.Equal(t, "15.00", delivered["wallet.balance_updated"]["balance"])
+	require.Equal(t, "outbound", delivered["wallet_transaction.created"]["direction"])
+	require.Equal(t, "10.00", delivered["wallet_transaction.created"]["amount"])
 	awaitQuiet(t, w)
 }
 
-// TestDeliverDispute follows a payment whose money goes back, comes again, and is
-// fought about.
+// TestDeliverDispute covers the events of a payment that is disputed, and whose dispute
+// is decided.
 func TestDeliverDispute(t *testing.T) {
 	t.Parallel()
 
@@ -596,7 +596,7 @@ func TestDeliverDispute(t *testing.T) {
 		data := o["data"].(map[string]any)
 		require.Equal(t, want.back, data["amount_back"], want.name)
 		require.Equal(t, wallet.Spell(wallet.PrefixPayment, p.Mode, p.ID), data["payment_id"])
-		require.Equal(t, "completed", data["status"], "what goes back is beside the status")
+		require.Equal(t, "completed", data["status"], "money back does not change the status")
 	}
 	awaitQuiet(t, w)
 }

@@ -10,14 +10,13 @@ import (
 	"github.com/fundrail/fundrail/internal/postgres"
 )
 
-// ExpireWalletsArgs asks for the wallets whose time is over to be written down as
-// terminated.
+// ExpireWalletsArgs asks for expired wallets to be stored as terminated.
 type ExpireWalletsArgs struct{}
 
 // Kind is stored with every job. Renaming it strands the jobs in flight.
 func (ExpireWalletsArgs) Kind() string { return "expire_wallets" }
 
-// InsertOpts gives the job one attempt: it comes again by itself.
+// InsertOpts gives the job one attempt, because the job is periodic.
 func (ExpireWalletsArgs) InsertOpts() river.InsertOpts {
 	return river.InsertOpts{MaxAttempts: 1, Queue: QueuePeriodic}
 }
@@ -25,14 +24,14 @@ func (ExpireWalletsArgs) InsertOpts() river.InsertOpts {
 // ExpireWalletsEvery is how often ExpireWalletsWorker runs.
 const ExpireWalletsEvery = 10 * time.Minute
 
-// ExpireWalletsWorker terminates wallets that have expired. Nobody waits for it: a
-// wallet counts as terminated the moment its expiration passes.
+// ExpireWalletsWorker terminates expired wallets. It may be late, because a wallet
+// counts as terminated from its expiration on.
 type ExpireWalletsWorker struct {
 	river.WorkerDefaults[ExpireWalletsArgs]
 	Engine *Engine
 }
 
-// Work terminates in small batches, so that no transaction is long.
+// Work terminates the wallets in batches, so that no transaction is long.
 func (w *ExpireWalletsWorker) Work(ctx context.Context, _ *river.Job[ExpireWalletsArgs]) error {
 	const limit = 1000
 	for {

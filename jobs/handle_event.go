@@ -2,7 +2,6 @@ package jobs
 
 import (
 	"context"
-	"strconv"
 
 	"github.com/riverqueue/river"
 
@@ -11,7 +10,7 @@ import (
 	"github.com/fundrail/fundrail/internal/wallet"
 )
 
-// HandleEventArgs asks for a stored Stripe event to be acted on.
+// HandleEventArgs names a stored Stripe event that is to be handled.
 type HandleEventArgs struct {
 	EventID string `json:"event_id"`
 }
@@ -24,17 +23,15 @@ func (HandleEventArgs) InsertOpts() river.InsertOpts {
 	return river.InsertOpts{MaxAttempts: 12, Queue: QueueSettle}
 }
 
-// HandleEventWorker acts on a stored Stripe event. The event is a hint, never
-// money: where it could move some, the worker asks Stripe how things stand now
-// and applies that. So an event may come twice, late, out of order or from
-// somebody who stole the secret.
+// HandleEventWorker handles a stored Stripe event. It never trusts the content of an
+// event. If an event could move money, the worker retrieves the object from Stripe and
+// applies that answer. So a repeated, late, reordered or forged event does no harm.
 type HandleEventWorker struct {
 	river.WorkerDefaults[HandleEventArgs]
 	Engine *Engine
 }
 
-// Work finds the payment that the event is about, and brings it to where Stripe
-// says it stands.
+// Work brings the event's payment to the state that Stripe reports.
 func (w *HandleEventWorker) Work(ctx context.Context, job *river.Job[HandleEventArgs]) error {
 	e := w.Engine
 	event, err := e.found.Do(ctx, job.Args.EventID)
@@ -46,7 +43,7 @@ func (w *HandleEventWorker) Work(ctx context.Context, job *river.Job[HandleEvent
 	}
 	breakpoint.Reach(breakpoint.EventRead)
 	if event.Status != postgres.EventPending && !breakpoint.Broken(breakpoint.WebhookDedupe) {
-		return nil // another delivery's job was quicker
+		return nil // another job has handled it
 	}
 	ctx, end := e.traceEvent(ctx, "handle event", event.Event, event.Payment)
 	status, note, err := e.handleEvent(ctx, event)
@@ -55,7 +52,7 @@ func (w *HandleEventWorker) Work(ctx context.Context, job *river.Job[HandleEvent
 		return err
 	}
 	_, err = e.finishes.Do(ctx, postgres.FinishedEvent{
-		ID: event.ID, Status: status, By: "job " + strconv.FormatInt(job.ID, 10), Note: note, Now: e.Now(),
+		ID: event.ID, Status: status, By: "job " + jobCause(job.JobRow).ID, Note: note, Now: e.Now(),
 	})
 	breakpoint.Reach(breakpoint.EventFinished)
 	return err
@@ -76,22 +73,23 @@ func (e *Engine) handleEvent(ctx context.Context, event postgres.FoundEvent) (po
 	return x.status, x.note, err
 }
 
-// examination is what an event turns out to be about.
+// examination is the result of examine.
 type examination struct {
-	// status and note are what the event is finished with.
+	// status and note are stored with the event when it has been handled.
 	status postgres.EventStatus
 	note   string
-	// payment is nil when there is none of ours.
+	// payment is nil when the event belongs to no stored payment.
 	payment *wallet.Payment
-	// outcome is what Stripe says of the payment, nil when the event asks for nothing.
+	// outcome is Stripe's current answer about the intent. It is nil when nothing follows
+	// from the event.
 	outcome *wallet.Outcome
 }
 
-// examine asks Stripe how the payment stands that an event is about, if that can be
-// news. It changes nothing.
+// examine retrieves the event's intent if it can change the payment. It changes
+// nothing itself.
 func (e *Engine) examine(ctx context.Context, event postgres.FoundEvent) (examination, error) {
 	if event.Payment == nil {
-		return examination{status: postgres.EventIgnored, note: "no payment of ours"}, nil
+		return examination{status: postgres.EventIgnored, note: noteNoPayment}, nil
 	}
 	p := *event.Payment
 	x := examination{status: postgres.EventHandled, payment: &p}
@@ -115,18 +113,30 @@ func (e *Engine) examine(ctx context.Context, event postgres.FoundEvent) (examin
 	case o.Kind == wallet.OutcomeMissing:
 		// Stripe does not know the intent, whatever the event says.
 		x.status, x.note = postgres.EventIgnored, "stripe does not confirm it: "+o.Reason
-	case p.StripePaymentIntentID == "" && o.PaymentID != p.ID && o.Kind != wallet.OutcomeUnavailable && o.Kind != wallet.OutcomeUnknown:
-		x.status, x.note = postgres.EventIgnored, "the intent does not name the payment"
 	case o.Kind == wallet.OutcomeUnknown:
-		return x, &UnknownOutcomeError{Reason: o.Reason} // of the look, not of the charge
+		return x, &UnknownOutcomeError{Reason: o.Reason} // of the retrieval, not of the charge
+	case unlinked(p, o):
+		x.status, x.note = postgres.EventIgnored, "the intent does not name the payment"
 	default:
 		x.note, x.outcome = "stripe says "+string(o.Kind), &o
 	}
 	return x, nil
 }
 
-// canChange tells whether an event of a type can be news for a payment that
-// stands where it stands. Only then is Stripe asked.
+// Notes that are stored with handled events.
+const (
+	noteAsStripeSays = "as Stripe says"
+	noteNoPayment    = "no payment of ours"
+	noteOtherIntent  = "the payment was credited for another intent"
+)
+
+// unlinked reports whether nothing links an intent to a payment: the payment's row has
+// no intent, and Stripe's answer does not name the payment.
+func unlinked(p wallet.Payment, o wallet.Outcome) bool {
+	return p.StripePaymentIntentID == "" && o.PaymentID != p.ID && o.Kind != wallet.OutcomeUnavailable
+}
+
+// canChange reports whether an event of a type can change a payment in a state.
 func canChange(eventType string, s wallet.PaymentStatus) bool {
 	if s == wallet.PaymentFailed || s == wallet.PaymentCanceled {
 		return eventType == "payment_intent.succeeded"

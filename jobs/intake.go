@@ -12,24 +12,24 @@ import (
 	"github.com/fundrail/fundrail/internal/postgres"
 )
 
-// Intake is an event on its way in.
+// Intake is an event that is to be stored.
 type Intake struct {
 	Event postgres.Event
-	// Needless says that the event asks for nothing once its payment has
-	// succeeded.
-	Needless bool
+	// IgnorableWhenFinal reports whether the event needs no job when its payment is
+	// already in the state that the event reports, or past it.
+	IgnorableWhenFinal bool
 }
 
-// holdFor is how long an event is held back while this process charges its
-// payment. The charge's own answer is a moment away, and behind it the event costs
-// one row and nothing else. Stripe waits for seconds.
+// holdFor is how long TakeIn waits for this process's own charge of the payment. The
+// charge's answer usually arrives within that time, and then the event needs no job.
+// Stripe waits several seconds for the answer to a webhook.
 const holdFor = time.Second
 
-// TakeIn stores an event and, if something has to be done about it, the job that
-// does it, in one transaction. An event that was here before is counted; if it is
-// still not handled after a while, it gets another job.
+// TakeIn stores an event and, if the event needs one, the job that handles it, in one
+// transaction. A repeated event is counted. If it is still not handled some time later,
+// it gets another job.
 func (e *Engine) TakeIn(ctx context.Context, i Intake) (postgres.StoredEvent, error) {
-	if i.Needless {
+	if i.IgnorableWhenFinal {
 		e.charging.wait(ctx, i.Event.PaymentID, holdFor)
 	}
 	ctx, end := e.traceEvent(ctx, "take in event", i.Event, nil)
@@ -39,13 +39,13 @@ func (e *Engine) TakeIn(ctx context.Context, i Intake) (postgres.StoredEvent, er
 }
 
 func (e *Engine) writeIntakes(ctx context.Context, list []Intake) ([]postgres.StoredEvent, error) {
-	events, needless := make([]postgres.Event, len(list)), make([]bool, len(list))
+	events, ignorable := make([]postgres.Event, len(list)), make([]bool, len(list))
 	for i, in := range list {
-		events[i], needless[i] = in.Event, in.Needless
+		events[i], ignorable[i] = in.Event, in.IgnorableWhenFinal
 	}
 	ctx, cancel := context.WithTimeout(ctx, writeLimit)
 	defer cancel()
-	stored, err := postgres.StoreEvents(ctx, e.Pool, events, needless, e.scaled(postgres.RearmAfter), jobOf(HandleEventArgs{}))
+	stored, err := postgres.StoreEvents(ctx, e.Pool, events, ignorable, e.scaled(postgres.RearmAfter), jobOf(HandleEventArgs{}))
 	if err != nil {
 		return nil, err
 	}
@@ -54,48 +54,36 @@ func (e *Engine) writeIntakes(ctx context.Context, list []Intake) ([]postgres.St
 		if event := list[i].Event; s.New {
 			e.Watch.EventTakenIn(event.Mode, event.Source, event.ReceivedAt.Sub(event.CreatedAt))
 		}
-		if s.Arm {
+		if s.NeedsJob {
 			e.wakes.wake(QueueSettle)
 		}
 	}
 	return stored, nil
 }
 
-// LookForDueEvents makes jobs for the events whose time has come, every second
-// until ctx ends: those that waited for a charge in vain, and those whose job may
-// be lost. Every process that works jobs runs it; no two get the same event.
+// LookForDueEvents inserts jobs for due events, every second until ctx ends. An event is
+// due when the charge that it reports has not settled its payment in time, or when its
+// job may be lost. Every process with workers calls LookForDueEvents. Each due event
+// goes to one of them.
 func (e *Engine) LookForDueEvents(ctx context.Context) {
-	tick := time.NewTicker(time.Second)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
-		if err := e.armDueEvents(ctx); err != nil && ctx.Err() == nil {
+	repeat(ctx, time.Second, nil, func(ctx context.Context) {
+		if err := e.insertJobsOfDueEvents(ctx); err != nil && ctx.Err() == nil {
 			e.Log.WarnContext(ctx, "look for due events", slog.Any("error", err))
 		}
-	}
+	})
 }
 
-func (e *Engine) armDueEvents(ctx context.Context) error {
-	const limit = 1000 // a round's share; the rest is due in the next one
-	armed := 0
-	err := e.inTx(ctx, func(tx pgx.Tx) error {
+func (e *Engine) insertJobsOfDueEvents(ctx context.Context) error {
+	const limit = 1000 // for one round; the others are due in the next one
+	return e.insertClaimed(ctx, QueueSettle, func(tx pgx.Tx) ([]river.InsertManyParams, error) {
 		ids, err := postgres.ClaimDueEvents(ctx, tx, e.Now(), e.scaled(postgres.RearmAfter), limit)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		params := make([]river.InsertManyParams, len(ids))
 		for i, id := range ids {
 			params[i].Args = HandleEventArgs{EventID: id}
 		}
-		armed = len(ids)
-		return e.insertJobs(ctx, tx, params)
+		return params, nil
 	})
-	if err == nil && armed > 0 {
-		e.wakes.wake(QueueSettle)
-	}
-	return err
 }

@@ -21,13 +21,12 @@ import (
 	"github.com/fundrail/fundrail/jobs"
 )
 
-// history is one way in which things may happen: some payments into one wallet,
-// two processes that work on them, and a Stripe whose answers wait until the
-// history lets them through.
+// history is one random order of events: payments into one wallet, two processes that
+// work on them, and a Stripe whose answers wait until the history releases them.
 type history struct {
 	rt       *rapid.T
 	clock    *enginetest.Clock
-	engines  [2]*jobs.Engine // two processes: what one knows the other does not
+	engines  [2]*jobs.Engine // two processes that share no memory
 	m        testfactory.Merchant
 	payments []wallet.ID
 	stripe   *scripted
@@ -36,13 +35,13 @@ type history struct {
 	next     int64 // number of the next job
 }
 
-// job makes the row of a job that River would hand to a worker.
+// job returns a row such as River passes to a worker.
 func (h *history) job() *rivertype.JobRow {
 	h.next++
 	return &rivertype.JobRow{Attempt: 1, ID: h.next}
 }
 
-// start begins an actor, and keeps it while it waits for Stripe.
+// start starts an actor, and keeps it if it waits for Stripe.
 func (h *history) start(name string, work func(ctx context.Context) error) {
 	if a, parked := begin(name, work); parked {
 		h.actors = append(h.actors, a)
@@ -72,7 +71,7 @@ func (h *history) startEvent(e *jobs.Engine, eventID string) {
 	})
 }
 
-// startOperator has a person look at Stripe and settle what is there.
+// startOperator starts an operator who retrieves the intent and settles it.
 func (h *history) startOperator(e *jobs.Engine, id wallet.ID) {
 	h.start("operator", func(ctx context.Context) error {
 		o := h.stripe.Retrieve(ctx, "pi_"+id.String())
@@ -84,7 +83,7 @@ func (h *history) startOperator(e *jobs.Engine, id wallet.ID) {
 	})
 }
 
-// deliver has a webhook arrive.
+// deliver delivers a webhook.
 func (h *history) deliver(e *jobs.Engine, n int) {
 	event := h.stripe.events[n]
 	in, err := jobs.ParseEvent(event.Raw, wallet.ModeTest)
@@ -107,7 +106,7 @@ func (h *history) sweep(e *jobs.Engine) {
 	}
 }
 
-// step does one of the things that can happen now.
+// step takes one random step.
 func (h *history) step() {
 	e := h.engines[rapid.IntRange(0, 1).Draw(h.rt, "process")]
 	id := rapid.SampledFrom(h.payments).Draw(h.rt, "payment")
@@ -145,7 +144,7 @@ func (h *history) step() {
 	}
 }
 
-// proceed lets one of those who wait for Stripe run on.
+// proceed releases one of the actors that wait for Stripe.
 func (h *history) proceed(answered bool) {
 	if len(h.actors) == 0 {
 		return
@@ -156,8 +155,8 @@ func (h *history) proceed(answered bool) {
 	}
 }
 
-// finish lets everybody come to an end, and does what the periodic jobs would do
-// in time: nothing is lost any more.
+// finish lets all actors end, and runs what the periodic jobs would run in time. From
+// here on nothing is lost.
 func (h *history) finish() {
 	for len(h.actors) > 0 {
 		if !h.actors[0].step(true) {
@@ -174,7 +173,7 @@ func (h *history) finish() {
 	for n := range h.stripe.events {
 		h.deliver(e, n)
 	}
-	for range 3 { // one may find a challenge, and the next one that nobody passed it
+	for range 3 { // the first may find a challenge, and the next one that it was not passed
 		h.clock.Advance(25 * time.Hour)
 		for _, id := range h.payments {
 			h.startCheck(e, id)
@@ -185,9 +184,9 @@ func (h *history) finish() {
 	}
 }
 
-// TestInterleavings lets the job that charges, webhooks and their jobs, checks,
-// sweeps and operators of two processes meet in every order, with Stripe's answers
-// arriving late or not at all, and proves that each charge is credited once.
+// TestInterleavings runs charge jobs, webhooks and their jobs, checks, sweeps and
+// operators of two processes in random orders. Stripe's answers arrive late or never. In
+// the end each charge must be credited once.
 func TestInterleavings(t *testing.T) {
 	t.Parallel()
 
@@ -228,7 +227,7 @@ func TestInterleavings(t *testing.T) {
 	require.Empty(t, report.Findings)
 }
 
-// requireBooks holds the payments against what Stripe took.
+// requireBooks compares the payments with what Stripe received.
 func (h *history) requireBooks(t *testing.T) {
 	t.Helper()
 
@@ -248,7 +247,7 @@ func (h *history) requireBooks(t *testing.T) {
 			continue
 		}
 		require.Contains(h.rt, []wallet.PaymentStatus{wallet.PaymentFailed, wallet.PaymentCanceled}, p.Status, what)
-		require.Equal(h.rt, wallet.OutcomeCanceled, in.state, "it could still take money")
+		require.Equal(h.rt, wallet.OutcomeCanceled, in.state, "an open intent could still take money")
 	}
 	w, err := postgres.GetWallet(context.Background(), h.engines[0].Pool, h.m.Wallet.ID)
 	require.NoError(h.rt, err)
@@ -257,5 +256,5 @@ func (h *history) requireBooks(t *testing.T) {
 	require.NoError(h.rt, h.engines[0].Pool.QueryRow(context.Background(), `
 		select count(*) from payment_moves
 		where payment_id = any ($1) and from_status in ('canceled', 'failed') and to_status = 'succeeded'`, h.payments).Scan(&gaveUp))
-	require.Zero(h.rt, gaveUp, "nobody gave up what was paid")
+	require.Zero(h.rt, gaveUp, "no paid payment was given up")
 }

@@ -12,19 +12,19 @@ import (
 
 	"github.com/fundrail/fundrail/internal/moneyback"
 	"github.com/fundrail/fundrail/internal/postgres"
-	"github.com/fundrail/fundrail/internal/stripeapi"
 	"github.com/fundrail/fundrail/internal/wallet"
 )
 
-// errNotConfirmed reports that Stripe does not say what an event says.
+// errNotConfirmed reports that Stripe's answer contradicts an event.
 var errNotConfirmed = errors.New("stripe does not confirm it")
 
-// handleMoneyBack handles an event about a refund or a dispute. It asks Stripe for
-// the object and applies the answer. It returns what the event is finished with.
+// handleMoneyBack handles an event about a refund or a dispute. It retrieves the object
+// from Stripe and applies the answer. It returns the status and the note to store with
+// the event.
 func (e *Engine) handleMoneyBack(ctx context.Context, event postgres.Event) (postgres.EventStatus, string, error) {
 	p, err := e.paymentOf(ctx, event)
 	if wallet.HasCode(err, wallet.CodePaymentNotFound) {
-		return postgres.EventIgnored, "no payment of ours", nil
+		return postgres.EventIgnored, noteNoPayment, nil
 	}
 	if err != nil {
 		return "", "", err
@@ -37,23 +37,22 @@ func (e *Engine) handleMoneyBack(ctx context.Context, event postgres.Event) (pos
 	case p.Status != wallet.PaymentSucceeded:
 		return postgres.EventHandled, "nothing was credited: the payment is " + string(p.Status), nil
 	case p.StripePaymentIntentID != event.StripePaymentIntentID:
-		return postgres.EventIgnored, "the payment was credited for another intent", nil
+		return postgres.EventIgnored, noteOtherIntent, nil
 	}
 	stripe, err := e.stripe(p.Mode)
 	if err != nil {
 		return "", "", err
 	}
-	err = e.applyMoneyBack(ctx, p, cause, func() (moneyback.Answer, error) { return askMoneyBack(ctx, stripe, event, e.Now()) })
-	refusal, ok := errors.AsType[*stripeapi.Error](err)
-	if errors.Is(err, errNotConfirmed) || ok && refusal.Kind == wallet.OutcomeRejected {
+	err = e.applyMoneyBack(ctx, p, cause, func() (moneyback.Answer, error) { return retrieveMoneyBack(ctx, stripe, event, e.Now()) })
+	if _, refused := refusal(err); refused || errors.Is(err, errNotConfirmed) {
 		return postgres.EventIgnored, errNotConfirmed.Error(), nil
 	}
-	return postgres.EventHandled, "as Stripe says", orLater(err)
+	return postgres.EventHandled, noteAsStripeSays, err
 }
 
-// paymentOf finds the payment that a refund or dispute belongs to. The event may
-// name only the intent, whose id the payment's row may not have yet. Then Stripe is
-// asked, because the intent names its payment.
+// paymentOf returns the payment that a refund or dispute belongs to. The event may name
+// only the intent, and the payment's row may not have the intent's id yet. Then
+// paymentOf retrieves the intent, because the intent names its payment.
 func (e *Engine) paymentOf(ctx context.Context, event postgres.Event) (wallet.Payment, error) {
 	p, err := postgres.FindPayment(ctx, e.Pool, event.Mode, event.StripePaymentIntentID, event.PaymentID)
 	if !wallet.HasCode(err, wallet.CodePaymentNotFound) {
@@ -65,7 +64,7 @@ func (e *Engine) paymentOf(ctx context.Context, event postgres.Event) (wallet.Pa
 	}
 	switch o := stripe.Retrieve(ctx, event.StripePaymentIntentID); {
 	case o.Kind == wallet.OutcomeUnavailable:
-		return p, e.later(ctx, p, o)
+		return p, e.tryLater(ctx, p, o)
 	case o.Kind == wallet.OutcomeUnknown:
 		return p, &UnknownOutcomeError{Reason: o.Reason}
 	case o.PaymentID == wallet.ID{}:
@@ -75,9 +74,9 @@ func (e *Engine) paymentOf(ctx context.Context, event postgres.Event) (wallet.Pa
 	}
 }
 
-// settleFirst settles a payment that has not succeeded here, although its money is
-// already going back: the event of its success has not come yet. It returns the
-// payment as it stands afterwards.
+// settleFirst settles a payment that has not succeeded here although Stripe already
+// returns its money. The event of its success has not arrived yet. It returns the
+// payment after the settlement.
 func (e *Engine) settleFirst(ctx context.Context, p wallet.Payment, intentID string, cause wallet.Cause) (wallet.Payment, error) {
 	if p.Status == wallet.PaymentSucceeded {
 		return p, nil
@@ -92,8 +91,8 @@ func (e *Engine) settleFirst(ctx context.Context, p wallet.Payment, intentID str
 		return p, nil
 	case o.Kind == wallet.OutcomeUnknown:
 		return p, &UnknownOutcomeError{Reason: o.Reason}
-	case p.StripePaymentIntentID == "" && o.PaymentID != p.ID && o.Kind != wallet.OutcomeUnavailable:
-		return p, nil // the intent does not name the payment
+	case unlinked(p, o):
+		return p, nil
 	}
 	if err := e.conclude(ctx, p, o, cause); err != nil {
 		return p, err
@@ -101,10 +100,9 @@ func (e *Engine) settleFirst(ctx context.Context, p wallet.Payment, intentID str
 	return postgres.GetPayment(ctx, e.Pool, p.ID)
 }
 
-// askMoneyBack asks Stripe for what an event is about: one refund, one dispute, or
-// all refunds of an intent when the event is about its charge. The answer has no
-// version.
-func askMoneyBack(ctx context.Context, stripe Stripe, event postgres.Event, now time.Time) (moneyback.Answer, error) {
+// retrieveMoneyBack retrieves the object of an event from Stripe: one refund, one
+// dispute, or all refunds of an intent if the object is a charge.
+func retrieveMoneyBack(ctx context.Context, stripe Stripe, event postgres.Event, now time.Time) (moneyback.Answer, error) {
 	switch {
 	case strings.HasPrefix(event.Type, "charge.dispute."):
 		d, err := stripe.GetDispute(ctx, event.ObjectID)
@@ -113,7 +111,7 @@ func askMoneyBack(ctx context.Context, stripe Stripe, event postgres.Event, now 
 		}
 		return moneyback.Answer{Disputes: []wallet.DisputeState{d}}, err
 	case event.Type == "charge.refunded":
-		return askRefundsOf(ctx, stripe, event, now)
+		return retrieveRefundsOf(ctx, stripe, event, now)
 	default:
 		r, err := stripe.GetRefund(ctx, event.ObjectID)
 		if err == nil && r.IntentID != event.StripePaymentIntentID {
@@ -123,15 +121,16 @@ func askMoneyBack(ctx context.Context, stripe Stripe, event postgres.Event, now 
 	}
 }
 
-// longestListLag is how far Stripe's lists may lag behind at most.
+// longestListLag is how long Stripe's lists may omit a new object at most.
 const longestListLag = time.Hour
 
-// askRefundsOf lists the refunds of an intent. It is an error when the list is
-// incomplete, because lists lag behind: the charge says how much the refunds come to
-// together. A refund that failed gave its amount back to the charge, so its amount
-// does not make up for a refund that is missing. In case Stripe counts failed
-// refunds all the same, they do once longestListLag is over.
-func askRefundsOf(ctx context.Context, stripe Stripe, event postgres.Event, now time.Time) (moneyback.Answer, error) {
+// retrieveRefundsOf lists the refunds of an intent. It returns an error if the list is
+// incomplete, which happens because lists lag behind. The list is complete when its
+// refunds add up to the amount that the charge says was refunded.
+//
+// Failed refunds do not count, because they gave their amount back to the charge. In
+// case Stripe's amount includes them, they count once longestListLag is over.
+func retrieveRefundsOf(ctx context.Context, stripe Stripe, event postgres.Event, now time.Time) (moneyback.Answer, error) {
 	refunded, err := stripe.AmountRefunded(ctx, event.ObjectID)
 	if err != nil {
 		return moneyback.Answer{}, err
@@ -154,9 +153,9 @@ func askRefundsOf(ctx context.Context, stripe Stripe, event postgres.Event, now 
 	return moneyback.Answer{Refunds: refunds}, nil
 }
 
-// applyMoneyBack asks Stripe and applies the answer. It asks again when another
-// answer was applied meanwhile, because that may be the newer one.
-func (e *Engine) applyMoneyBack(ctx context.Context, p wallet.Payment, cause wallet.Cause, ask func() (moneyback.Answer, error)) error {
+// applyMoneyBack calls retrieve and applies its answer. It starts again when another
+// answer was applied in the meantime, because that one may be newer.
+func (e *Engine) applyMoneyBack(ctx context.Context, p wallet.Payment, cause wallet.Cause, retrieve func() (moneyback.Answer, error)) error {
 	const tries = 10
 	var bookings []moneyback.Booking
 	for range tries {
@@ -164,7 +163,7 @@ func (e *Engine) applyMoneyBack(ctx context.Context, p wallet.Payment, cause wal
 		if err != nil {
 			return err
 		}
-		answer, err := ask()
+		answer, err := retrieve()
 		if err != nil {
 			return err
 		}
@@ -185,7 +184,7 @@ func (e *Engine) applyMoneyBack(ctx context.Context, p wallet.Payment, cause wal
 	return fmt.Errorf("refunds and disputes of payment %s: %w", p.ID, moneyback.ErrOvertaken)
 }
 
-// logBookings writes a line for each movement of money.
+// logBookings logs each movement of money.
 func (e *Engine) logBookings(ctx context.Context, p wallet.Payment, bookings []moneyback.Booking, cause wallet.Cause) {
 	for _, b := range bookings {
 		e.Log.InfoContext(ctx, "money went back",

@@ -20,7 +20,7 @@ import (
 	"github.com/fundrail/fundrail/jobs"
 )
 
-// succeeded is a payment of 25.00 that is in the wallet.
+// succeeded returns a settled payment of 25.00.
 func succeeded(w *enginetest.World, card string) wallet.Payment {
 	return w.Await(w.Fund(w.Card(card)), wallet.PaymentSucceeded)
 }
@@ -94,7 +94,7 @@ func TestMoneyBack(t *testing.T) {
 		require.EqualValues(t, 25_00, w.Balance())
 	})
 
-	t.Run("RefundThatComesBeforeTheSettlement", func(t *testing.T) {
+	t.Run("RefundBeforeTheSettlement", func(t *testing.T) {
 		t.Parallel()
 
 		w := enginetest.NewWorld(t)
@@ -111,10 +111,10 @@ func TestMoneyBack(t *testing.T) {
 		w.RequireBooksBalance()
 	})
 
-	t.Run("RefundOfAnIntentThatWeDoNotKnowYet", func(t *testing.T) {
+	t.Run("RefundOfAnUnknownIntent", func(t *testing.T) {
 		t.Parallel()
 
-		// The charge's answer was lost, and the refund's event is the only one that comes.
+		// The charge's answer was lost, and only the refund's event arrives.
 		w := enginetest.NewWorld(t)
 		w.Sim.WebhookFault(stripesim.WebhookFault{Kind: stripesim.HookDrop})
 		w.Sim.Fault(stripesim.Fault{Kind: stripesim.FaultStatus, Match: createIntent, Status: 500, Stored: true, When: stripesim.After})
@@ -137,7 +137,7 @@ func TestMoneyBack(t *testing.T) {
 		w.RequireBooksBalance()
 	})
 
-	t.Run("RefundThatTheListDoesNotShowYet", func(t *testing.T) {
+	t.Run("UnlistedRefund", func(t *testing.T) {
 		t.Parallel()
 
 		w := enginetest.NewWorld(t)
@@ -160,7 +160,7 @@ func TestMoneyBack(t *testing.T) {
 		w.RequireBooksBalance()
 	})
 
-	t.Run("RefundThatTheListDoesNotShowYetBehindOneThatFailed", func(t *testing.T) {
+	t.Run("UnlistedRefundAfterAFailedOne", func(t *testing.T) {
 		t.Parallel()
 
 		w := enginetest.NewWorld(t)
@@ -237,7 +237,7 @@ func TestMoneyBack(t *testing.T) {
 		require.EqualValues(t, 25_00, w.Balance())
 	})
 
-	t.Run("EventsOfOthersAreIgnored", func(t *testing.T) {
+	t.Run("EventsOfOtherSystemsAreIgnored", func(t *testing.T) {
 		t.Parallel()
 
 		w := enginetest.NewWorld(t)
@@ -307,7 +307,7 @@ func TestCreateRefund(t *testing.T) {
 
 			r := wait(t, w, request(t, w, p, 10_00))
 
-			require.Equal(t, 1, w.Sim.Applied(rule), "the fault has struck")
+			require.Equal(t, 1, w.Sim.Applied(rule), "the fault was injected")
 			require.Equal(t, wallet.RefundSucceeded, r.Status)
 			require.Len(t, w.Sim.Refunds(false), 1)
 			w.RequireBooksBalance()
@@ -327,7 +327,7 @@ func TestCreateRefund(t *testing.T) {
 
 		require.Equal(t, wallet.RefundFailed, r.Status)
 		require.Equal(t, "charge_disputed", r.FailureReason)
-		require.EqualValues(t, 25_00, w.Balance(), "the dispute's event has not come")
+		require.EqualValues(t, 25_00, w.Balance(), "the dispute's event has not arrived")
 	})
 
 	t.Run("OneKeyOneRefund", func(t *testing.T) {
@@ -410,8 +410,8 @@ func TestCreateRefund(t *testing.T) {
 	})
 }
 
-// TestMoneyBackStorm mixes settlements with refunds, disputes, failures, repeated
-// and lost webhooks, in random order. In the end the books agree with Stripe.
+// TestMoneyBackStorm mixes settlements, refunds, disputes, failures, and repeated and
+// lost webhooks in random order. In the end the balances must agree with Stripe.
 func TestMoneyBackStorm(t *testing.T) {
 	t.Parallel()
 
@@ -446,7 +446,7 @@ func TestMoneyBackStorm(t *testing.T) {
 	}
 }
 
-// storm does one random thing at Stripe, or requests a refund here. Either may be
+// storm makes one random change at Stripe, or requests a refund here. Either may be
 // refused.
 func storm(w *enginetest.World, rng *rand.Rand) {
 	intents := w.Sim.Intents(false)

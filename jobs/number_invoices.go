@@ -9,14 +9,13 @@ import (
 	"github.com/fundrail/fundrail/internal/postgres"
 )
 
-// NumberInvoicesArgs asks for the numbers of invoices that were finalized and that
-// nobody has looked at since.
+// NumberInvoicesArgs asks for numbers for the finalized invoices that have none.
 type NumberInvoicesArgs struct{}
 
 // Kind is stored with every job. Renaming it strands the jobs in flight.
 func (NumberInvoicesArgs) Kind() string { return "number_invoices" }
 
-// InsertOpts gives the job one attempt: it comes again by itself.
+// InsertOpts gives the job one attempt, because the job is periodic.
 func (NumberInvoicesArgs) InsertOpts() river.InsertOpts {
 	return river.InsertOpts{MaxAttempts: 1, Queue: QueuePeriodic}
 }
@@ -24,8 +23,9 @@ func (NumberInvoicesArgs) InsertOpts() river.InsertOpts {
 // NumberInvoicesEvery is how often NumberInvoicesWorker runs.
 const NumberInvoicesEvery = time.Minute
 
-// NumberInvoicesWorker gives finalized invoices their numbers, apart from the
-// transactions that make them: those would queue for the next number otherwise.
+// NumberInvoicesWorker gives finalized invoices their numbers. The transactions that
+// finalize invoices do not, because they would wait for each other to take the next
+// number.
 type NumberInvoicesWorker struct {
 	river.WorkerDefaults[NumberInvoicesArgs]
 	Engine *Engine

@@ -8,19 +8,10 @@ import (
 	"github.com/fundrail/fundrail/internal/wallet"
 )
 
-// wantsCardholder tells whether a charge without the cardholder was declined only
-// because the bank wants to see him.
-func wantsCardholder(p wallet.Payment, o wallet.Outcome) bool {
-	const authenticationRequired = "authentication_required"
-	return p.OffSession && (p.Status == wallet.PaymentCreated || p.Status == wallet.PaymentProcessing) &&
-		o.Kind == wallet.OutcomeDeclined && o.IntentID != "" &&
-		(o.Failure.Code == authenticationRequired || o.Failure.DeclineCode == authenticationRequired)
-}
-
-// confirmOnSession confirms the same intent once more, as if the cardholder were
-// there, so that the decline becomes a challenge which he can pass when he comes.
-// Each round of checks has a key of its own, because Stripe repeats a failure that
-// it stored under one.
+// confirmOnSession confirms a declined intent again as an on-session payment. Stripe
+// then answers with a challenge instead of a decline, and the cardholder can pass it
+// later. Each round of checks has a key of its own, because Stripe repeats a failure
+// that it stored under a key.
 func (e *Engine) confirmOnSession(ctx context.Context, p wallet.Payment, intentID string) (wallet.Outcome, error) {
 	c, err := postgres.GetCharge(ctx, e.Pool, p.ID)
 	if err != nil {

@@ -12,8 +12,8 @@ import (
 	"github.com/fundrail/fundrail/internal/wallet"
 )
 
-// CheckPaymentTx inserts a job that compares a payment with Stripe at once, before
-// its next check is due. It returns the job's id.
+// CheckPaymentTx inserts a job that compares a payment with Stripe now, before its next
+// check is due. It returns the job's id.
 func (e *Engine) CheckPaymentTx(ctx context.Context, tx pgx.Tx, id wallet.ID) (int64, error) {
 	res, err := e.river.InsertTx(ctx, tx, CheckPaymentArgs{PaymentID: id}, nil)
 	if err != nil {
@@ -23,7 +23,7 @@ func (e *Engine) CheckPaymentTx(ctx context.Context, tx pgx.Tx, id wallet.ID) (i
 }
 
 // ReplayEventTx makes a stored event pending again, whatever its status, and inserts
-// the job that handles it. It returns the job's id. An unknown event is
+// the job that handles it. It returns the job's id. The error of an unknown event has
 // CodeNotFound.
 func (e *Engine) ReplayEventTx(ctx context.Context, tx pgx.Tx, id string) (int64, error) {
 	if err := postgres.ReplayEvent(ctx, tx, id, e.Now()); err != nil {
@@ -36,31 +36,31 @@ func (e *Engine) ReplayEventTx(ctx context.Context, tx pgx.Tx, id string) (int64
 	return res.Job.ID, nil
 }
 
-// EventPreview is what handling an event again would do.
+// EventPreview describes the effect of handling an event again.
 type EventPreview struct {
-	// Status and Note are what the event would be finished with.
+	// Status and Note would be stored with the event.
 	Status postgres.EventStatus
 	Note   string
-	// Payment is the payment that the event is about, nil when there is none.
+	// Payment is the event's payment, nil when there is none.
 	Payment *wallet.Payment
-	// After is the payment as it would stand afterwards, nil when it would not
-	// change.
+	// After is the payment after the event, nil when it would not change.
 	After *wallet.Payment
-	// BalanceBefore and BalanceAfter are the wallet's, in minor units.
+	// BalanceBefore and BalanceAfter are the wallet's balances in minor units.
 	BalanceBefore, BalanceAfter int64
-	// Confirms reports whether the charge would be confirmed once more, on-session.
-	// The result of that cannot be known before.
+	// Confirms reports whether the charge would be confirmed again, on-session. The
+	// result of that call cannot be previewed.
 	Confirms bool
-	// Bookings are what would be booked for refunds and disputes.
+	// Bookings are the bookings for refunds and disputes.
 	Bookings []moneyback.Booking
 }
 
-// Moves reports whether the payment's state or any money would move.
+// Moves reports whether the payment's state or any money would change.
 func (p EventPreview) Moves() bool { return p.After != nil || len(p.Bookings) > 0 }
 
-// PreviewEvent returns what handling a stored event again would change, without
-// changing it. It asks Stripe as the event's job does, applies the answer with the
-// same function, reads the result and rolls back. An unknown event is CodeNotFound.
+// PreviewEvent returns the effect of handling a stored event again, without changing
+// anything. It retrieves the object from Stripe as the event's job does, applies the
+// answer with the same function, reads the result and rolls back. The error of an
+// unknown event has CodeNotFound.
 func (e *Engine) PreviewEvent(ctx context.Context, id string) (EventPreview, error) {
 	found, err := postgres.FindEvents(ctx, e.Pool, []string{id})
 	if err != nil {
@@ -78,86 +78,81 @@ func (e *Engine) PreviewEvent(ctx context.Context, id string) (EventPreview, err
 	if err != nil || x.payment == nil {
 		return preview, err
 	}
-	tx, err := e.Pool.Begin(ctx)
-	if err != nil {
-		return preview, fmt.Errorf("preview event %s: %w", id, err)
-	}
-	defer func() { _ = tx.Rollback(ctx) }() // always: nothing may change
-	w, err := postgres.GetWallet(ctx, tx, x.payment.WalletID)
-	if err != nil {
-		return preview, err
-	}
-	preview.BalanceBefore, preview.BalanceAfter = w.Balance, w.Balance
-	if !e.applies(x, &preview) {
-		return preview, nil
-	}
-	applied, err := postgres.ApplyOutcomesTx(ctx, tx, []wallet.Settlement{{
-		ActionDeadline: e.Now().Add(e.ActionDeadline),
-		Cause:          wallet.Cause{Kind: wallet.CauseEvent, ID: event.ID},
-		Now:            e.Now(),
-		Outcome:        *x.outcome,
-		PaymentID:      x.payment.ID,
-	}})
-	if err != nil {
-		return preview, err
-	}
-	if !applied[0].Moved {
-		return preview, nil
-	}
-	preview.After = &applied[0].Payment
-	if w, err = postgres.GetWallet(ctx, tx, x.payment.WalletID); err != nil {
-		return preview, err
-	}
-	preview.BalanceAfter = w.Balance
-	return preview, nil
+	cause := wallet.Cause{Kind: wallet.CauseEvent, ID: event.ID}
+	err = e.inRolledBackTx(ctx, &preview, func(tx pgx.Tx) error {
+		if x.outcome == nil || !preview.settles(*x.outcome) {
+			return nil
+		}
+		applied, err := postgres.ApplyOutcomesTx(ctx, tx, []wallet.Settlement{e.settlement(x.payment.ID, *x.outcome, cause)})
+		if err != nil || !applied[0].Moved {
+			return err
+		}
+		preview.After = &applied[0].Payment
+		w, err := postgres.GetWallet(ctx, tx, x.payment.WalletID)
+		preview.BalanceAfter = w.Balance
+		return err
+	})
+	return preview, err
 }
 
-// applies reports whether an outcome would be applied as it is, and notes in the
-// preview why not. The cases are those of conclude.
-func (e *Engine) applies(x examination, preview *EventPreview) bool {
-	switch o := x.outcome; {
-	case o == nil:
-		return false
-	case o.Kind == wallet.OutcomeUnavailable:
-		preview.Note = "stripe cannot be asked now; the job would be tried again later"
-		return false
-	case !namesPayment(*o, x.payment.ID):
-		preview.Note = "the intent names another payment"
-		return false
-	case atCheckout(*x.payment) && (o.Kind == wallet.OutcomeDeclined || o.Kind == wallet.OutcomeRequiresAction):
-		preview.Note += "; the payment page is still open, and another card may be tried on it"
-		return false
-	case wantsCardholder(*x.payment, *o):
-		preview.Note += "; the bank wants the cardholder"
-		preview.Confirms = true
-		return false
+// settles reports whether an outcome of the preview's payment would be settled. If not,
+// it adds the reason to the preview.
+func (p *EventPreview) settles(o wallet.Outcome) bool {
+	switch conclusionOf(*p.Payment, o) {
+	case concludeSettle:
+		return true
+	case concludeTryLater:
+		p.Note = "stripe cannot be asked now; the job would be tried again later"
+	case concludeRefuse:
+		p.Note = "the intent names another payment"
+	case concludeConfirmOnSession:
+		p.Note += "; the bank wants the cardholder"
+		p.Confirms = true
+	case concludeLeavePageOpen:
+		p.Note += "; the payment page is still open, and another card may be tried on it"
 	}
-	return true
+	return false
+}
+
+// inRolledBackTx sets the preview's balances, runs do in the same transaction, and rolls
+// the transaction back.
+func (e *Engine) inRolledBackTx(ctx context.Context, preview *EventPreview, do func(tx pgx.Tx) error) error {
+	tx, err := e.Pool.Begin(ctx)
+	if err != nil {
+		return fmt.Errorf("preview of payment %s: %w", preview.Payment.ID, err)
+	}
+	defer func() { _ = tx.Rollback(ctx) }() // in every case, because a preview changes nothing
+	w, err := postgres.GetWallet(ctx, tx, preview.Payment.WalletID)
+	if err != nil {
+		return err
+	}
+	preview.BalanceBefore, preview.BalanceAfter = w.Balance, w.Balance
+	return do(tx)
 }
 
 // previewMoneyBack is PreviewEvent for an event about a refund or a dispute.
 func (e *Engine) previewMoneyBack(ctx context.Context, event postgres.Event) (EventPreview, error) {
 	p, err := e.paymentOf(ctx, event)
 	if wallet.HasCode(err, wallet.CodePaymentNotFound) {
-		return EventPreview{Status: postgres.EventIgnored, Note: "no payment of ours"}, nil
+		return EventPreview{Status: postgres.EventIgnored, Note: noteNoPayment}, nil
 	}
 	if err != nil {
 		return EventPreview{}, err
 	}
-	preview := EventPreview{Status: postgres.EventHandled, Note: "as Stripe says", Payment: &p}
+	preview := EventPreview{Status: postgres.EventHandled, Note: noteAsStripeSays, Payment: &p}
 	switch {
 	case p.Status != wallet.PaymentSucceeded:
 		preview.Note = "the payment is " + string(p.Status) + "; what Stripe took is settled first"
 		return preview, nil
 	case p.StripePaymentIntentID != event.StripePaymentIntentID:
-		preview.Status, preview.Note = postgres.EventIgnored, "the payment was credited for another intent"
+		preview.Status, preview.Note = postgres.EventIgnored, noteOtherIntent
 		return preview, nil
 	}
 	stripe, err := e.stripe(p.Mode)
 	if err != nil {
 		return preview, err
 	}
-	answer, err := askMoneyBack(ctx, stripe, event, e.Now())
+	answer, err := retrieveMoneyBack(ctx, stripe, event, e.Now())
 	if errors.Is(err, errNotConfirmed) {
 		preview.Status, preview.Note = postgres.EventIgnored, errNotConfirmed.Error()
 		return preview, nil
@@ -165,30 +160,19 @@ func (e *Engine) previewMoneyBack(ctx context.Context, event postgres.Event) (Ev
 	if err != nil {
 		return preview, err
 	}
-	err = e.bookAndRollBack(ctx, &preview, answer)
+	err = e.inRolledBackTx(ctx, &preview, func(tx pgx.Tx) error { return e.previewBookings(ctx, tx, &preview, answer) })
 	return preview, err
 }
 
-// bookAndRollBack applies what Stripe says of refunds and disputes, notes in the
-// preview what was booked, and rolls the transaction back.
-func (e *Engine) bookAndRollBack(ctx context.Context, preview *EventPreview, answer moneyback.Answer) error {
-	p := preview.Payment
-	tx, err := e.Pool.Begin(ctx)
-	if err != nil {
-		return fmt.Errorf("preview what goes back of payment %s: %w", p.ID, err)
-	}
-	defer func() { _ = tx.Rollback(ctx) }() // always: nothing may change
-	w, err := postgres.GetWallet(ctx, tx, p.WalletID)
-	if err != nil {
-		return err
-	}
-	preview.BalanceBefore, preview.BalanceAfter = w.Balance, w.Balance
-	version, err := postgres.MoneyBackVersion(ctx, tx, p.ID)
+// previewBookings applies Stripe's answer about refunds and disputes, and adds the
+// bookings to the preview.
+func (e *Engine) previewBookings(ctx context.Context, tx pgx.Tx, preview *EventPreview, answer moneyback.Answer) error {
+	version, err := postgres.MoneyBackVersion(ctx, tx, preview.Payment.ID)
 	if err != nil {
 		return err
 	}
 	preview.Bookings, err = postgres.ApplyMoneyBack(ctx, tx, postgres.MoneyBack{
-		Disputes: answer.Disputes, Now: e.Now(), PaymentID: p.ID, Refunds: answer.Refunds, Version: version,
+		Disputes: answer.Disputes, Now: e.Now(), PaymentID: preview.Payment.ID, Refunds: answer.Refunds, Version: version,
 	})
 	if err != nil {
 		return err

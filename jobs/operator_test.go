@@ -13,13 +13,13 @@ import (
 	"github.com/fundrail/fundrail/internal/wallet"
 )
 
-// TestReplay previews and replays an event that was handled before Stripe had the
+// TestReplay previews and replays an event that was handled before Stripe received the
 // money.
 func TestReplay(t *testing.T) {
 	t.Parallel()
 
-	// lost makes a payment that Stripe has the money of, although its row still waits
-	// for the challenge. It returns the id of an event that was handled before.
+	// lost makes a payment that has succeeded at Stripe while its row still waits for the
+	// challenge. It returns the id of an event that was handled before the success.
 	lost := func(t *testing.T) (*enginetest.World, wallet.ID, string) {
 		t.Helper()
 		w := enginetest.NewWorld(t)
@@ -39,7 +39,7 @@ func TestReplay(t *testing.T) {
 		return w, id, eventID
 	}
 
-	t.Run("PreviewTellsAndChangesNothing", func(t *testing.T) {
+	t.Run("PreviewChangesNothing", func(t *testing.T) {
 		t.Parallel()
 
 		w, id, eventID := lost(t)
@@ -57,7 +57,7 @@ func TestReplay(t *testing.T) {
 		require.EqualValues(t, 0, w.Balance())
 	})
 
-	t.Run("ReplayDoesWhatThePreviewTold", func(t *testing.T) {
+	t.Run("ReplayDoesWhatThePreviewShows", func(t *testing.T) {
 		t.Parallel()
 
 		w, id, eventID := lost(t)
@@ -73,12 +73,12 @@ func TestReplay(t *testing.T) {
 		require.EqualValues(t, 2500, w.Balance())
 		preview, err := w.Engine.PreviewEvent(t.Context(), eventID)
 		require.NoError(t, err)
-		require.Nil(t, preview.After, "the second time there is nothing to do")
+		require.Nil(t, preview.After, "the second replay would change nothing")
 		require.Equal(t, "the payment was succeeded already", preview.Note)
 		w.RequireBooksBalance()
 	})
 
-	t.Run("CheckAsksStripeAtOnce", func(t *testing.T) {
+	t.Run("CheckRetrievesTheIntentNow", func(t *testing.T) {
 		t.Parallel()
 
 		w, id, _ := lost(t)
@@ -122,7 +122,7 @@ func TestReplay(t *testing.T) {
 		require.Equal(t, moneyback.KindRefund, preview.Bookings[0].Kind)
 		require.EqualValues(t, 20_00, preview.BalanceBefore)
 		require.EqualValues(t, 13_00, preview.BalanceAfter)
-		require.EqualValues(t, 20_00, w.Balance(), "looking changes nothing")
+		require.EqualValues(t, 20_00, w.Balance(), "a preview changes nothing")
 	})
 
 	t.Run("UnknownEventIsNotFound", func(t *testing.T) {

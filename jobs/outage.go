@@ -8,8 +8,8 @@ import (
 )
 
 // Outage reports whether Stripe is known to be down in a mode, and how long a caller
-// should wait before trying again. Jobs are held meanwhile, so a request that needs
-// Stripe should be refused.
+// should wait before it tries again. Jobs are put off during an outage, so a request
+// that needs Stripe should be refused.
 func (e *Engine) Outage(mode wallet.Mode) (retryAfter time.Duration, down bool) {
 	return e.breaker(mode).Outage()
 }

@@ -12,7 +12,7 @@ import (
 	"github.com/fundrail/fundrail/internal/wallet"
 )
 
-// TestOutage takes Stripe down, holds the queue, and lets it go on.
+// TestOutage takes Stripe down and restores it. The jobs wait for it without failing.
 func TestOutage(t *testing.T) {
 	t.Parallel()
 
@@ -41,6 +41,6 @@ func TestOutage(t *testing.T) {
 		w.Await(id, wallet.PaymentSucceeded)
 	}
 	require.Equal(t, stripeapi.BreakerClosed, w.Engine.BreakerState(wallet.ModeTest))
-	require.LessOrEqual(t, w.Sim.Requests()["POST "+intents]-attempts, int64(len(ids)+5), "the queue was held, and not failed")
+	require.LessOrEqual(t, w.Sim.Requests()["POST "+intents]-attempts, int64(len(ids)+5), "the jobs were put off and did not fail")
 	w.RequireBooksBalance()
 }

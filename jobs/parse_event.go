@@ -13,14 +13,14 @@ import (
 	"github.com/fundrail/fundrail/internal/wallet"
 )
 
-// What can be wrong with the body of an event.
+// The errors of ParseEvent.
 var (
 	ErrNotAnEvent = errors.New("not a Stripe event")
 	ErrOtherMode  = errors.New("event of the other mode")
 )
 
-// envelope is as much of an event as is needed to know what it is about. The
-// rest is kept, but not believed.
+// envelope is the part of an event that identifies its payment. The rest of the body is
+// stored but never used, because an event is not trusted.
 type envelope struct {
 	APIVersion string `json:"api_version"`
 	Created    int64  `json:"created"`
@@ -38,20 +38,19 @@ type envelope struct {
 	Type     string `json:"type"`
 }
 
-// ParseEvent reads an event whose signature belongs to mode, whether it came by
-// webhook or from Stripe's list of events. It returns ErrOtherMode for an event
-// of the other mode, and ErrNotAnEvent for anything that is no event.
+// ParseEvent parses an event from a webhook or from Stripe's list of events. mode is that
+// of the webhook secret or of the API key. The error wraps ErrOtherMode for an event of
+// the other mode, and ErrNotAnEvent for a body that is not an event.
 func ParseEvent(body []byte, mode wallet.Mode) (Intake, error) {
 	var e envelope
 	if err := json.Unmarshal(body, &e); err != nil {
 		return Intake{}, fmt.Errorf("%w: %w", ErrNotAnEvent, err)
 	}
-	const longest = 255 // of any id or type at Stripe
-	if e.Object != "event" || e.ID == "" || len(e.ID) > longest || e.Type == "" || len(e.Type) > longest ||
-		len(e.Data.Object.ID) > longest || len(e.APIVersion) > longest || strings.ContainsRune(e.ID+e.Type+e.Data.Object.ID+e.APIVersion, 0) {
+	if e.Object != "event" || e.ID == "" || e.Type == "" ||
+		!storable(e.ID) || !storable(e.Type) || !storable(e.Data.Object.ID) || !storable(e.APIVersion) {
 		return Intake{}, ErrNotAnEvent
 	}
-	const latest = 1 << 33 // the year 2242; far later ones do not fit a timestamp
+	const latest = 1 << 33 // the year 2242; far later times do not fit a timestamp
 	if e.Created < 0 || e.Created > latest {
 		return Intake{}, ErrNotAnEvent
 	}
@@ -73,11 +72,11 @@ func ParseEvent(body []byte, mode wallet.Mode) (Intake, error) {
 	if actsOn(e.Type) && event.StripePaymentIntentID != "" {
 		event.Status = postgres.EventPending
 	}
-	return Intake{Event: event, Needless: strings.HasPrefix(e.Type, "payment_intent.")}, nil
+	return Intake{Event: event, IgnorableWhenFinal: strings.HasPrefix(e.Type, "payment_intent.")}, nil
 }
 
-// intentID finds the intent that the event is about: its object, or the one that
-// its object belongs to, as an id or expanded.
+// intentID returns the id of the event's intent: of its object, or of the intent that
+// the object refers to by id or in expanded form. It is empty when there is none.
 func (e *envelope) intentID() string {
 	o := e.Data.Object
 	if o.Object == "payment_intent" {
@@ -85,18 +84,19 @@ func (e *envelope) intentID() string {
 	}
 	var id string
 	if json.Unmarshal(o.PaymentIntent, &id) == nil {
-		return bounded(id)
+		return storableOrEmpty(id)
 	}
 	var expanded struct {
 		ID string `json:"id"`
 	}
 	if json.Unmarshal(o.PaymentIntent, &expanded) == nil {
-		return bounded(expanded.ID)
+		return storableOrEmpty(expanded.ID)
 	}
 	return ""
 }
 
-// paymentID reads our id from the object's metadata; zero when there is none.
+// paymentID returns the payment id in the object's metadata. It is zero when there is
+// none.
 func (e *envelope) paymentID() wallet.ID {
 	var metadata struct {
 		PaymentID string `json:"payment_id"`
@@ -111,9 +111,15 @@ func (e *envelope) paymentID() wallet.ID {
 	return id
 }
 
-func bounded(id string) string {
+// storable reports whether the database can store an id or type. Stripe's have at most
+// 255 characters.
+func storable(s string) bool {
 	const longest = 255
-	if len(id) > longest || strings.ContainsRune(id, 0) {
+	return len(s) <= longest && !strings.ContainsRune(s, 0)
+}
+
+func storableOrEmpty(id string) string {
+	if !storable(id) {
 		return ""
 	}
 	return id

@@ -15,7 +15,7 @@ import (
 func TestParseEvent(t *testing.T) {
 	t.Parallel()
 
-	t.Run("FindsTheIntentOfOtherObjects", func(t *testing.T) {
+	t.Run("IntentOfAnotherObject", func(t *testing.T) {
 		t.Parallel()
 
 		for _, intent := range []string{`"pi_7"`, `{"id":"pi_7","object":"payment_intent"}`} {
@@ -49,8 +49,8 @@ func FuzzParseEvent(f *testing.F) {
 		}
 		e := in.Event
 		require.NotEmpty(t, e.ID)
-		require.NotContains(t, e.ID+e.Type+e.ObjectID+e.StripePaymentIntentID+e.APIVersion, "\x00", "Postgres has no place for it")
+		require.NotContains(t, e.ID+e.Type+e.ObjectID+e.StripePaymentIntentID+e.APIVersion, "\x00", "Postgres cannot store it")
 		require.LessOrEqual(t, len(e.StripePaymentIntentID), 255)
-		require.Equal(t, strings.HasPrefix(e.Type, "payment_intent."), in.Needless)
+		require.Equal(t, strings.HasPrefix(e.Type, "payment_intent."), in.IgnorableWhenFinal)
 	})
 }

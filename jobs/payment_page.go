@@ -13,25 +13,25 @@ import (
 	"github.com/fundrail/fundrail/internal/wallet"
 )
 
-// Why there is no page on which a purchase can be paid.
+// The errors of PaymentPage.
 var (
-	// ErrNoPage: Stripe gave no address.
+	// ErrNoPage: Stripe returned no address.
 	ErrNoPage = errors.New("stripe gave no page")
 	// ErrNoProvider: no Stripe key is configured for the mode.
 	ErrNoProvider = errors.New("no stripe key for the mode")
 	// ErrNoProviderCustomer: the customer is not known at Stripe.
 	ErrNoProviderCustomer = errors.New("customer is not known at stripe")
-	// ErrPaymentUnderWay: a card is being charged, and nobody knows the end yet.
+	// ErrPaymentUnderWay: a charge is under way, and its outcome is not known yet.
 	ErrPaymentUnderWay = errors.New("a charge is under way")
-	// ErrProviderUnavailable: Stripe did not answer, or not now.
+	// ErrProviderUnavailable: Stripe did not answer.
 	ErrProviderUnavailable = errors.New("stripe is unavailable")
-	// ErrPurchaseSettled: somebody has paid.
+	// ErrPurchaseSettled: the purchase is paid.
 	ErrPurchaseSettled = errors.New("the purchase is settled")
 )
 
-// PageRefusedError is Stripe's refusal to make a page.
+// PageRefusedError is Stripe's refusal to create a page.
 type PageRefusedError struct {
-	// Reason is made of short words and ids, fit to be shown.
+	// Reason consists of codes and ids. It may be shown to merchants.
 	Reason string
 }
 
@@ -39,18 +39,17 @@ type PageRefusedError struct {
 func (e *PageRefusedError) Error() string { return "stripe refused the page: " + e.Reason }
 
 const (
-	// pageLife is how long a page is open. Stripe allows 24 hours, by its own clock.
+	// pageLife is how long a page is open. Stripe allows at most 24 hours by its own
+	// clock.
 	pageLife = 24*time.Hour - 5*time.Minute
-	// pageWait is how long somebody who wants a page waits for a charge that is
-	// under way.
+	// pageWait is how long PaymentPage waits for a charge that is under way.
 	pageWait = 5 * time.Second
 )
 
-// PaymentPage gives the payment in which the cardholder can pay for a purchase at
-// its RedirectURL: the challenge of the charge that is open, or else a page of
-// Stripe's checkout, which is the same until it closes. One payment at a time owns
-// a purchase, so a charge is brought to its end, or its intent closed, before
-// there is a page.
+// PaymentPage returns a payment with a RedirectURL at which the cardholder can pay for a
+// purchase: the challenge of an open charge, or a page of Stripe's checkout. Repeated
+// calls return the same page until it closes. A purchase has one open payment at a time,
+// so PaymentPage first waits for a charge under way and closes the intent of a failed one.
 func (e *Engine) PaymentPage(ctx context.Context, t wallet.Transaction, stripeCustomerID string) (wallet.Payment, error) {
 	stripe, err := e.stripe(t.Mode)
 	switch {
@@ -59,9 +58,9 @@ func (e *Engine) PaymentPage(ctx context.Context, t wallet.Transaction, stripeCu
 	case stripeCustomerID == "":
 		return wallet.Payment{}, ErrNoProviderCustomer
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 4*pageWait) // what has begun is not left half done
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 4*pageWait) // a caller that leaves must not leave half a page
 	defer cancel()
-	const tries = 5 // others may be at the same purchase
+	const tries = 5 // concurrent calls may change the same purchase
 	for range tries {
 		p, found, err := postgres.NewestPayment(ctx, e.Pool, t.ID)
 		if err != nil {
@@ -76,7 +75,7 @@ func (e *Engine) PaymentPage(ctx context.Context, t wallet.Transaction, stripeCu
 				return open, err
 			}
 		default:
-			if err := e.makeWay(ctx, stripe, p); err != nil {
+			if err := e.closeFailedIntent(ctx, stripe, p); err != nil {
 				return p, err
 			}
 			if err := e.openAttempt(ctx, t); err != nil {
@@ -87,10 +86,10 @@ func (e *Engine) PaymentPage(ctx context.Context, t wallet.Transaction, stripeCu
 	return wallet.Payment{}, ErrPaymentUnderWay
 }
 
-// openPage gives the page of an open payment. The second result is false when the
-// payment has moved, and is to be looked at again.
+// openPage returns an open payment with its page. The second result is false when the
+// payment has moved, and the caller must read it again.
 func (e *Engine) openPage(ctx context.Context, stripe Stripe, p wallet.Payment) (wallet.Payment, bool, error) {
-	lapsed := p.ActionDeadlineAt != nil && !e.Now().Before(*p.ActionDeadlineAt)
+	lapsed := e.lapsed(p)
 	switch {
 	case p.Status == wallet.PaymentRequiresAction && !lapsed:
 		if p.RedirectURL == "" {
@@ -113,13 +112,13 @@ func (e *Engine) openPage(ctx context.Context, stripe Stripe, p wallet.Payment) 
 	case !atCheckout(p):
 		return p, false, ErrPaymentUnderWay
 	}
-	made, err := e.makePage(ctx, stripe, p, pageCause(p))
+	made, err := e.createPage(ctx, stripe, p, pageCause(p))
 	return made, err == nil, err
 }
 
-// makeWay closes the intent of a charge that has failed, so that it cannot succeed
-// beside the page. If it has succeeded after all, that is settled.
-func (e *Engine) makeWay(ctx context.Context, stripe Stripe, p wallet.Payment) error {
+// closeFailedIntent closes the intent of a failed charge, so that it cannot succeed in
+// addition to the page. If the intent has succeeded, the success is settled.
+func (e *Engine) closeFailedIntent(ctx context.Context, stripe Stripe, p wallet.Payment) error {
 	if p.StripePaymentIntentID == "" || atCheckout(p) {
 		return nil
 	}
@@ -137,8 +136,8 @@ func (e *Engine) makeWay(ctx context.Context, stripe Stripe, p wallet.Payment) e
 	}
 }
 
-// openAttempt stores the payment that a page stands for. That somebody else was
-// quicker is no error.
+// openAttempt stores a payment for a page and creates the page. It is not an error if a
+// concurrent call has stored one first.
 func (e *Engine) openAttempt(ctx context.Context, t wallet.Transaction) error {
 	id := wallet.NewID()
 	opened, err := postgres.OpenAttempt(ctx, e.Pool, postgres.Attempt{
@@ -156,25 +155,25 @@ func (e *Engine) openAttempt(ctx context.Context, t wallet.Transaction) error {
 	if err != nil {
 		return err
 	}
-	_, err = e.makePage(ctx, stripe, p, pageCause(p))
+	_, err = e.createPage(ctx, stripe, p, pageCause(p))
 	return err
 }
 
-// makePage makes the page of a payment, or finds the one that was made before, and
-// stores it with the payment.
-func (e *Engine) makePage(ctx context.Context, stripe Stripe, p wallet.Payment, cause wallet.Cause) (wallet.Payment, error) {
+// createPage creates the page of a payment and stores it with the payment. Stripe
+// returns the existing page if there is one.
+func (e *Engine) createPage(ctx context.Context, stripe Stripe, p wallet.Payment, cause wallet.Cause) (wallet.Payment, error) {
 	order, err := postgres.GetOrder(ctx, e.Pool, p.ID)
 	if err != nil {
 		return p, err
 	}
-	if order.Settled { // a payment that had failed succeeded meanwhile
+	if order.Settled { // by a failed payment that succeeded in the meantime
 		if _, err := e.settlePage(ctx, p, canceledPage(), cause); err != nil {
 			return p, err
 		}
 		return p, ErrPurchaseSettled
 	}
 	session, err := stripe.CreateCheckoutSession(ctx, checkoutRequest(p, order))
-	if refused, ok := errors.AsType[*stripeapi.Error](err); ok && refused.Kind == wallet.OutcomeRejected {
+	if refused, ok := refusal(err); ok {
 		o := wallet.Outcome{
 			Kind: wallet.OutcomeRejected, Reason: refused.Reason(), RequestID: refused.RequestID,
 			Failure: wallet.Failure{Code: wallet.FailureInternal, Message: "The payment could not be made."},
@@ -195,8 +194,8 @@ func (e *Engine) makePage(ctx context.Context, stripe Stripe, p wallet.Payment, 
 	}, cause)
 }
 
-// checkoutRequest is made of what was stored and never changes, as a repetition
-// under the same key must be.
+// checkoutRequest returns the request for a payment's page. It uses only stored values
+// that never change, because Stripe refuses a repeated key with different parameters.
 func checkoutRequest(p wallet.Payment, order postgres.Order) stripeapi.CheckoutRequest {
 	return stripeapi.CheckoutRequest{
 		CheckoutID:     p.ID,
@@ -222,9 +221,9 @@ func (e *Engine) settlePage(ctx context.Context, p wallet.Payment, o wallet.Outc
 	return applied.Payment, err
 }
 
-// checkPage finds out what became of a page: whether somebody paid on it, whether
-// it has closed, or whether its time is over. It is closed as well when the
-// purchase was paid in another way.
+// checkPage retrieves a payment's page from Stripe and settles the payment if the page
+// is paid or closed. It closes a page that has lapsed, and one whose purchase was paid
+// by another payment.
 func (e *Engine) checkPage(ctx context.Context, stripe Stripe, p wallet.Payment, cause wallet.Cause) error {
 	if p.StripeCheckoutSessionID == "" {
 		return e.checkLostPage(ctx, stripe, p, cause)
@@ -239,12 +238,11 @@ func (e *Engine) checkPage(ctx context.Context, stripe Stripe, p wallet.Payment,
 		return nil
 	}
 	if err != nil {
-		return orLater(err)
+		return err
 	}
-	lapsed := p.ActionDeadlineAt != nil && !e.Now().Before(*p.ActionDeadlineAt)
-	if session.Status == sessionOpen && (lapsed || order.Settled) {
+	if session.Status == sessionOpen && (e.lapsed(p) || order.Settled) {
 		if session, err = e.closePage(ctx, stripe, p.StripeCheckoutSessionID); err != nil {
-			return orLater(err)
+			return err
 		}
 	}
 	switch {
@@ -257,38 +255,39 @@ func (e *Engine) checkPage(ctx context.Context, stripe Stripe, p wallet.Payment,
 	}
 }
 
-// Stripe's words for how a checkout session stands.
+// The states of a checkout session at Stripe.
 const (
 	sessionComplete = "complete"
 	sessionExpired  = "expired"
 	sessionOpen     = "open"
 )
 
-// closePage closes a page. One that cannot be closed any more may have been paid.
+// closePage closes a page. If Stripe refuses, because the page is paid or closed, it
+// retrieves the page instead.
 func (e *Engine) closePage(ctx context.Context, stripe Stripe, id string) (stripeapi.CheckoutSession, error) {
 	session, err := stripe.ExpireCheckoutSession(ctx, id)
-	if refused, ok := errors.AsType[*stripeapi.Error](err); ok && refused.Kind == wallet.OutcomeRejected {
+	if _, refused := refusal(err); refused {
 		return stripe.GetCheckoutSession(ctx, id)
 	}
 	return session, err
 }
 
-// checkLostPage is for a page whose making was never answered. Nobody was given
-// its address, so it cannot have been paid.
+// checkLostPage handles a payment whose page was requested without an answer. No
+// cardholder got the page's address, so it cannot have been paid.
 func (e *Engine) checkLostPage(ctx context.Context, stripe Stripe, p wallet.Payment, cause wallet.Cause) error {
 	if e.Now().Sub(p.CreatedAt) >= e.KeyLife {
 		_, err := e.settlePage(ctx, p, canceledPage(), cause)
 		return err
 	}
-	_, err := e.makePage(ctx, stripe, p, cause)
+	_, err := e.createPage(ctx, stripe, p, cause)
 	if _, refused := errors.AsType[*PageRefusedError](err); refused || errors.Is(err, ErrPurchaseSettled) {
-		return nil // and the payment has ended
+		return nil // the payment has ended
 	}
 	return err
 }
 
-// closeRival has somebody look after the page that is open for a purchase which
-// was paid in another way.
+// closeRival inserts the job that closes the open page of a purchase which was paid by
+// another payment.
 func (e *Engine) closeRival(ctx context.Context, p wallet.Payment) error {
 	rival, found, err := postgres.NewestPayment(ctx, e.Pool, p.WalletTransactionID)
 	if err != nil || !found || !rival.Status.Open() || !atCheckout(rival) {
@@ -300,8 +299,8 @@ func (e *Engine) closeRival(ctx context.Context, p wallet.Payment) error {
 	return nil
 }
 
-// atCheckout tells whether a payment is one that the cardholder makes at Stripe's
-// checkout. Any other has a saved card.
+// atCheckout reports whether the cardholder pays at Stripe's checkout. Every other
+// payment has a saved card.
 func atCheckout(p wallet.Payment) bool { return p.PaymentMethodID == nil }
 
 func canceledPage() wallet.Outcome {
@@ -311,12 +310,13 @@ func canceledPage() wallet.Outcome {
 	}
 }
 
-// pageCause is the cause of what happens because somebody asked for a page.
+// pageCause returns the cause of what PaymentPage does.
 func pageCause(p wallet.Payment) wallet.Cause {
 	return wallet.Cause{Kind: wallet.CauseRequest, ID: "payment page of " + p.WalletTransactionID.String()}
 }
 
-// unavailable tells whoever asked for a page that a job would be tried again.
+// unavailable wraps an error, after which a job would be tried again, as
+// ErrProviderUnavailable.
 func unavailable(err error) error {
 	if err == nil {
 		return nil

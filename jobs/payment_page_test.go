@@ -21,7 +21,7 @@ import (
 
 const sessions = "/v1/checkout/sessions"
 
-// purchase asks for 25 credits from a card, or from nobody without one.
+// purchase requests 25 credits. Without a card it is not charged.
 func purchase(t *testing.T, w *enginetest.World, card *wallet.PaymentMethod) wallet.Transaction {
 	t.Helper()
 
@@ -45,7 +45,7 @@ func page(t *testing.T, w *enginetest.World, tx wallet.Transaction) wallet.Payme
 	return p
 }
 
-// pay pays on a page with one of the simulator's cards, as a browser does.
+// pay submits a page with one of the simulator's cards, as a browser does.
 func pay(t *testing.T, address, card string) {
 	t.Helper()
 
@@ -62,7 +62,7 @@ func pay(t *testing.T, address, card string) {
 func TestChallengeOfAnAbsentCardholder(t *testing.T) {
 	t.Parallel()
 
-	t.Run("BecomesOneThatCanBePassed", func(t *testing.T) {
+	t.Run("CanBePassedLater", func(t *testing.T) {
 		t.Parallel()
 
 		w := enginetest.NewWorld(t)
@@ -99,7 +99,7 @@ func TestChallengeOfAnAbsentCardholder(t *testing.T) {
 		w.RequireBooksBalance()
 	})
 
-	t.Run("FailsWhenNobodyComes", func(t *testing.T) {
+	t.Run("FailsAtItsDeadline", func(t *testing.T) {
 		t.Parallel()
 
 		w := enginetest.NewWorld(t)
@@ -131,14 +131,14 @@ func TestChallengeOfAnAbsentCardholder(t *testing.T) {
 
 			p := w.Await(purchase(t, w, &card).Payment.ID, wallet.PaymentRequiresAction)
 
-			require.Equal(t, 1, w.Sim.Applied(rule), "the fault has struck")
+			require.Equal(t, 1, w.Sim.Applied(rule), "the fault was injected")
 			w.Sim.Challenge(p.StripePaymentIntentID, true)
 			w.Await(p.ID, wallet.PaymentSucceeded)
 			w.RequireBooksBalance()
 		})
 	}
 
-	t.Run("OtherDeclinesStayDeclines", func(t *testing.T) {
+	t.Run("OtherDeclinesAreFinal", func(t *testing.T) {
 		t.Parallel()
 
 		w := enginetest.NewWorld(t)
@@ -171,7 +171,7 @@ func TestPaymentPage(t *testing.T) {
 		w.RequireBooksBalance()
 	})
 
-	t.Run("ADeclineOnItLeavesItOpen", func(t *testing.T) {
+	t.Run("DeclineLeavesItOpen", func(t *testing.T) {
 		t.Parallel()
 
 		w := enginetest.NewWorld(t)
@@ -198,7 +198,7 @@ func TestPaymentPage(t *testing.T) {
 		p := page(t, w, tx)
 
 		require.NotEqual(t, failed.ID, p.ID)
-		require.Equal(t, "canceled", w.Sim.MustIntent(failed.StripePaymentIntentID).Status, "before there is a page")
+		require.Equal(t, "canceled", w.Sim.MustIntent(failed.StripePaymentIntentID).Status, "the intent is closed before the page is created")
 		require.Equal(t, wallet.TransactionFailed, transaction(t, w, tx.ID).Status)
 		pay(t, p.RedirectURL, "pm_card_visa")
 		w.Await(p.ID, wallet.PaymentSucceeded)
@@ -208,7 +208,7 @@ func TestPaymentPage(t *testing.T) {
 		w.RequireBooksBalance()
 	})
 
-	t.Run("ClosesWhenItsTimeIsOver", func(t *testing.T) {
+	t.Run("ClosesAtItsDeadline", func(t *testing.T) {
 		t.Parallel()
 
 		w := enginetest.NewWorld(t)
@@ -231,10 +231,10 @@ func TestPaymentPage(t *testing.T) {
 		w.RequireBooksBalance()
 	})
 
-	t.Run("ClosesWhenTheOtherWayWins", func(t *testing.T) {
+	t.Run("ClosesWhenAnotherPaymentSucceeds", func(t *testing.T) {
 		t.Parallel()
 
-		// Money arrives for a payment that was given up, while there is a page.
+		// A payment that was given up succeeds while the page is open.
 		w := enginetest.NewWorld(t)
 		tx := purchase(t, w, nil)
 		first := page(t, w, tx)
@@ -260,10 +260,10 @@ func TestPaymentPage(t *testing.T) {
 		w.RequireBooksBalance()
 	})
 
-	t.Run("SuccessThatNobodyHasHeardOfComesFirst", func(t *testing.T) {
+	t.Run("MissedSuccessIsSettledFirst", func(t *testing.T) {
 		t.Parallel()
 
-		// The event of the success got lost, and the card's payment was given up.
+		// The event of the success was lost, and the card's payment was given up.
 		w := enginetest.NewWorld(t)
 		drop := w.Sim.WebhookFault(stripesim.WebhookFault{Kind: stripesim.HookDrop})
 		card := w.Card("pm_card_authenticationRequired")
@@ -310,14 +310,14 @@ func TestPaymentPage(t *testing.T) {
 		})
 	}
 
-	t.Run("StripeRefusesIt", func(t *testing.T) {
+	t.Run("StripeRefusesThePage", func(t *testing.T) {
 		t.Parallel()
 
 		w := enginetest.NewWorld(t)
 		tx := purchase(t, w, nil)
 
 		_, err := w.Engine.PaymentPage(t.Context(), tx, w.Merchant.Customer.StripeCustomerID+"x")
-		require.NoError(t, err, "the stored customer counts")
+		require.NoError(t, err, "the stored customer is used")
 		request := topUpOf(w)
 		request.Paid, request.PaymentMethod.Type = decimal.New(4, -2), string(wallet.MethodManual)
 		small := topUp(t, w, request)[0]
@@ -331,7 +331,7 @@ func TestPaymentPage(t *testing.T) {
 		w.RequireBooksBalance()
 	})
 
-	t.Run("WhileACardIsBeingCharged", func(t *testing.T) {
+	t.Run("DuringACharge", func(t *testing.T) {
 		t.Parallel()
 
 		w := enginetest.NewWorld(t)
@@ -347,7 +347,7 @@ func TestPaymentPage(t *testing.T) {
 		require.Zero(t, w.Sim.Requests()["POST "+sessions])
 	})
 
-	t.Run("TwoAskAtOnce", func(t *testing.T) {
+	t.Run("ConcurrentRequests", func(t *testing.T) {
 		t.Parallel()
 
 		w := enginetest.NewWorld(t)
@@ -367,7 +367,7 @@ func TestPaymentPage(t *testing.T) {
 		require.Equal(t, first, <-pages)
 	})
 
-	t.Run("WithoutWhatItTakes", func(t *testing.T) {
+	t.Run("MissingKeyOrCustomer", func(t *testing.T) {
 		t.Parallel()
 
 		w := enginetest.NewWorld(t)

@@ -25,7 +25,7 @@ var createIntent = stripesim.Match{Method: http.MethodPost, Path: intents}
 func TestPayment(t *testing.T) {
 	t.Parallel()
 
-	t.Run("CardThatCompletesAtOnce", func(t *testing.T) {
+	t.Run("CardWithoutAChallenge", func(t *testing.T) {
 		t.Parallel()
 
 		w := enginetest.NewWorld(t)
@@ -91,7 +91,7 @@ func TestPayment(t *testing.T) {
 		w.RequireBooksBalance()
 	})
 
-	t.Run("CardThatIsGone", func(t *testing.T) {
+	t.Run("RemovedCard", func(t *testing.T) {
 		t.Parallel()
 
 		w := enginetest.NewWorld(t)
@@ -124,14 +124,14 @@ func TestPayment(t *testing.T) {
 		w.RequireBooksBalance()
 	})
 
-	t.Run("CancelThatLosesToSuccessSettles", func(t *testing.T) {
+	t.Run("SuccessBeforeTheCancelSettles", func(t *testing.T) {
 		t.Parallel()
 
 		w := enginetest.NewWorld(t)
 		w.Sim.WebhookFault(stripesim.WebhookFault{Kind: stripesim.HookDrop})
 		id := w.Fund(w.Card("pm_card_authenticationRequired"))
 		p := w.Await(id, wallet.PaymentRequiresAction)
-		// The look sees an open challenge, which is passed before the cancel.
+		// The check finds an open challenge. It is passed before the cancel arrives.
 		w.Sim.Fault(stripesim.Fault{
 			Delay: stripesim.Duration(enginetest.Timeout / 2),
 			Dice:  stripesim.Dice{Count: 1},
@@ -153,8 +153,8 @@ func TestPayment(t *testing.T) {
 	})
 }
 
-// TestLostAnswer has Stripe's answer to the charge lost in every way there is. The
-// money moves once at most, and the wallet has it.
+// TestLostAnswer loses Stripe's answer to the charge in several ways. The card is charged
+// once at most, and the wallet is credited if it was.
 func TestLostAnswer(t *testing.T) {
 	t.Parallel()
 
@@ -181,7 +181,7 @@ func TestLostAnswer(t *testing.T) {
 			id := w.Fund(w.Card("pm_card_visa"))
 
 			w.Await(id, wallet.PaymentSucceeded)
-			require.Equal(t, 1, w.Sim.Applied(rule), "the fault has struck")
+			require.Equal(t, 1, w.Sim.Applied(rule), "the fault was injected")
 			require.Len(t, w.Sim.IntentsWith("payment_id", id.String()), 1)
 			w.RequireBooksBalance()
 		})
@@ -193,7 +193,7 @@ func TestCheckPayment(t *testing.T) {
 
 	silence := stripesim.WebhookFault{Kind: stripesim.HookDrop}
 
-	t.Run("WebhookNeverCame", func(t *testing.T) {
+	t.Run("LostWebhook", func(t *testing.T) {
 		t.Parallel()
 
 		w := enginetest.NewWorld(t)
@@ -215,8 +215,8 @@ func TestCheckPayment(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 
-			// The charge happened, its key answers 500 for ever and no event comes.
-			// Only the list of intents can tell.
+			// The charge happened, every repetition is answered 500, and no event arrives.
+			// Only the list of intents shows the charge.
 			w := enginetest.NewWorld(t)
 			w.Sim.WebhookFault(silence)
 			w.Sim.Fault(stripesim.Fault{
@@ -237,8 +237,8 @@ func TestCheckPayment(t *testing.T) {
 	t.Run("KeyThatWasUsedForAnotherRequest", func(t *testing.T) {
 		t.Parallel()
 
-		// An earlier version of this program sent something else under the key, and
-		// now Stripe refuses to repeat it.
+		// An earlier version sent another request under the key, so Stripe refuses this
+		// one.
 		w := enginetest.NewWorld(t)
 		w.Sim.WebhookFault(silence)
 		m := w.Merchant
@@ -256,7 +256,7 @@ func TestCheckPayment(t *testing.T) {
 		w.RequireBooksBalance()
 	})
 
-	t.Run("JobsThatGotLost", func(t *testing.T) {
+	t.Run("LostJobs", func(t *testing.T) {
 		t.Parallel()
 
 		w := enginetest.NewWorld(t)
@@ -292,7 +292,7 @@ func TestCheckPayment(t *testing.T) {
 func TestHandleEvent(t *testing.T) {
 	t.Parallel()
 
-	t.Run("DuplicatesAndDisorder", func(t *testing.T) {
+	t.Run("RepeatedAndReorderedEvents", func(t *testing.T) {
 		t.Parallel()
 
 		w := enginetest.NewWorld(t)
@@ -313,7 +313,7 @@ func TestHandleEvent(t *testing.T) {
 		w.RequireBooksBalance()
 	})
 
-	t.Run("EventBeforeTheAnswerWithALostAnswer", func(t *testing.T) {
+	t.Run("EventSettlesAfterALostAnswer", func(t *testing.T) {
 		t.Parallel()
 
 		w := enginetest.NewWorld(t)
@@ -355,11 +355,11 @@ func TestHandleEvent(t *testing.T) {
 		require.Zero(t, w.Balance())
 	})
 
-	t.Run("IntentOfSomebodyElseMovesNothing", func(t *testing.T) {
+	t.Run("IntentOfAnotherSystemMovesNothing", func(t *testing.T) {
 		t.Parallel()
 
-		// Somebody who stole the secret points at an intent that was really paid,
-		// by another program on the same account, and names our payment.
+		// A forged event names our payment and a paid intent of another system that uses
+		// the same Stripe account.
 		w := enginetest.NewWorld(t)
 		w.Sim.Fault(stripesim.Fault{Kind: stripesim.FaultStatus, Match: createIntent, Status: 401})
 		id := w.Fund(w.Card("pm_card_visa"))
@@ -405,8 +405,8 @@ func TestHandleEvent(t *testing.T) {
 	})
 }
 
-// TestNothingSecretIsKept looks for client secrets in everything that a lost or
-// refused charge leaves in the database.
+// TestNothingSecretIsKept searches the rows of lost and refused charges for client
+// secrets.
 func TestNothingSecretIsKept(t *testing.T) {
 	t.Parallel()
 
@@ -427,7 +427,7 @@ func TestNothingSecretIsKept(t *testing.T) {
 	}
 }
 
-// paidIntent is an intent that somebody else made and that has succeeded.
+// paidIntent returns a succeeded intent of another system.
 func paidIntent(t *testing.T, w *enginetest.World) string {
 	t.Helper()
 

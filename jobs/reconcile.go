@@ -14,27 +14,28 @@ import (
 )
 
 const (
-	// secondLookAfter is how long a difference must last: whatever is just on its
-	// way is none.
+	// secondLookAfter is how long a difference must last to count. A job may be about to
+	// remove it.
 	secondLookAfter = time.Second
-	// tooLong is how long a payment may be open beyond what it has a reason for.
+	// tooLong is how long a payment or refund may stay open without a reason.
 	tooLong = time.Hour
 )
 
-// ReconcileOptions say what is compared.
+// ReconcileOptions configures Reconcile.
 type ReconcileOptions struct {
-	Mode  wallet.Mode
+	Mode wallet.Mode
+	// Since is the creation time from which on objects are compared. Open ones are
+	// compared whatever their age.
 	Since time.Time
-	// Repair settles what Stripe confirms. Whatever Stripe does not confirm is left
-	// for a person.
+	// Repair applies what Stripe confirms. The other differences are left to an
+	// operator.
 	Repair bool
-	// Source is who asks, "job" or "operator".
+	// Source is the caller, "job" or "operator".
 	Source string
 }
 
-// Reconcile compares payments, refunds and disputes with Stripe's: those made
-// since a time, and those that are open. What differs is looked at once more
-// before it counts. The result is stored.
+// Reconcile compares payments, refunds and disputes with Stripe's. It checks each
+// difference a second time before it reports it. The result is stored and returned.
 func (e *Engine) Reconcile(ctx context.Context, o ReconcileOptions) (postgres.Reconciliation, error) {
 	r := &reconciler{
 		engine: e, options: o, seen: make(map[string]bool), suspects: make(map[suspect]bool),
@@ -46,7 +47,7 @@ func (e *Engine) Reconcile(ctx context.Context, o ReconcileOptions) (postgres.Re
 	if r.stripe, err = e.stripe(o.Mode); err != nil {
 		return r.result, err
 	}
-	for _, step := range []func(context.Context) error{r.theirPayments, r.ourPayments, r.refunds, r.disputes, r.lookAgain} {
+	for _, step := range []func(context.Context) error{r.stripePayments, r.storedPayments, r.refunds, r.disputes, r.recheckSuspects} {
 		if err := step(ctx); err != nil {
 			return r.result, fmt.Errorf("reconcile %s mode: %w", o.Mode, err)
 		}
@@ -62,31 +63,31 @@ func (e *Engine) Reconcile(ctx context.Context, o ReconcileOptions) (postgres.Re
 	return r.result, postgres.InsertReconciliation(ctx, e.Pool, r.result)
 }
 
-// reconciler is one comparison under way.
+// reconciler is the state of one comparison.
 type reconciler struct {
 	engine  *Engine
 	options ReconcileOptions
 	stripe  Stripe
 	result  postgres.Reconciliation
-	// seen holds the Stripe ids of what was compared, and the ids of payments that do
-	// not know theirs.
+	// seen holds the Stripe ids of the objects that were compared, and the ids of
+	// payments whose rows have no intent yet.
 	seen map[string]bool
-	// suspects are what seemed to differ at first sight.
+	// suspects are the objects that differed at the first look.
 	suspects map[suspect]bool
 }
 
-// suspect names what has to be looked at again: a payment with its intent, or a
-// refund or dispute of it.
+// suspect identifies an object to compare again: a payment with its intent, or a refund
+// or dispute of a payment.
 type suspect struct {
 	payment               wallet.ID
-	organization          wallet.ID // when no payment is known
+	organization          wallet.ID // set when no payment is known
 	intent                string
-	refund                wallet.ID // ours, while Stripe has none
+	refund                wallet.ID // the id of our row
 	stripeRefund, dispute string
 }
 
-// theirPayments goes through Stripe's intents.
-func (r *reconciler) theirPayments(ctx context.Context) error {
+// stripePayments compares Stripe's intents with their payments.
+func (r *reconciler) stripePayments(ctx context.Context) error {
 	const chunk = 100
 	var intents []stripeapi.Intent
 	for in, err := range r.stripe.ListIntents(ctx, stripeapi.Window{Since: r.options.Since}) {
@@ -115,7 +116,7 @@ func (r *reconciler) compareIntents(ctx context.Context, intents []stripeapi.Int
 	for _, in := range intents {
 		p := paymentOfIntent(payments, in.Outcome)
 		if p == nil && in.OrganizationID == (wallet.ID{}) {
-			continue // somebody else's
+			continue // another system uses the same Stripe account
 		}
 		s := suspect{intent: in.Outcome.IntentID, organization: in.OrganizationID}
 		if p != nil {
@@ -126,13 +127,15 @@ func (r *reconciler) compareIntents(ctx context.Context, intents []stripeapi.Int
 			}
 		}
 		r.seen[in.Outcome.IntentID] = true
-		if kind, _ := r.judge(p, in.Outcome); kind != "" {
+		if kind, _ := r.difference(p, in.Outcome); kind != "" {
 			r.suspects[s] = true
 		}
 	}
 	return nil
 }
 
+// paymentOfIntent returns the payment that has the outcome's intent, or else the payment
+// that the intent names. It is nil when there is neither.
 func paymentOfIntent(payments []wallet.Payment, o wallet.Outcome) *wallet.Payment {
 	at := slices.IndexFunc(payments, func(p wallet.Payment) bool { return p.StripePaymentIntentID == o.IntentID })
 	if at < 0 {
@@ -144,8 +147,8 @@ func paymentOfIntent(payments []wallet.Payment, o wallet.Outcome) *wallet.Paymen
 	return &payments[at]
 }
 
-// ourPayments goes through our payments for those that Stripe did not list.
-func (r *reconciler) ourPayments(ctx context.Context) error {
+// storedPayments makes suspects of the payments whose intents Stripe did not list.
+func (r *reconciler) storedPayments(ctx context.Context) error {
 	const limit = 500
 	for after := (wallet.ID{}); ; {
 		list, err := postgres.PaymentsToReconcile(ctx, r.engine.Pool, r.options.Mode, r.options.Since, after, limit)
@@ -166,9 +169,10 @@ func (r *reconciler) ourPayments(ctx context.Context) error {
 	}
 }
 
-// judge says in what a payment and its intent differ. Either may be missing: the
-// payment is nil, the outcome's kind is empty.
-func (r *reconciler) judge(p *wallet.Payment, o wallet.Outcome) (postgres.DriftKind, string) {
+// difference returns the kind and the description of the difference between a payment
+// and its intent. The kind is empty when they agree. A missing payment is nil, and a
+// missing intent is an outcome with an empty kind.
+func (r *reconciler) difference(p *wallet.Payment, o wallet.Outcome) (postgres.DriftKind, string) {
 	charged := o.Kind == wallet.OutcomeSucceeded
 	taken := wallet.FormatMinor(o.AmountReceived, o.Currency) + " " + string(o.Currency)
 	switch {
@@ -191,8 +195,8 @@ func (r *reconciler) judge(p *wallet.Payment, o wallet.Outcome) (postgres.DriftK
 	}
 }
 
-// overdue tells whether an open payment should have come to its end: a challenge by
-// its deadline, anything else soon.
+// overdue reports whether an open payment should have ended by now: soon after its
+// deadline if it waits for the cardholder, and otherwise soon after its creation.
 func (r *reconciler) overdue(p *wallet.Payment) bool {
 	due := p.CreatedAt
 	if p.Status == wallet.PaymentRequiresAction && p.ActionDeadlineAt != nil {
@@ -201,9 +205,9 @@ func (r *reconciler) overdue(p *wallet.Payment) bool {
 	return r.engine.Now().Sub(due) > tooLong
 }
 
-// lookAgain judges what seemed to differ once more, repairs it if asked, and notes
-// what remains.
-func (r *reconciler) lookAgain(ctx context.Context) error {
+// recheckSuspects compares the suspects again, repairs differences if the options say
+// so, and adds them to the result.
+func (r *reconciler) recheckSuspects(ctx context.Context) error {
 	if len(r.suspects) == 0 {
 		return nil
 	}
@@ -236,7 +240,8 @@ func (r *reconciler) lookAgain(ctx context.Context) error {
 	return nil
 }
 
-// examine reads both sides anew, and says in what they differ.
+// examine reads both sides of a suspect again and returns their difference. It returns
+// nil when they agree.
 func (r *reconciler) examine(ctx context.Context, s suspect) (*postgres.Drift, error) {
 	switch {
 	case s.stripeRefund != "" || s.refund != wallet.ID{}:
@@ -251,7 +256,7 @@ func (r *reconciler) examine(ctx context.Context, s suspect) (*postgres.Drift, e
 	)
 	if s.intent != "" {
 		if o = r.stripe.Retrieve(ctx, s.intent); o.Kind == wallet.OutcomeUnavailable || o.Kind == wallet.OutcomeUnknown {
-			return nil, fmt.Errorf("look at intent %s: %s", s.intent, o.Reason)
+			return nil, fmt.Errorf("retrieve intent %s: %s", s.intent, o.Reason)
 		}
 	}
 	if s.payment != (wallet.ID{}) {
@@ -263,14 +268,14 @@ func (r *reconciler) examine(ctx context.Context, s suspect) (*postgres.Drift, e
 	} else if ours, err := r.ours(ctx, s.organization); err != nil || !ours {
 		return nil, err
 	}
-	if drift.Kind, drift.Detail = r.judge(p, o); drift.Kind == "" {
+	if drift.Kind, drift.Detail = r.difference(p, o); drift.Kind == "" {
 		return nil, nil //nolint:nilnil // nothing differs
 	}
 	return drift, nil
 }
 
-// ours tells whether an intent that names an organization is one of ours: others
-// may use the same account at Stripe.
+// ours reports whether an intent that names an organization was made by Fundrail. Other
+// systems may use the same Stripe account.
 func (r *reconciler) ours(ctx context.Context, organization wallet.ID) (bool, error) {
 	_, err := postgres.GetOrganization(ctx, r.engine.Pool, organization)
 	if wallet.HasCode(err, wallet.CodeNotFound) {
@@ -279,12 +284,12 @@ func (r *reconciler) ours(ctx context.Context, organization wallet.ID) (bool, er
 	return err == nil, err
 }
 
-// repair lets the function that should have done it look at it.
+// repair runs the function that should have prevented the difference.
 func (r *reconciler) repair(ctx context.Context, s suspect, kind postgres.DriftKind) error {
 	e := r.engine
 	cause := wallet.Cause{Kind: wallet.CauseReconciler, ID: r.options.Source}
 	if s.payment == (wallet.ID{}) {
-		return nil // there is nothing that could be settled
+		return nil // there is no payment to settle
 	}
 	c, err := postgres.GetCharge(ctx, e.Pool, s.payment)
 	if err != nil {
@@ -298,7 +303,7 @@ func (r *reconciler) repair(ctx context.Context, s suspect, kind postgres.DriftK
 	case postgres.DriftRefundDiffers, postgres.DriftDisputeDiffers:
 		return r.repairMoneyBack(ctx, c.Payment, s, cause)
 	case postgres.DriftAmountDiffers, postgres.DriftCreditedNotCharged:
-		return nil // for a person
+		return nil // an operator has to decide
 	default:
 		return nil
 	}

@@ -11,20 +11,20 @@ import (
 )
 
 const (
-	// ReconcileEvery is how often the books are compared with Stripe's.
+	// ReconcileEvery is how often the payments are compared with Stripe's.
 	ReconcileEvery = 24 * time.Hour
-	// lookWhetherDue is how often it is looked whether that time has come. A
-	// process need not live for a day.
-	lookWhetherDue = 30 * time.Minute
-	// reconcileOverlap is how far each comparison reaches back behind the end of the
-	// one before.
+	// reconcilePoll is how often ReconcileWorker checks whether a comparison is due. It
+	// is short, because a process may run for less than a day.
+	reconcilePoll = 30 * time.Minute
+	// reconcileOverlap is how far a comparison reaches back before the end of the
+	// previous one.
 	reconcileOverlap = time.Hour
-	// reconcileTimeout bounds one comparison. Stripe gives a hundred payments a call.
+	// reconcileTimeout limits one comparison. Stripe lists 100 payments per call.
 	reconcileTimeout = 30 * time.Minute
 )
 
-// ReconcileArgs asks for the books of a mode to be compared with Stripe's, if that
-// was not done within the day.
+// ReconcileArgs names a mode whose payments are to be compared with Stripe's, unless
+// that was done within ReconcileEvery.
 type ReconcileArgs struct {
 	Mode wallet.Mode `json:"mode"`
 }
@@ -32,13 +32,13 @@ type ReconcileArgs struct {
 // Kind is stored with every job. Renaming it strands the jobs in flight.
 func (ReconcileArgs) Kind() string { return "reconcile" }
 
-// InsertOpts gives the job one attempt: it comes again by itself.
+// InsertOpts gives the job one attempt, because the job is periodic.
 func (ReconcileArgs) InsertOpts() river.InsertOpts {
 	return river.InsertOpts{MaxAttempts: 1, Queue: QueuePeriodic}
 }
 
-// ReconcileWorker compares payments, refunds and disputes with Stripe's once a day,
-// settles what Stripe confirms, and stores how much that was.
+// ReconcileWorker compares payments, refunds and disputes with Stripe's once a day. It
+// applies what Stripe confirms and stores the result.
 type ReconcileWorker struct {
 	river.WorkerDefaults[ReconcileArgs]
 	Engine *Engine
@@ -47,11 +47,11 @@ type ReconcileWorker struct {
 // Timeout is longer than that of other jobs.
 func (*ReconcileWorker) Timeout(*river.Job[ReconcileArgs]) time.Duration { return reconcileTimeout }
 
-// Work compares if it is time to.
+// Work makes the comparison if it is due.
 func (w *ReconcileWorker) Work(ctx context.Context, job *river.Job[ReconcileArgs]) error {
 	e, mode := w.Engine, job.Args.Mode
 	if _, ok := e.Stripe[mode]; !ok {
-		return nil // the mode is not served here
+		return nil // another process may have the key of the mode
 	}
 	last, found, err := postgres.LatestReconciliation(ctx, e.Pool, mode, "job")
 	if err != nil {
@@ -66,5 +66,5 @@ func (w *ReconcileWorker) Work(ctx context.Context, job *river.Job[ReconcileArgs
 		since = last.Until.Add(-reconcileOverlap)
 	}
 	_, err = e.Reconcile(ctx, ReconcileOptions{Mode: mode, Since: since, Repair: true, Source: "job"})
-	return orLater(err)
+	return err
 }

@@ -10,8 +10,8 @@ import (
 	"github.com/fundrail/fundrail/internal/wallet"
 )
 
-// refunds compares Stripe's refunds with ours, and makes suspects of those that
-// differ and of those of ours that Stripe did not list.
+// refunds compares Stripe's refunds with the stored ones. It makes suspects of those
+// that differ, and of the stored ones that Stripe did not list.
 func (r *reconciler) refunds(ctx context.Context) error {
 	for state, err := range r.stripe.ListRefunds(ctx, stripeapi.Window{Since: r.options.Since}) {
 		if err != nil {
@@ -48,11 +48,10 @@ func (r *reconciler) refunds(ctx context.Context) error {
 	return nil
 }
 
-// paymentOf finds the payment that has an intent. It returns nil when there is
-// none.
+// paymentOf returns the payment that has an intent. It returns nil when there is none.
 func (r *reconciler) paymentOf(ctx context.Context, intentID string) (*wallet.Payment, error) {
 	if intentID == "" {
-		return nil, nil //nolint:nilnil // Fundrail makes nothing without an intent
+		return nil, nil //nolint:nilnil // Fundrail makes no refunds without an intent
 	}
 	p, err := postgres.FindPayment(ctx, r.engine.Pool, r.options.Mode, intentID, wallet.ID{})
 	if wallet.HasCode(err, wallet.CodePaymentNotFound) {
@@ -61,8 +60,8 @@ func (r *reconciler) paymentOf(ctx context.Context, intentID string) (*wallet.Pa
 	return &p, err
 }
 
-// refundDetail describes how a refund's row differs from Stripe's refund, and is
-// empty when it does not. A row without Stripe's id stands for none.
+// refundDetail describes how a refund's row differs from Stripe's refund. It is empty
+// when they agree. A row without Stripe's id means that there is no row.
 func refundDetail(ours *wallet.Refund, state wallet.RefundState) string {
 	switch {
 	case ours.StripeRefundID == "":
@@ -74,8 +73,8 @@ func refundDetail(ours *wallet.Refund, state wallet.RefundState) string {
 	}
 }
 
-// examineRefund looks at a suspect refund once more, because it may have changed
-// since it was listed. It returns nil when nothing differs.
+// examineRefund compares a suspect refund again, because it may have changed since it
+// was listed. It returns nil when both sides agree.
 func (r *reconciler) examineRefund(ctx context.Context, s suspect) (*postgres.Drift, error) {
 	drift := &postgres.Drift{Kind: postgres.DriftRefundDiffers, PaymentID: s.payment, StripeID: s.stripeRefund}
 	if s.stripeRefund == "" {
@@ -104,7 +103,7 @@ func (r *reconciler) examineRefund(ctx context.Context, s suspect) (*postgres.Dr
 	return drift, nil
 }
 
-// disputes compares Stripe's disputes with ours, as refunds does.
+// disputes compares Stripe's disputes with the stored ones, as refunds does.
 func (r *reconciler) disputes(ctx context.Context) error {
 	for state, err := range r.stripe.ListDisputes(ctx, stripeapi.Window{Since: r.options.Since}) {
 		if err != nil {
@@ -140,8 +139,8 @@ func (r *reconciler) disputes(ctx context.Context) error {
 	return nil
 }
 
-// disputeDetail describes how a dispute's row differs from Stripe's dispute, and is
-// empty when it does not.
+// disputeDetail describes how a dispute's row differs from Stripe's dispute. It is empty
+// when they agree.
 func (r *reconciler) disputeDetail(ctx context.Context, state wallet.DisputeState) (string, error) {
 	ours, known, err := postgres.FindDispute(ctx, r.engine.Pool, state.ID)
 	switch {
@@ -156,7 +155,7 @@ func (r *reconciler) disputeDetail(ctx context.Context, state wallet.DisputeStat
 	}
 }
 
-// examineDispute looks at a suspect dispute once more, as examineRefund does.
+// examineDispute compares a suspect dispute again, as examineRefund does.
 func (r *reconciler) examineDispute(ctx context.Context, s suspect) (*postgres.Drift, error) {
 	drift := &postgres.Drift{Kind: postgres.DriftDisputeDiffers, PaymentID: s.payment, StripeID: s.dispute}
 	state, err := r.stripe.GetDispute(ctx, s.dispute)
@@ -173,8 +172,8 @@ func (r *reconciler) examineDispute(ctx context.Context, s suspect) (*postgres.D
 	return drift, nil
 }
 
-// repairMoneyBack applies what Stripe says of a suspect refund or dispute. A payment
-// that was not credited here is settled first.
+// repairMoneyBack applies Stripe's answer about a suspect refund or dispute. It first
+// settles a payment that was not credited yet.
 func (r *reconciler) repairMoneyBack(ctx context.Context, p wallet.Payment, s suspect, cause wallet.Cause) error {
 	e := r.engine
 	p, err := e.settleFirst(ctx, p, p.StripePaymentIntentID, cause)

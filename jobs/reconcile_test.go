@@ -27,7 +27,7 @@ func TestReconcile(t *testing.T) {
 		require.NoError(t, err)
 		return r
 	}
-	// requireDrift expects one difference, and that repairing it leaves none.
+	// requireDrift requires one difference, and none after its repair.
 	requireDrift := func(t *testing.T, w *enginetest.World, kind postgres.DriftKind) {
 		t.Helper()
 		r := reconcile(t, w, false)
@@ -63,7 +63,7 @@ func TestReconcile(t *testing.T) {
 		r := reconcile(t, w, false)
 
 		require.Empty(t, r.Drift)
-		require.EqualValues(t, 3, r.Payments, "and not those of others")
+		require.EqualValues(t, 3, r.Payments, "intents of other systems do not count")
 		require.EqualValues(t, 1, r.Refunds)
 		require.EqualValues(t, 1, r.Disputes)
 		stored, found, err := postgres.LatestReconciliation(t.Context(), w.Pool, wallet.ModeTest, "operator")
@@ -120,7 +120,7 @@ func TestReconcile(t *testing.T) {
 
 		require.Len(t, r.Drift, 1)
 		require.Equal(t, postgres.DriftCreditedNotCharged, r.Drift[0].Kind)
-		require.EqualValues(t, 1, r.Left(), "that is for a person")
+		require.EqualValues(t, 1, r.Left(), "an operator has to decide")
 	})
 
 	t.Run("AmountDiffers", func(t *testing.T) {
@@ -149,7 +149,7 @@ func TestReconcile(t *testing.T) {
 		w.Sim.WebhookFault(silence)
 		w.Await(w.Fund(w.Card("pm_card_authenticationRequired")), wallet.PaymentRequiresAction)
 		w.Clock.Advance(24*time.Hour + 30*time.Minute)
-		require.Empty(t, reconcile(t, w, false).Drift, "the check has some time to cancel it")
+		require.Empty(t, reconcile(t, w, false).Drift, "the check still has time to cancel it")
 		w.Clock.Advance(time.Hour)
 
 		requireDrift(t, w, postgres.DriftOpenTooLong)
@@ -177,13 +177,13 @@ func TestReconcile(t *testing.T) {
 		require.EqualValues(t, 40_00, w.Balance())
 	})
 
-	t.Run("RefundThatStripeNeverGot", func(t *testing.T) {
+	t.Run("RefundThatStripeDoesNotKnow", func(t *testing.T) {
 		t.Parallel()
 
 		w := enginetest.NewWorld(t)
 		p := succeeded(w, "pm_card_visa")
 		testfactory.RequestRefund(t, w.Pool, postgres.NewRefund{PaymentID: p.ID, Amount: 10_00, Now: w.Clock.Now()})
-		require.Empty(t, reconcile(t, w, false).Drift, "its job may be on its way")
+		require.Empty(t, reconcile(t, w, false).Drift, "its job may still run")
 		w.Clock.Advance(2 * time.Hour)
 
 		requireDrift(t, w, postgres.DriftRefundDiffers)
@@ -219,7 +219,7 @@ func TestReconcile(t *testing.T) {
 	})
 }
 
-// charge makes the charge of a payment at Stripe that nobody here knows of.
+// charge charges a payment at Stripe without a record here.
 func charge(t *testing.T, w *enginetest.World, n postgres.NewPayment) wallet.Outcome {
 	t.Helper()
 

@@ -8,7 +8,7 @@ import (
 	"github.com/fundrail/fundrail/internal/wallet"
 )
 
-// registration is one kind of job with its worker.
+// registration is a kind of job with its worker.
 type registration struct {
 	kind string
 	add  func(*river.Workers)
@@ -62,7 +62,7 @@ type Periodic struct {
 	Every time.Duration
 }
 
-// Periodics returns the periodic jobs. They run on QueuePeriodic.
+// Periodics returns the periodic jobs. They are inserted into QueuePeriodic.
 func (e *Engine) Periodics() []Periodic {
 	list := []Periodic{
 		{Args: EnqueueChecksArgs{}, Every: max(e.scaled(EnqueueChecksEvery), time.Second)},
@@ -73,7 +73,7 @@ func (e *Engine) Periodics() []Periodic {
 	}
 	for _, mode := range wallet.Modes {
 		list = append(list,
-			Periodic{Args: ReconcileArgs{Mode: mode}, Every: lookWhetherDue},
+			Periodic{Args: ReconcileArgs{Mode: mode}, Every: reconcilePoll},
 			Periodic{Args: SweepEventsArgs{Mode: mode}, Every: max(e.scaled(SweepEventsEvery), 10*time.Second)})
 	}
 	return list

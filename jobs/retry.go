@@ -1,27 +1,28 @@
 package jobs
 
 import (
-	"errors"
+	"context"
+	"log/slog"
 	"math/rand/v2"
+	"strconv"
 	"time"
 
 	"github.com/riverqueue/river"
 	"github.com/riverqueue/river/rivertype"
 
-	"github.com/fundrail/fundrail/internal/stripeapi"
 	"github.com/fundrail/fundrail/internal/wallet"
 )
 
-// retryWaits are the waits after each failed attempt; the last one repeats. The
-// sum over a charge's attempts is about three hours, far inside the 24 hours for
-// which Stripe remembers an idempotency key.
+// retryWaits are the waits after each failed attempt. The last one repeats. The
+// attempts of a charge take about three hours together, far less than the 24 hours
+// for which Stripe keeps an idempotency key.
 var retryWaits = []time.Duration{
 	500 * time.Millisecond, time.Second, 2 * time.Second, 5 * time.Second, 15 * time.Second,
 	time.Minute, 5 * time.Minute, 15 * time.Minute, 30 * time.Minute, time.Hour,
 }
 
-// RetryPolicy is ours instead of River's, whose fourteenth attempt would come a
-// day later: the first retries are quick, because somebody is waiting.
+// RetryPolicy retries quickly at first, because a caller may be waiting. River's own
+// policy would make the fourteenth attempt a day later.
 type RetryPolicy struct{ Now func() time.Time }
 
 // NextRetry implements river.ClientRetryPolicy.
@@ -29,20 +30,23 @@ func (p RetryPolicy) NextRetry(job *rivertype.JobRow) time.Time {
 	return p.Now().Add(jitter(retryWaits[min(len(job.Errors), len(retryWaits)-1)]))
 }
 
-// jitter spreads a wait over 75 to 125 percent of it, so that jobs that failed
-// together do not come back together.
+// jitter returns a random wait between 75 and 125 percent of d, so that jobs that
+// failed together are not retried together.
 func jitter(d time.Duration) time.Duration {
 	return d*3/4 + rand.N(d/2) //nolint:gosec // spreading load needs no secrecy
 }
 
-// unavailableWait is how long a job is put off when Stripe does not serve it.
-const unavailableWait = 2 * time.Second
-
-// orLater puts a job off, without counting an attempt, when a call to Stripe was
-// not made or was turned away: nothing happened there. Any other error stays.
-func orLater(err error) error {
-	if e, ok := errors.AsType[*stripeapi.Error](err); ok && e.Kind == wallet.OutcomeUnavailable {
-		return river.JobSnooze(jitter(unavailableWait))
+// tryLater returns the error that puts a job off because Stripe did not serve a
+// request. The attempt does not count. Unlike Middleware it also logs the reason.
+func (e *Engine) tryLater(ctx context.Context, p wallet.Payment, o wallet.Outcome) error {
+	if _, down := e.Outage(p.Mode); !down { // the breaker's change was logged once for all jobs
+		e.Log.WarnContext(ctx, "stripe is unavailable",
+			slog.String("payment_id", p.ID.String()), slog.String("reason", o.Reason))
 	}
-	return err
+	return river.JobSnooze(jitter(unavailableWait))
+}
+
+// jobCause returns the cause of what a job does.
+func jobCause(job *rivertype.JobRow) wallet.Cause {
+	return wallet.Cause{Kind: wallet.CauseJob, ID: strconv.FormatInt(job.ID, 10)}
 }

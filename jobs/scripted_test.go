@@ -12,21 +12,22 @@ import (
 	"github.com/fundrail/fundrail/jobs"
 )
 
-// actor is somebody who works on a payment: a job, a delivery, an operator. It
-// runs until it asks Stripe, and again when its request arrives there and when the
-// answer arrives here; in between it is parked, and others may run.
+// actor is a job, a delivery or an operator that works on a payment. It is parked before
+// its request reaches Stripe and before the answer reaches it. Other actors may run
+// meanwhile.
 type actor struct {
 	name   string
 	resume chan bool // whether Stripe's answer gets through
 	parked chan bool // false once it has ended
 	err    error
-	// leaving tells that Stripe has done what was asked.
+	// leaving reports whether Stripe has executed the request.
 	leaving bool
 }
 
 type actorKey struct{}
 
-// begin starts an actor and returns when it is parked or has ended.
+// begin starts an actor and returns when the actor is parked or has ended. It reports
+// whether the actor is parked.
 func begin(name string, work func(ctx context.Context) error) (*actor, bool) {
 	a := &actor{name: name, parked: make(chan bool), resume: make(chan bool)}
 	go func() {
@@ -36,29 +37,29 @@ func begin(name string, work func(ctx context.Context) error) (*actor, bool) {
 	return a, <-a.parked
 }
 
-// step lets a parked actor run on, and tells whether it is parked again.
+// step lets a parked actor continue, and reports whether it is parked again.
 func (a *actor) step(answered bool) bool {
 	a.resume <- answered
 	return <-a.parked
 }
 
-// park waits until the actor is let run on.
+// park waits for step. It reports whether the message gets through.
 func (a *actor) park(leaving bool) bool {
 	a.leaving = leaving
 	a.parked <- true
 	return <-a.resume
 }
 
-// scripted is a Stripe of a few intents. Everything it does happens while one
-// actor runs, so it needs no lock.
+// scripted is a Stripe with a few intents. It needs no lock, because only one actor runs
+// at a time.
 type scripted struct {
-	jobs.Stripe // what is not asked here
+	jobs.Stripe // nil: the other methods are not called
 
-	cards   map[wallet.ID]wallet.OutcomeKind // what a charge comes to, by payment
+	cards   map[wallet.ID]wallet.OutcomeKind // the outcome of a charge, by payment
 	intents map[wallet.ID]*scriptedIntent
 	events  []stripeapi.Event
-	hidden  bool // lists show nothing
-	calm    bool // nobody is parked, nothing is lost
+	hidden  bool // lists are empty
+	calm    bool // no actor is parked, and no message is lost
 }
 
 type scriptedIntent struct {
@@ -73,15 +74,15 @@ func newScripted() *scripted {
 	return &scripted{cards: map[wallet.ID]wallet.OutcomeKind{}, intents: map[wallet.ID]*scriptedIntent{}}
 }
 
-// exchange is one call: the request travels, something happens, the answer
-// travels, and may get lost.
+// exchange is one call: the request, its effect, and the answer. The request and the
+// answer may be lost.
 func (s *scripted) exchange(ctx context.Context, effect func() wallet.Outcome) wallet.Outcome {
 	a, _ := ctx.Value(actorKey{}).(*actor)
 	if s.calm || a == nil {
 		return effect()
 	}
 	if !a.park(false) {
-		return wallet.Outcome{Kind: wallet.OutcomeUnavailable, Reason: "refused at the door"}
+		return wallet.Outcome{Kind: wallet.OutcomeUnavailable, Reason: "request lost"}
 	}
 	o := effect()
 	if !a.park(true) {
@@ -89,6 +90,9 @@ func (s *scripted) exchange(ctx context.Context, effect func() wallet.Outcome) w
 	}
 	return o
 }
+
+// Breaker returns none, so calls are never stopped.
+func (s *scripted) Breaker() *stripeapi.Breaker { return nil }
 
 func (s *scripted) Charge(ctx context.Context, r stripeapi.ChargeRequest) wallet.Outcome {
 	return s.exchange(ctx, func() wallet.Outcome {
@@ -152,7 +156,7 @@ func (s *scripted) byID(id string) *scriptedIntent {
 	return &scriptedIntent{state: wallet.OutcomeMissing}
 }
 
-// answer is what the cardholder does with a challenge.
+// answer completes the challenge of a payment.
 func (s *scripted) answer(id wallet.ID, passed bool) {
 	if passed {
 		s.move(s.intents[id], wallet.OutcomeSucceeded)
@@ -161,7 +165,7 @@ func (s *scripted) answer(id wallet.ID, passed bool) {
 	s.move(s.intents[id], wallet.OutcomeDeclined)
 }
 
-// move changes an intent, and makes the event that tells of it.
+// move changes an intent and adds the event about it.
 func (s *scripted) move(in *scriptedIntent, to wallet.OutcomeKind) {
 	in.state = to
 	types := map[wallet.OutcomeKind]string{
@@ -178,13 +182,13 @@ func (s *scripted) move(in *scriptedIntent, to wallet.OutcomeKind) {
 		}},
 	})
 	if err != nil {
-		panic(err) // there is nothing in it that cannot be written
+		panic(err) // every value can be marshaled
 	}
 	e.Raw = raw
 	s.events = append(s.events, e)
 }
 
-// outcome is what Stripe says of the intent.
+// outcome returns the intent as an Outcome.
 func (in *scriptedIntent) outcome() wallet.Outcome {
 	o := wallet.Outcome{Kind: in.state, IntentID: in.id, PaymentID: in.paymentID}
 	switch in.state {

@@ -12,9 +12,9 @@ import (
 	"github.com/fundrail/fundrail/jobs"
 )
 
-// TestChargeJobOfYesterday lets the job that charges a payment come back after
-// Stripe has forgotten the payment's key: its workers were away for a day, or it
-// was put off all the time because the credentials did not work.
+// TestChargeJobOfYesterday runs a charge job after Stripe has deleted the payment's key.
+// That happens when the workers were stopped for a day, or when the job was put off all
+// the time because Stripe refused the credentials.
 func TestChargeJobOfYesterday(t *testing.T) {
 	t.Parallel()
 

@@ -19,19 +19,19 @@ import (
 const SweepEventsEvery = 3 * time.Minute
 
 const (
-	// sweepOverlap is how far each sweep goes back behind the end of the one
-	// before: Stripe shows events a little out of order.
+	// sweepOverlap is how far a sweep goes back before the end of the previous one.
+	// Stripe lists events slightly out of order.
 	sweepOverlap = 10 * time.Minute
-	// sweepLag keeps the end of a sweep away from the present, where events may
-	// turn up that the list does not show yet.
+	// sweepLag is the distance between the end of a sweep and the present. The list may
+	// not show the newest events yet.
 	sweepLag = time.Minute
 	// eventLife is how long Stripe keeps events.
 	eventLife = 30 * 24 * time.Hour
-	// sweepFor is how long a sweep may take before it lets others have the worker.
+	// sweepFor is how long a sweep may take before it releases its worker.
 	sweepFor = 25 * time.Second
 )
 
-// SweepEventsArgs asks for the events of a mode whose webhooks never came.
+// SweepEventsArgs names a mode whose missed events are to be found.
 type SweepEventsArgs struct {
 	Mode wallet.Mode `json:"mode"`
 }
@@ -39,35 +39,33 @@ type SweepEventsArgs struct {
 // Kind is stored with every job. Renaming it strands the jobs in flight.
 func (SweepEventsArgs) Kind() string { return "sweep_events" }
 
-// InsertOpts gives the job one attempt: it comes again by itself.
+// InsertOpts gives the job one attempt, because the job is periodic.
 func (SweepEventsArgs) InsertOpts() river.InsertOpts {
 	return river.InsertOpts{MaxAttempts: 1, Queue: QueuePeriodic}
 }
 
-// SweepEventsWorker reads Stripe's list of events where the last sweep ended, and
-// takes in what no webhook has brought.
+// SweepEventsWorker reads Stripe's list of events from the end of the last sweep on, and
+// takes in the events that no webhook has brought.
 type SweepEventsWorker struct {
 	river.WorkerDefaults[SweepEventsArgs]
 	Engine *Engine
 }
 
-// Work sweeps. A sweep that does not come to the end in time goes on at once
-// from where it got to.
+// Work sweeps. An unfinished sweep continues at once in another run of the job.
 func (w *SweepEventsWorker) Work(ctx context.Context, job *river.Job[SweepEventsArgs]) error {
 	if _, ok := w.Engine.Stripe[job.Args.Mode]; !ok {
-		return nil // the mode is not served here
+		return nil // another process may have the key of the mode
 	}
 	whole, err := w.Engine.SweepEvents(ctx, job.Args.Mode, sweepFor)
 	if err == nil && !whole {
 		return river.JobSnooze(0)
 	}
-	return orLater(err)
+	return err
 }
 
-// SweepEvents takes in the events of a mode that Stripe lists and that are not
-// stored, from the oldest to the newest, through the same intake as webhooks. How
-// far it came is saved as it goes; the first result tells whether it came to the
-// end within d.
+// SweepEvents takes in the events of a mode that Stripe lists and that are not stored,
+// from the oldest to the newest. It saves its position after each page. It reports
+// whether it has reached the end within d.
 func (e *Engine) SweepEvents(ctx context.Context, mode wallet.Mode, d time.Duration) (bool, error) {
 	stripe, err := e.stripe(mode)
 	if err != nil {
@@ -79,7 +77,7 @@ func (e *Engine) SweepEvents(ctx context.Context, mode wallet.Mode, d time.Durat
 		return false, err
 	}
 	s := &sweep{engine: e, mode: mode, began: began, latest: query.Since, resumeAfter: query.After}
-	const page = 100 // what Stripe gives at once
+	const page = 100 // the number of events in one answer of Stripe
 	for event, err := range stripe.ListEvents(ctx, query) {
 		if err != nil {
 			return false, errors.Join(fmt.Errorf("sweep events of %s mode: %w", mode, err), s.flush(ctx))
@@ -95,15 +93,15 @@ func (e *Engine) SweepEvents(ctx context.Context, mode wallet.Mode, d time.Durat
 			return false, nil
 		}
 	}
-	s.latest, s.resumeAfter = began, "" // nothing is left before
+	s.latest, s.resumeAfter = began, "" // everything before this time was read
 	s.ended = true
 	return true, s.flush(ctx)
 }
 
-// sweepFrom says where to begin: where the last sweep stopped, or some minutes
-// before its end when it came to that. The first one begins with the oldest payment
-// that Stripe may have news of. Going back while there is more to read would read
-// the same minutes for ever when they hold more than one sweep has the time for.
+// sweepFrom returns where to begin. After an unfinished sweep that is its last event.
+// After a finished sweep it is sweepOverlap before its end. The first sweep begins with
+// the oldest payment that Stripe may have events about. An unfinished sweep does not go
+// back, because it would never end if the overlap had more events than it can read.
 func (e *Engine) sweepFrom(ctx context.Context, mode wallet.Mode, now time.Time) (stripeapi.EventQuery, error) {
 	q := stripeapi.EventQuery{Types: eventTypes}
 	horizon := now.Add(-eventLife)
@@ -130,27 +128,27 @@ func (e *Engine) sweepFrom(ctx context.Context, mode wallet.Mode, now time.Time)
 		q.After = last.ResumeAfter
 		return q, nil
 	}
-	// With the id of an event the list is read forward at once, without a search
-	// for its beginning. Stripe may have forgotten it, and then Since counts.
+	// With an event's id Stripe lists the events after it without a search. If Stripe
+	// has deleted that event, Since decides.
 	q.After, err = postgres.LatestEventBefore(ctx, e.Pool, mode, q.Since)
 	return q, err
 }
 
-// sweep is one walk through the list of events.
+// sweep is the state of a sweep.
 type sweep struct {
 	engine *Engine
 	mode   wallet.Mode
 	began  time.Time
-	events []stripeapi.Event // read and not yet taken in
-	latest time.Time         // everything before this has been read
-	// resumeAfter is the last event that was read, or the one before the first,
-	// while there is more to read.
+	events []stripeapi.Event // read, but not yet taken in
+	latest time.Time         // all events before this time have been read
+	// resumeAfter is the id of the last event that was read, or of the event before the
+	// first one. It is empty when all events have been read.
 	resumeAfter string
 	ended       bool
 }
 
-// flush takes the gathered events in, and then saves how far that is: whoever
-// dies in between sees them again.
+// flush takes the gathered events in and then saves the position. After a crash in
+// between, the next sweep reads the same events again.
 func (s *sweep) flush(ctx context.Context) error {
 	e := s.engine
 	ids := make([]string, len(s.events))
@@ -168,7 +166,7 @@ func (s *sweep) flush(ctx context.Context) error {
 		return err
 	}
 	found := 0
-	var group errgroup.Group // they share transactions
+	var group errgroup.Group // concurrent calls of TakeIn share transactions
 	for _, event := range s.events {
 		if known[event.ID] {
 			continue

@@ -29,7 +29,7 @@ func TestSweepEvents(t *testing.T) {
 		return last.Until
 	}
 
-	t.Run("SettlesWhatNoWebhookTold", func(t *testing.T) {
+	t.Run("SettlesWithoutAWebhook", func(t *testing.T) {
 		t.Parallel()
 
 		w := enginetest.NewWorld(t)
@@ -45,15 +45,15 @@ func TestSweepEvents(t *testing.T) {
 		require.Equal(t, "sweep", event.Source)
 		require.Equal(t, postgres.EventHandled, event.Status)
 		require.NotEmpty(t, event.Body)
-		require.False(t, sweptUntil(t, w).After(w.Clock.Now().Add(-time.Minute)), "what is younger than that may not be listed yet")
+		require.False(t, sweptUntil(t, w).After(w.Clock.Now().Add(-time.Minute)), "newer events may not be listed yet")
 		w.RequireBooksBalance()
 	})
 
-	t.Run("ComesToTheEndOfALongList", func(t *testing.T) {
+	t.Run("ReachesTheEndOfALongList", func(t *testing.T) {
 		t.Parallel()
 
-		// More events than a sweep has the time for, all within the minutes that the
-		// next one goes back.
+		// There are more events than one sweep can read, all within the overlap of the
+		// next one.
 		w := enginetest.NewWorld(t)
 		w.Sim.WebhookFault(silence)
 		const events = 250
@@ -62,7 +62,7 @@ func TestSweepEvents(t *testing.T) {
 		}
 		sweeps := 0
 		for whole := false; !whole; sweeps++ {
-			require.Less(t, sweeps, 10, "each goes on where the one before ended")
+			require.Less(t, sweeps, 10, "each sweep continues where the previous one ended")
 			var err error
 			whole, err = w.Engine.SweepEvents(t.Context(), wallet.ModeTest, -time.Second)
 			require.NoError(t, err)
@@ -91,7 +91,7 @@ func TestSweepEvents(t *testing.T) {
 		}
 	})
 
-	t.Run("GoesThroughPagesAndOthersEvents", func(t *testing.T) {
+	t.Run("ReadsPagesAndEventsOfOtherSystems", func(t *testing.T) {
 		t.Parallel()
 
 		w := enginetest.NewWorld(t)
@@ -107,7 +107,7 @@ func TestSweepEvents(t *testing.T) {
 		w.Await(p.ID, wallet.PaymentSucceeded)
 		var stored int
 		require.NoError(t, w.Pool.QueryRow(t.Context(), `select count(*) from stripe_events where source = 'sweep'`).Scan(&stored))
-		require.Equal(t, 212, stored, "successes and the one challenge, and nothing that asks for nothing")
+		require.Equal(t, 212, stored, "the successes and the one challenge, and no event that needs nothing")
 		w.Clock.Advance(time.Hour)
 		w.Work(sweep)
 		w.Clock.Advance(time.Hour)
@@ -116,7 +116,7 @@ func TestSweepEvents(t *testing.T) {
 		require.EqualValues(t, 1, w.Sim.Requests()["GET /v1/events"]-lists, "later sweeps begin where the last one ended")
 	})
 
-	t.Run("CursorThatStripeHasForgotten", func(t *testing.T) {
+	t.Run("CursorThatStripeHasDeleted", func(t *testing.T) {
 		t.Parallel()
 
 		w := enginetest.NewWorld(t)
@@ -139,7 +139,7 @@ func TestSweepEvents(t *testing.T) {
 		w.Await(p.ID, wallet.PaymentSucceeded)
 	})
 
-	t.Run("StaysWhereItWasWhenStripeFails", func(t *testing.T) {
+	t.Run("KeepsItsPositionWhenStripeFails", func(t *testing.T) {
 		t.Parallel()
 
 		w := enginetest.NewWorld(t)
@@ -160,7 +160,7 @@ func TestSweepEvents(t *testing.T) {
 		w.Await(p.ID, wallet.PaymentSucceeded)
 	})
 
-	t.Run("EventThatTheListShowsLate", func(t *testing.T) {
+	t.Run("EventThatIsListedLate", func(t *testing.T) {
 		t.Parallel()
 
 		w := enginetest.NewWorld(t)

@@ -2,7 +2,6 @@ package jobs
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 
@@ -14,8 +13,8 @@ import (
 	"github.com/fundrail/fundrail/internal/wallet"
 )
 
-// SyncCustomerArgs asks for a customer to be known at Stripe, and for the cards
-// that Stripe has of it to be known here.
+// SyncCustomerArgs names a customer to create at Stripe, and whose cards at Stripe are to
+// be stored here.
 type SyncCustomerArgs struct {
 	CustomerID wallet.ID `json:"customer_id"`
 }
@@ -23,20 +22,20 @@ type SyncCustomerArgs struct {
 // Kind is stored with every job. Renaming it strands the jobs in flight.
 func (SyncCustomerArgs) Kind() string { return "sync_customer" }
 
-// InsertOpts puts the job where no charge waits for it.
+// InsertOpts puts the job on a queue where it delays no charge.
 func (SyncCustomerArgs) InsertOpts() river.InsertOpts {
 	return river.InsertOpts{MaxAttempts: 8, Queue: QueueCheck}
 }
 
-// SyncCustomerWorker makes a customer at Stripe, unless there is one, and takes
-// over its cards.
+// SyncCustomerWorker creates a customer at Stripe, unless it exists, and stores its
+// cards.
 type SyncCustomerWorker struct {
 	river.WorkerDefaults[SyncCustomerArgs]
 	Engine *Engine
 }
 
-// Work is safe to run twice: Stripe gives the same customer for the same request,
-// and a card that is known stays as it is, also one that was removed here.
+// Work is safe to run twice. Stripe returns the same customer for the same request, and
+// a stored card stays as it is, even one that was removed.
 func (w *SyncCustomerWorker) Work(ctx context.Context, job *river.Job[SyncCustomerArgs]) error {
 	e := w.Engine
 	customer, err := postgres.GetCustomer(ctx, e.Pool, job.Args.CustomerID)
@@ -51,18 +50,18 @@ func (w *SyncCustomerWorker) Work(ctx context.Context, job *river.Job[SyncCustom
 		return err
 	}
 	if customer.StripeCustomerID == "" {
-		if customer.StripeCustomerID, err = e.makeCustomer(ctx, stripe, customer); err != nil {
-			return refusedOrLater(err)
+		if customer.StripeCustomerID, err = e.createCustomer(ctx, stripe, customer); err != nil {
+			return cancelIfRefused(err)
 		}
 	}
 	cards, err := stripe.ListPaymentMethods(ctx, customer.StripeCustomerID)
 	if err != nil {
-		return refusedOrLater(err)
+		return cancelIfRefused(err)
 	}
-	return e.keepCards(ctx, customer, cards)
+	return e.storeCards(ctx, customer, cards)
 }
 
-func (e *Engine) makeCustomer(ctx context.Context, stripe Stripe, customer postgres.Customer) (string, error) {
+func (e *Engine) createCustomer(ctx context.Context, stripe Stripe, customer postgres.Customer) (string, error) {
 	id, err := stripe.CreateCustomer(ctx, stripeapi.CustomerRequest{
 		CustomerID: customer.ID, OrganizationID: customer.OrganizationID, ExternalID: customer.ExternalID,
 		Email: customer.Email, Name: customer.Name,
@@ -73,7 +72,7 @@ func (e *Engine) makeCustomer(ctx context.Context, stripe Stripe, customer postg
 	return postgres.LinkStripeCustomer(ctx, e.Pool, customer.ID, id, e.Now())
 }
 
-func (e *Engine) keepCards(ctx context.Context, customer postgres.Customer, cards []stripeapi.PaymentMethod) error {
+func (e *Engine) storeCards(ctx context.Context, customer postgres.Customer, cards []stripeapi.PaymentMethod) error {
 	return e.inTx(ctx, func(tx pgx.Tx) error {
 		for _, card := range cards {
 			kept, err := postgres.KeepCard(ctx, tx, customer, wallet.PaymentMethod{
@@ -91,16 +90,16 @@ func (e *Engine) keepCards(ctx context.Context, customer postgres.Customer, card
 	})
 }
 
-// refusedOrLater gives up what Stripe refuses, because a repetition cannot help.
-func refusedOrLater(err error) error {
-	if refused, ok := errors.AsType[*stripeapi.Error](err); ok && refused.Kind == wallet.OutcomeRejected {
+// cancelIfRefused cancels the job if Stripe refused the request, because a repetition
+// cannot help.
+func cancelIfRefused(err error) error {
+	if _, refused := refusal(err); refused {
 		return river.JobCancel(err)
 	}
-	return orLater(err)
+	return err
 }
 
-// SyncCustomer has a customer made known at Stripe, and its cards here, as soon as
-// the transaction is committed.
+// SyncCustomer inserts the job that syncs a customer, in the caller's transaction.
 func (e *Engine) SyncCustomer(ctx context.Context, tx pgx.Tx, customerID wallet.ID) error {
 	err := e.insertJobs(ctx, tx, []river.InsertManyParams{{Args: SyncCustomerArgs{CustomerID: customerID}}})
 	if err == nil {
@@ -109,7 +108,8 @@ func (e *Engine) SyncCustomer(ctx context.Context, tx pgx.Tx, customerID wallet.
 	return err
 }
 
-// saveCardOf takes over the card with which somebody has paid on a page.
+// saveCardOf inserts the job that stores the card which the cardholder used on a
+// payment page.
 func (e *Engine) saveCardOf(ctx context.Context, p wallet.Payment) error {
 	w, err := postgres.GetWallet(ctx, e.Pool, p.WalletID)
 	if err != nil {

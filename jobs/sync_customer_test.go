@@ -28,7 +28,7 @@ func cardsOf(t *testing.T, w *enginetest.World, customer wallet.ID) []wallet.Pay
 func TestSyncCustomer(t *testing.T) {
 	t.Parallel()
 
-	t.Run("FromNothingToASavedCard", func(t *testing.T) {
+	t.Run("NewCustomerWithASavedCard", func(t *testing.T) {
 		t.Parallel()
 
 		w := enginetest.NewWorld(t)
@@ -87,7 +87,7 @@ func TestSyncCustomer(t *testing.T) {
 		require.Len(t, after, before+1)
 		for _, c := range after {
 			require.NotEqual(t, card.ID, c.ID)
-			require.Equal(t, c.ID == w.Merchant.PaymentMethod.ID, c.IsDefault, "the default stays what it was")
+			require.Equal(t, c.ID == w.Merchant.PaymentMethod.ID, c.IsDefault, "the default does not change")
 		}
 	})
 }

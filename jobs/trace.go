@@ -12,14 +12,14 @@ import (
 	"github.com/fundrail/fundrail/internal/wallet"
 )
 
-// A payment belongs to the trace of the request that made it. The trace's context
-// is stored with the payment, and neither with the job, which charges many payments
-// at once, nor at Stripe, where a repeated request must not differ from the first.
-// Whoever carries the payment on adds a span to its trace.
+// A payment belongs to the trace of the request that created it. The trace's context is
+// stored with the payment. It is not stored with the job, which charges many payments at
+// once, or at Stripe, where a repeated request must not differ from the first. Each job
+// and request that continues the payment adds a span to the trace.
 
 const traceparentKey = "traceparent"
 
-// traceparent is the context of the span that ctx is in, empty without one.
+// traceparent returns the context of the current span. It is empty without a span.
 func (e *Engine) traceparent(ctx context.Context) string {
 	if e.Tracer == nil {
 		return ""
@@ -29,8 +29,9 @@ func (e *Engine) traceparent(ctx context.Context) string {
 	return carrier[traceparentKey]
 }
 
-// trace begins a span of a payment's trace: below the span that ctx is in, if that
-// is in the trace, or else below the request. It costs nothing without a Tracer.
+// trace starts a span in a payment's trace. Its parent is the current span if that
+// belongs to the trace, and otherwise the request's. The returned function ends the
+// span. Without a Tracer, trace does nothing.
 func (e *Engine) trace(ctx context.Context, name, traceparent string, attrs ...attribute.KeyValue) (context.Context, func(error)) {
 	if e.Tracer == nil {
 		return ctx, func(error) {}
@@ -54,6 +55,7 @@ func (e *Engine) trace(ctx context.Context, name, traceparent string, attrs ...a
 	}
 }
 
+// tracePayment starts a span about a payment.
 func (e *Engine) tracePayment(ctx context.Context, name string, p wallet.Payment) (context.Context, func(error)) {
 	if e.Tracer == nil {
 		return ctx, func(error) {}
@@ -61,8 +63,8 @@ func (e *Engine) tracePayment(ctx context.Context, name string, p wallet.Payment
 	return e.trace(ctx, name, p.Traceparent, attribute.String("payment_id", p.ID.String()))
 }
 
-// traceEvent is tracePayment for an event of Stripe's, whose payment it finds if p is
-// nil.
+// traceEvent starts a span about an event of Stripe's. If p is nil, it looks up the
+// event's payment.
 func (e *Engine) traceEvent(ctx context.Context, name string, event postgres.Event, p *wallet.Payment) (context.Context, func(error)) {
 	if e.Tracer == nil {
 		return ctx, func(error) {}

@@ -12,8 +12,8 @@ import (
 	"github.com/fundrail/fundrail/internal/wallet"
 )
 
-// A merchant with one payment does not wait for all those that another one asked for
-// before, when Stripe's limit makes them queue.
+// TestOrganizationsTakeTurns funds one payment of a merchant after many of another one.
+// Under a rate limit, the one payment must not wait for all the others.
 func TestOrganizationsTakeTurns(t *testing.T) {
 	t.Parallel()
 

@@ -11,24 +11,24 @@ import (
 	"github.com/fundrail/fundrail/internal/wallet"
 )
 
-// waiters are the callers who wait for a payment's answer in this process. They
-// are woken when this process settles the payment; for those that another process
-// settles there is one look-up for all of them together, every so often.
+// waiters holds the callers of this process that wait for a payment to be answered.
+// writeSettlements wakes them when this process settles the payment. For payments that
+// another process settles, pollForWaiters looks up all of them in one query.
 type waiters struct {
 	mu       sync.Mutex
 	payments map[wallet.ID]*expectation
-	// fresh are those that nobody has come for yet, in the order in which they
-	// were made.
+	// fresh holds the expectations of accepted payments in the order of their creation.
+	// Their callers may not have called Wait yet.
 	fresh []freshExpectation
-	// awaited are those that somebody waits for.
+	// awaited holds the expectations that have a waiting caller.
 	awaited map[wallet.ID]*expectation
 }
 
 type expectation struct {
-	done    chan struct{} // closed when answer is there
-	answer  wallet.Payment
-	told    bool
-	callers int
+	done     chan struct{} // closed when payment is set
+	payment  wallet.Payment
+	answered bool
+	callers  int
 }
 
 type freshExpectation struct {
@@ -36,16 +36,16 @@ type freshExpectation struct {
 	since time.Time
 }
 
-// comesWithin is how long an answer is kept for somebody who has not come yet.
-// Whoever accepts a payment comes at once, or does not want to wait.
-const comesWithin = 2 * time.Second
+// keepUnclaimed is how long an answer is kept for a caller that has not called Wait
+// yet. A caller that wants to wait does so immediately after Accept.
+const keepUnclaimed = 2 * time.Second
 
 func newWaiters() *waiters {
 	return &waiters{payments: make(map[wallet.ID]*expectation), awaited: make(map[wallet.ID]*expectation)}
 }
 
-// expect says that somebody may come to wait for the payment, so that an answer
-// which comes before that somebody does is kept.
+// expect prepares for a caller that may wait for the payment soon. An answer that
+// arrives before that caller is kept.
 func (w *waiters) expect(id wallet.ID, now time.Time) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -55,7 +55,7 @@ func (w *waiters) expect(id wallet.ID, now time.Time) {
 	}
 }
 
-// await says that somebody waits for the payment now, until forget.
+// await adds a waiting caller. The caller must call forget at the end.
 func (w *waiters) await(id wallet.ID) *expectation {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -69,7 +69,7 @@ func (w *waiters) await(id wallet.ID) *expectation {
 	return x
 }
 
-// forget says that somebody waits no more.
+// forget removes a waiting caller.
 func (w *waiters) forget(id wallet.ID) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -83,41 +83,41 @@ func (w *waiters) forget(id wallet.ID) {
 	}
 }
 
-// tell hands the payment to everybody who waits for it.
-func (w *waiters) tell(p wallet.Payment) {
+// resolve gives the payment to all callers that wait for it.
+func (w *waiters) resolve(p wallet.Payment) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if x, ok := w.payments[p.ID]; ok && !x.told {
-		x.answer, x.told = p, true
+	if x, ok := w.payments[p.ID]; ok && !x.answered {
+		x.payment, x.answered = p, true
 		close(x.done)
 	}
 }
 
-// open lists the payments that somebody waits for and whose answer is still
-// missing, and drops expectations that nobody came for.
-func (w *waiters) open(now time.Time) []wallet.ID {
+// unanswered returns the payments that callers wait for. It also drops expectations
+// that no caller has claimed in time.
+func (w *waiters) unanswered(now time.Time) []wallet.ID {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	late := 0
-	for late < len(w.fresh) && now.Sub(w.fresh[late].since) > comesWithin {
-		id := w.fresh[late].id
+	expired := 0
+	for expired < len(w.fresh) && now.Sub(w.fresh[expired].since) > keepUnclaimed {
+		id := w.fresh[expired].id
 		if x, ok := w.payments[id]; ok && x.callers == 0 {
 			delete(w.payments, id)
 		}
-		late++
+		expired++
 	}
-	w.fresh = slices.Delete(w.fresh, 0, late)
+	w.fresh = slices.Delete(w.fresh, 0, expired)
 	var ids []wallet.ID
 	for id, x := range w.awaited {
-		if !x.told {
+		if !x.answered {
 			ids = append(ids, id)
 		}
 	}
 	return ids
 }
 
-// Wait returns the payment as soon as it can be answered, or as it stands when d
-// is over or ctx ends.
+// Wait returns the payment as soon as it is answered. When d is over, ctx ends or the
+// engine drains first, it returns the payment in its current state.
 func (e *Engine) Wait(ctx context.Context, id wallet.ID, d time.Duration) (wallet.Payment, error) {
 	x := e.waiters.await(id)
 	defer e.waiters.forget(id)
@@ -125,7 +125,7 @@ func (e *Engine) Wait(ctx context.Context, id wallet.ID, d time.Duration) (walle
 	defer timer.Stop()
 	select {
 	case <-x.done:
-		return x.answer, nil
+		return x.payment, nil
 	case <-timer.C:
 	case <-e.draining:
 	case <-ctx.Done():
@@ -133,30 +133,24 @@ func (e *Engine) Wait(ctx context.Context, id wallet.ID, d time.Duration) (walle
 	return postgres.GetPayment(context.WithoutCancel(ctx), e.Pool, id)
 }
 
+// pollForWaiters looks up the payments that callers wait for, until the engine closes.
 func (e *Engine) pollForWaiters() {
-	tick := time.NewTicker(e.PollEvery)
-	defer tick.Stop()
-	for {
-		select {
-		case <-e.stopping.Done():
-			return
-		case <-tick.C:
-		}
-		ids := e.waiters.open(e.Now())
+	repeat(e.stopping, e.PollEvery, nil, func(ctx context.Context) {
+		ids := e.waiters.unanswered(e.Now())
 		if len(ids) == 0 {
-			continue
+			return
 		}
-		payments, err := postgres.GetPayments(e.stopping, e.Pool, ids)
+		payments, err := postgres.GetPayments(ctx, e.Pool, ids)
 		if err != nil {
-			if e.stopping.Err() == nil {
-				e.Log.WarnContext(e.stopping, "look-up for waiting callers", slog.Any("error", err))
+			if ctx.Err() == nil {
+				e.Log.WarnContext(ctx, "look-up for waiting callers", slog.Any("error", err))
 			}
-			continue
+			return
 		}
 		for _, p := range payments {
 			if p.Status.Answered() {
-				e.waiters.tell(p)
+				e.waiters.resolve(p)
 			}
 		}
-	}
+	})
 }

@@ -15,23 +15,23 @@ func TestWaiters(t *testing.T) {
 	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 	settled := func(id wallet.ID) wallet.Payment { return wallet.Payment{ID: id, Status: wallet.PaymentSucceeded} }
 
-	t.Run("AnAnswerThatComesFirstIsKept", func(t *testing.T) {
+	t.Run("AnswerBeforeTheCallerIsKept", func(t *testing.T) {
 		t.Parallel()
 
 		w, id := newWaiters(), wallet.NewID()
 		w.expect(id, now)
-		w.tell(settled(id))
-		require.Empty(t, w.open(now.Add(comesWithin)))
+		w.resolve(settled(id))
+		require.Empty(t, w.unanswered(now.Add(keepUnclaimed)))
 
 		x := w.await(id)
 
 		<-x.done
-		require.Equal(t, settled(id), x.answer)
+		require.Equal(t, settled(id), x.payment)
 		w.forget(id)
 		require.Empty(t, w.payments)
 	})
 
-	t.Run("OnlyThoseWhoWaitAreLookedUp", func(t *testing.T) {
+	t.Run("OnlyAwaitedPaymentsAreLookedUp", func(t *testing.T) {
 		t.Parallel()
 
 		w, accepted, awaited := newWaiters(), wallet.NewID(), wallet.NewID()
@@ -39,32 +39,32 @@ func TestWaiters(t *testing.T) {
 		w.expect(awaited, now)
 		w.await(awaited)
 
-		require.Equal(t, []wallet.ID{awaited}, w.open(now))
-		w.tell(settled(awaited))
-		require.Empty(t, w.open(now))
+		require.Equal(t, []wallet.ID{awaited}, w.unanswered(now))
+		w.resolve(settled(awaited))
+		require.Empty(t, w.unanswered(now))
 	})
 
-	t.Run("NobodyCame", func(t *testing.T) {
+	t.Run("UnclaimedExpectationsAreDropped", func(t *testing.T) {
 		t.Parallel()
 
 		w, first, second, awaited := newWaiters(), wallet.NewID(), wallet.NewID(), wallet.NewID()
 		w.expect(first, now)
 		w.expect(awaited, now)
 		w.await(awaited)
-		w.tell(settled(first))
+		w.resolve(settled(first))
 		w.expect(second, now.Add(time.Second))
 
-		w.open(now.Add(comesWithin + time.Millisecond))
+		w.unanswered(now.Add(keepUnclaimed + time.Millisecond))
 
 		require.NotContains(t, w.payments, first)
 		require.Contains(t, w.payments, awaited)
 		require.Contains(t, w.payments, second)
-		w.open(now.Add(time.Minute))
+		w.unanswered(now.Add(time.Minute))
 		require.Len(t, w.payments, 1)
 		require.Empty(t, w.fresh)
 	})
 
-	t.Run("TheLastOneToGoIsForgotten", func(t *testing.T) {
+	t.Run("LastCallerRemovesTheExpectation", func(t *testing.T) {
 		t.Parallel()
 
 		w, id := newWaiters(), wallet.NewID()
@@ -72,7 +72,7 @@ func TestWaiters(t *testing.T) {
 		require.Same(t, a, b)
 
 		w.forget(id)
-		require.Equal(t, []wallet.ID{id}, w.open(now), "somebody still waits")
+		require.Equal(t, []wallet.ID{id}, w.unanswered(now), "the other caller still waits")
 		w.forget(id)
 
 		require.Empty(t, w.payments)

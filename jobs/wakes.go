@@ -5,27 +5,29 @@ import (
 	"time"
 )
 
-// wakes tells workers of jobs that River did not announce: at once, and once more
-// a cooldown later if there were others meanwhile.
+// wakes notifies the workers of a queue about jobs that River did not announce. The
+// first wake of a queue is sent immediately. Wakes within the cooldown after it are
+// sent as one, when the cooldown is over.
 type wakes struct {
-	after time.Duration
-	send  func(queues []string)
+	cooldown time.Duration
+	send     func(queues []string)
 
 	mu     sync.Mutex
 	queues map[string]*waking
 	closed bool
 }
 
-// waking is a queue that was woken within the cooldown.
+// waking is a queue within its cooldown.
 type waking struct {
-	again bool // something came since
+	again bool // wake was called within the cooldown
 	timer *time.Timer
 }
 
-func newWakes(after time.Duration, send func(queues []string)) *wakes {
-	return &wakes{after: after, send: send, queues: make(map[string]*waking)}
+func newWakes(cooldown time.Duration, send func(queues []string)) *wakes {
+	return &wakes{cooldown: cooldown, send: send, queues: make(map[string]*waking)}
 }
 
+// wake notifies the workers of a queue.
 func (w *wakes) wake(queue string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -39,13 +41,13 @@ func (w *wakes) wake(queue string) {
 	w.start(queue)
 }
 
-// start sends a wake and begins the cooldown. The caller holds the lock.
+// start sends a wake and starts the cooldown. The caller must hold the lock.
 func (w *wakes) start(queue string) {
-	w.queues[queue] = &waking{timer: time.AfterFunc(w.after, func() { w.cooled(queue) })}
+	w.queues[queue] = &waking{timer: time.AfterFunc(w.cooldown, func() { w.endCooldown(queue) })}
 	go w.send([]string{queue})
 }
 
-func (w *wakes) cooled(queue string) {
+func (w *wakes) endCooldown(queue string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	again := w.queues[queue].again
@@ -55,6 +57,7 @@ func (w *wakes) cooled(queue string) {
 	}
 }
 
+// close ends all cooldowns. Nothing is sent afterwards.
 func (w *wakes) close() {
 	w.mu.Lock()
 	defer w.mu.Unlock()

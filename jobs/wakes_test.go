@@ -9,8 +9,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// A wake that is never sent costs a poll interval and nothing else, so no other test
-// would miss it.
+// TestWakes covers what no other test would notice: without a wake, a job only waits
+// for River's next poll.
 func TestWakes(t *testing.T) {
 	t.Parallel()
 
@@ -35,17 +35,17 @@ func TestWakes(t *testing.T) {
 
 		w.wake("charge")
 		synctest.Wait()
-		require.Equal(t, []time.Duration{0}, sent["charge"], "at once")
+		require.Equal(t, []time.Duration{0}, sent["charge"], "immediately")
 		after(cooldown)
-		require.Len(t, sent["charge"], 1, "and once, for one job")
+		require.Len(t, sent["charge"], 1, "a single wake is not repeated")
 
 		for range 10 {
 			w.wake("charge")
 		}
 		w.wake("settle")
 		after(cooldown)
-		require.Equal(t, []time.Duration{0, cooldown, 2 * cooldown}, sent["charge"], "what came meanwhile is told a cooldown later")
-		require.Equal(t, []time.Duration{cooldown}, sent["settle"], "queues do not wait for each other")
+		require.Equal(t, []time.Duration{0, cooldown, 2 * cooldown}, sent["charge"], "wakes within the cooldown are sent after it, as one")
+		require.Equal(t, []time.Duration{cooldown}, sent["settle"], "each queue has its own cooldown")
 
 		after(cooldown)
 		w.wake("charge")
@@ -54,7 +54,7 @@ func TestWakes(t *testing.T) {
 		w.close()
 		w.wake("settle")
 		after(time.Second)
-		require.Len(t, sent["charge"], 4, "nothing is sent behind the end")
+		require.Len(t, sent["charge"], 4, "nothing is sent after close")
 		require.Len(t, sent["settle"], 1)
 	})
 }

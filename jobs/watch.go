@@ -6,20 +6,20 @@ import (
 	"github.com/fundrail/fundrail/internal/wallet"
 )
 
-// Watcher is told of what happens, for metrics. Its methods must be safe for
+// Watcher counts what an engine does, for metrics. Its methods must be safe for
 // concurrent use and must not block.
 type Watcher interface {
-	// Delivered is told of each attempt to deliver to a merchant: delivered, failed
-	// or given_up.
+	// Delivered counts an attempt to deliver to a merchant's endpoint. The outcome is
+	// delivered, failed or given_up.
 	Delivered(k wallet.SignatureKind, outcome string, took time.Duration)
-	// EventTakenIn is told of each event of Stripe's that is new, how old it was by
-	// Stripe's clock, and whether a webhook or a sweep brought it.
+	// EventTakenIn counts a new event of Stripe's. The source is webhook or sweep. lag
+	// is the event's age by Stripe's clock.
 	EventTakenIn(mode wallet.Mode, source string, lag time.Duration)
-	// PaymentMoved is told of each payment that came to a state.
+	// PaymentMoved counts a payment's move to a new state.
 	PaymentMoved(p wallet.Payment)
 }
 
-// unwatched is the Watcher of an engine that has none.
+// unwatched is a Watcher that counts nothing.
 type unwatched struct{}
 
 // Delivered implements Watcher.

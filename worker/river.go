@@ -44,7 +44,7 @@ func newRiver(pool *pgxpool.Pool, engine *jobs.Engine, o Options, id string, mid
 		FetchCooldown: fetchCooldown,
 		JobTimeout:    jobTimeout,
 		Logger:        slog.New(quiet{o.Log.Handler()}),
-		Middleware:    middleware,
+		Middleware:    append(middleware, jobs.Middleware(o.Log, o.Now)), // innermost, so that metrics count what was put off
 		ReindexerIndexNames: slices.DeleteFunc(river.ReindexerIndexNamesDefault(), func(name string) bool {
 			return slices.Contains(droppedIndexes, name)
 		}),

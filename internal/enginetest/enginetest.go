@@ -13,6 +13,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/riverqueue/river"
 	"github.com/riverqueue/river/riverdriver/riverpgxv5"
+	"github.com/riverqueue/river/rivertype"
 	"github.com/stretchr/testify/require"
 
 	"github.com/fundrail/fundrail/internal/delivery"
@@ -69,7 +70,11 @@ func New(tb testing.TB, o Options) *Bundle {
 		Retention:      Retention,
 		Stripe:         o.Stripe,
 	})
-	cfg := &river.Config{Logger: slog.New(slog.DiscardHandler), RetryPolicy: jobs.RetryPolicy{Now: time.Now}}
+	cfg := &river.Config{
+		Logger:      slog.New(slog.DiscardHandler),
+		Middleware:  []rivertype.Middleware{jobs.Middleware(o.Log, o.Now)},
+		RetryPolicy: jobs.RetryPolicy{Now: time.Now},
+	}
 	if o.Work {
 		cfg.FetchCooldown, cfg.FetchPollInterval = cooldown, 50*time.Millisecond
 		cfg.Queues = map[string]river.QueueConfig{

@@ -49,10 +49,10 @@ type StoredEvent struct {
 	Status EventStatus
 	// New is false when the event was here before; its deliveries are counted.
 	New bool
-	// Arm tells that the event needs a job: it is pending,
-	// and new or so long without having been handled that its job may be lost. An
-	// event of a charge under way is not armed at once: see ChargeGrace.
-	Arm bool
+	// NeedsJob reports whether the event needs a job now: it is pending, and either new
+	// or unhandled for so long that its job may be lost. An event of a charge under way
+	// gets its job later: see ChargeGrace.
+	NeedsJob bool
 }
 
 const (
@@ -77,16 +77,17 @@ func ownPayment(intentID, paymentID string) string {
 		limit 1`
 }
 
-// StoreEvents stores events, or counts one more delivery of those it has. Where
-// needless says so, an event that is no news for a payment which has reached its
-// end needs nothing more and is stored as handled: any event of one that has
-// succeeded, and any but a success of one that has failed; and so is the news of a
-// challenge for a payment that waits for one. An event that is not
-// handled after rearmAfter is due again. Those that are to be armed get the job, with
-// the event's id as event_id in its args; without a job the transaction must insert
-// them by itself. The results stand in the order of the input. No two events of one
-// call may have the same id.
-func StoreEvents(ctx context.Context, db DB, list []Event, needless []bool, rearmAfter time.Duration, job *Job) ([]StoredEvent, error) {
+// StoreEvents stores events, and counts another delivery of the events that it has.
+//
+// ignorable holds a value for each event. An ignorable event is stored as handled if it
+// cannot change its payment: every event of a succeeded payment, every event but a
+// success of a failed or canceled payment, and the event of a challenge for a payment
+// that waits for one. An event that is not handled after rearmAfter is due again.
+//
+// Events that need a job get job, with the event's id as event_id in its args. If job is
+// nil, the caller must insert the jobs in the same transaction. The results are in the
+// order of list. Two events of one call must not have the same id.
+func StoreEvents(ctx context.Context, db DB, list []Event, ignorable []bool, rearmAfter time.Duration, job *Job) ([]StoredEvent, error) {
 	n := len(list)
 	var (
 		ids, modes, types, versions, objects = make([]string, n), make([]string, n), make([]string, n), make([]*string, n), make([]*string, n)
@@ -110,7 +111,7 @@ func StoreEvents(ctx context.Context, db DB, list []Event, needless []bool, rear
 			select i.*, p.id as own_payment_id, p.status as payment_status
 			from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::uuid[], $8::text[],
 				$9::text[], $10::bytea[], $11::timestamptz[], $12::timestamptz[], $13::boolean[])
-			as i (id, mode, type, api_version, object_id, intent_id, payment_id, status, source, body, created_at, received_at, needless)
+			as i (id, mode, type, api_version, object_id, intent_id, payment_id, status, source, body, created_at, received_at, ignorable)
 			left join lateral (`+ownPayment("i.intent_id", "i.payment_id")+`) p on p.mode = i.mode
 		), stored as (
 			insert into stripe_events as e (id, mode, type, api_version, object_id, stripe_payment_intent_id, payment_id,
@@ -121,10 +122,10 @@ func StoreEvents(ctx context.Context, db DB, list []Event, needless []bool, rear
 				case when status <> 'pending' or settled then received_at end,
 				case when settled then 'no news for a payment that is ' || payment_status end
 			from (
-				select *, needless and (payment_status = 'succeeded'
+				select *, ignorable and (payment_status = 'succeeded'
 						or payment_status in ('canceled', 'failed') and type <> 'payment_intent.succeeded'
 						or payment_status = 'requires_action' and type = 'payment_intent.requires_action') as settled,
-					needless and payment_status in ('created', 'processing') as under_way
+					ignorable and payment_status in ('created', 'processing') as under_way
 				from input
 			) i
 			order by id
@@ -133,19 +134,19 @@ func StoreEvents(ctx context.Context, db DB, list []Event, needless []bool, rear
 				due_at = case when e.due_at <= excluded.received_at
 					then excluded.received_at + $14::bigint * interval '1 millisecond' else e.due_at end
 			returning id, status, deliveries, due_at
-		), told as (
+		), result as (
 			select s.id, s.status, s.deliveries = 1 as new, $16::boolean
 				or s.status = 'pending' and s.due_at = i.received_at + $14::bigint * interval '1 millisecond'
 					and (s.deliveries = 1 or not exists (
-						select 1 from stripe_events e where e.id = s.id and e.due_at = s.due_at)) as arm
+						select 1 from stripe_events e where e.id = s.id and e.due_at = s.due_at)) as needs_job
 			from stored s join input i on i.id = s.id
 		), jobs as (
 			insert into river_job (args, kind, queue, max_attempts)
 			select jsonb_build_object('event_id', id), $17::text, $18::text, $19::smallint
-			from told where arm and $17::text is not null
+			from result where needs_job and $17::text is not null
 		)
-		select id, status, new, arm from told`,
-		ids, modes, types, versions, objects, intents, payments, statuses, sources, bodies, created, received, needless,
+		select id, status, new, needs_job from result`,
+		ids, modes, types, versions, objects, intents, payments, statuses, sources, bodies, created, received, ignorable,
 		rearmAfter.Milliseconds(), ChargeGrace.Milliseconds(), breakpoint.Broken(breakpoint.WebhookDedupe),
 		job.kind(), job.queue(), job.maxAttempts())
 	results := make([]StoredEvent, n)
@@ -153,7 +154,7 @@ func StoreEvents(ctx context.Context, db DB, list []Event, needless []bool, rear
 		id string
 		r  StoredEvent
 	)
-	_, err := pgx.ForEachRow(rows, []any{&id, &r.Status, &r.New, &r.Arm}, func() error {
+	_, err := pgx.ForEachRow(rows, []any{&id, &r.Status, &r.New, &r.NeedsJob}, func() error {
 		results[position[id]] = r
 		return nil
 	})

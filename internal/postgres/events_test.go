@@ -42,7 +42,7 @@ func TestEventsThatAreNoNews(t *testing.T) {
 			for _, n := range news {
 				isNews = isNews || n == eventType
 			}
-			require.Equal(t, isNews, stored[0].Arm, id)
+			require.Equal(t, isNews, stored[0].NeedsJob, id)
 			handled := !isNews && status != wallet.PaymentProcessing
 			require.Equal(t, handled, stored[0].Status == postgres.EventHandled, id)
 			var jobs int

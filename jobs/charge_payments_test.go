@@ -5,7 +5,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 
 	"github.com/fundrail/fundrail/internal/enginetest"
@@ -15,36 +14,10 @@ import (
 	"github.com/fundrail/fundrail/jobs"
 )
 
-func TestAccept(t *testing.T) {
-	t.Parallel()
-
-	t.Run("SamePaymentAgainIsTheSamePayment", func(t *testing.T) {
-		t.Parallel()
-
-		// A group was committed and the answer got lost: its members are written
-		// again, one by one. Were that an error, the caller would pay again.
-		b := enginetest.New(t, enginetest.Options{})
-		m := testfactory.NewMerchant(t, b.Pool, testfactory.MerchantOpts{})
-		p := testfactory.NewPayment(testfactory.PaymentOpts{Merchant: m})
-
-		for range 2 {
-			accepted, err := b.Engine.Accept(t.Context(), p)
-			require.NoError(t, err)
-			require.True(t, accepted)
-		}
-
-		rows, _ := b.Pool.Query(t.Context(), `select (select count(*) from payments) as payments, (select count(*) from river_job) as jobs`)
-		type counts struct{ Payments, Jobs int }
-		n, err := pgx.CollectExactlyOneRow(rows, pgx.RowToStructByName[counts])
-		require.NoError(t, err)
-		require.Equal(t, counts{Payments: 1, Jobs: 1}, n)
-	})
-}
-
 func TestChargePayments(t *testing.T) {
 	t.Parallel()
 
-	t.Run("ManyAtOnceShareJobsAndTheirEventsNeedNone", func(t *testing.T) {
+	t.Run("ConcurrentPaymentsShareJobsAndTheirEventsNeedNone", func(t *testing.T) {
 		t.Parallel()
 
 		const payments = 60
@@ -73,13 +46,13 @@ func TestChargePayments(t *testing.T) {
 			require.NoError(t, w.Pool.QueryRow(t.Context(), `select count(*) from river_job where kind = $1`, kind).Scan(&n))
 			return n
 		}
-		require.Less(t, count("charge_payments"), payments/2, "those who come while a group is written share the next job")
-		require.Less(t, count("handle_event"), payments/3, "an event that comes behind its charge is no news")
+		require.Less(t, count("charge_payments"), payments/2, "payments that arrive during a write share the next job")
+		require.Less(t, count("handle_event"), payments/3, "an event after its charge needs no job")
 		require.Len(t, w.Sim.Intents(false), payments)
 		w.RequireBooksBalance()
 	})
 
-	t.Run("OneLostAnswerHoldsNobodyUp", func(t *testing.T) {
+	t.Run("LostAnswerDelaysNoOtherPayment", func(t *testing.T) {
 		t.Parallel()
 
 		w := enginetest.NewWorld(t)
