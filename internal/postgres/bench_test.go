@@ -14,11 +14,11 @@ import (
 	"github.com/fundrail/fundrail/internal/wallet"
 )
 
-// group is how many members the steps of the money's way take at once under load.
-// Times and allocations of the benchmarks here are those of a whole group.
+// group is how many payments or events a step takes at once under load. The benchmarks
+// report the time and allocations of a whole group.
 const group = 32
 
-// newGroup makes payments of as many merchants, each with an idempotency key.
+// newGroup returns a payment of each merchant, each with an idempotency key.
 func newGroup(merchants []testfactory.Merchant) []postgres.NewPayment {
 	list := make([]postgres.NewPayment, len(merchants))
 	for i, m := range merchants {
@@ -93,14 +93,14 @@ func BenchmarkStoreEvents(b *testing.B) {
 	for i := range body {
 		body[i] = '0' + byte(i*i%43)
 	}
-	needless := make([]bool, group)
+	withoutJob := make([]bool, group)
 	round := 0
 	b.ReportAllocs()
 	for b.Loop() {
 		round++
 		events := make([]postgres.Event, group)
 		for i, p := range list {
-			needless[i] = true
+			withoutJob[i] = true
 			events[i] = postgres.Event{
 				ID: fmt.Sprintf("evt_%d_%d", round, i), Mode: p.Mode, Type: "payment_intent.succeeded", APIVersion: "2023-10-16",
 				ObjectID: p.StripePaymentIntentID, StripePaymentIntentID: p.StripePaymentIntentID, PaymentID: p.ID,
@@ -108,7 +108,7 @@ func BenchmarkStoreEvents(b *testing.B) {
 			}
 		}
 		err := pgx.BeginFunc(b.Context(), pool, func(tx pgx.Tx) error {
-			_, err := postgres.StoreEvents(b.Context(), tx, events, needless, time.Minute, nil)
+			_, err := postgres.StoreEvents(b.Context(), tx, events, withoutJob, time.Minute, nil)
 			return err
 		})
 		require.NoError(b, err)
