@@ -32,7 +32,7 @@ type AuditScope struct {
 }
 
 // auditChecks are the rules of the books. Each query returns the rows that break its rule:
-// their id and the details, under any column names.
+// their id and the details. Audit names these two columns.
 var auditChecks = []struct{ name, query string }{
 	{"balance_equals_account", `
 		with flows as (
@@ -222,15 +222,13 @@ func Audit(ctx context.Context, db Beginner) (AuditReport, error) {
 		return report, fmt.Errorf("audit: %w", err)
 	}
 	for _, check := range auditChecks {
-		rows, _ := tx.Query(ctx, check.query)
-		f := Finding{Check: check.name}
-		_, err := pgx.ForEachRow(rows, []any{&f.ID, &f.Detail}, func() error {
-			report.Findings = append(report.Findings, f)
-			return nil
-		})
+		rows, _ := tx.Query(ctx, `select @check::text as check, id, detail from (`+check.query+`) f (id, detail)`,
+			pgx.StrictNamedArgs{"check": check.name})
+		found, err := pgx.CollectRows(rows, pgx.RowToStructByName[Finding])
 		if err != nil {
 			return report, fmt.Errorf("audit %s: %w", check.name, err)
 		}
+		report.Findings = append(report.Findings, found...)
 	}
 	return report, nil
 }
