@@ -93,14 +93,14 @@ func BenchmarkStoreEvents(b *testing.B) {
 	for i := range body {
 		body[i] = '0' + byte(i*i%43)
 	}
-	withoutJob := make([]bool, group)
+	ignorable := make([]bool, group)
 	round := 0
 	b.ReportAllocs()
 	for b.Loop() {
 		round++
 		events := make([]postgres.Event, group)
 		for i, p := range list {
-			withoutJob[i] = true
+			ignorable[i] = true
 			events[i] = postgres.Event{
 				ID: fmt.Sprintf("evt_%d_%d", round, i), Mode: p.Mode, Type: "payment_intent.succeeded", APIVersion: "2023-10-16",
 				ObjectID: p.StripePaymentIntentID, StripePaymentIntentID: p.StripePaymentIntentID, PaymentID: p.ID,
@@ -108,7 +108,7 @@ func BenchmarkStoreEvents(b *testing.B) {
 			}
 		}
 		err := pgx.BeginFunc(b.Context(), pool, func(tx pgx.Tx) error {
-			_, err := postgres.StoreEvents(b.Context(), tx, events, withoutJob, time.Minute, nil)
+			_, err := postgres.StoreEvents(b.Context(), tx, events, ignorable, time.Minute, nil)
 			return err
 		})
 		require.NoError(b, err)

@@ -20,12 +20,12 @@ import (
 	"github.com/fundrail/fundrail/internal/wallet"
 )
 
-// step is one operation on a wallet.
+// step is one thing that somebody does to a wallet.
 type step struct {
 	kind    string // top_up, settle, attempt, number, terminate
 	request postgres.TopUp
-	// target is the index of a transaction that was made before, for a targeted void, a
-	// settlement or another attempt. It is negative for none.
+	// target is which of the wallet's transactions so far is meant, for a targeted
+	// void, a settlement or another attempt; negative for none.
 	target  int
 	outcome wallet.PaymentStatus
 }

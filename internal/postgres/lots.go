@@ -10,27 +10,27 @@ import (
 	"github.com/fundrail/fundrail/internal/wallet"
 )
 
-// lotBatch is the number of inbound transactions that are read at a time. A wallet may
-// have a million, but the first few cover most debits.
+// lotBatch is how many inbound transactions are read at a time. A wallet may have
+// a million, and the first ones cover most debits.
 const lotBatch = 500
 
-// lotDebit is a debit of a wallet that consumes the remaining amounts of its inbound
-// transactions (lots).
+// lotDebit is money that leaves a wallet, to be taken out of the inbound
+// transactions in which it lies.
 type lotDebit struct {
 	WalletID   wallet.ID
 	OutboundID wallet.ID
 	Amount     int64
-	// Only restricts the debit to one inbound transaction, unless it is nil.
+	// Only, unless nil, is the one inbound transaction that it may be taken from.
 	Only *wallet.ID
 	Now  time.Time
 }
 
 var consumeLots = statement("lots.sql", "consume_lots")
 
-// takeFromLots consumes the lots of a wallet until the debit is covered, in the order of
-// consumption: by priority, granted before purchased, the oldest first. It stores one
-// consumption for each lot and returns the part of the amount that the lots did not cover.
-// The caller must hold the wallet's lock.
+// takeFromLots takes a debit out of the inbound transactions, in the wallet's
+// order: by priority, granted before purchased, the oldest first. It writes one
+// consumption for each, and returns how much they did not cover. The caller holds
+// the wallet's lock.
 func takeFromLots(ctx context.Context, tx pgx.Tx, d lotDebit) (int64, error) {
 	type lot struct {
 		ID        wallet.ID `db:"id"`
@@ -69,9 +69,8 @@ func takeFromLots(ctx context.Context, tx pgx.Tx, d lotDebit) (int64, error) {
 	return left, nil
 }
 
-// remainingOf returns the remaining amount of a new lot of the given amount, which has just
-// raised the wallet's balance to balance. The part that raised a negative balance to zero is
-// not available.
+// remainingOf is what is left of an amount that has just brought a wallet's balance
+// to balance. The part that was missing before is used up at once.
 func remainingOf(amount, balance int64) int64 {
 	return max(0, min(amount, balance))
 }

@@ -1,5 +1,5 @@
 -- name: consume_lots
--- Reduces the remaining amounts of inbound transactions and stores the consumptions.
+-- Takes amounts out of inbound transactions and inserts what was taken.
 with input as (
     select
         unnest(@id::uuid[]) as id,

@@ -41,8 +41,8 @@ func UpsertSection(ctx context.Context, db DB, organizationID wallet.ID, mode wa
 	return id, nil
 }
 
-// ApplySections returns copies of the sections with these codes, in the order of the codes,
-// to be stored with a wallet or invoice. It leaves out unknown codes.
+// ApplySections makes copies of sections for a row that asks for them by their
+// codes, in the order of the codes. Codes that nobody knows are left out.
 func ApplySections(ctx context.Context, db DB, organizationID wallet.ID, mode wallet.Mode, codes []string, now time.Time) ([]wallet.AppliedSection, error) {
 	if len(codes) == 0 {
 		return nil, nil
