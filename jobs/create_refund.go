@@ -145,13 +145,14 @@ func (e *Engine) refuseRefund(ctx context.Context, p wallet.Payment, r wallet.Re
 
 // RequestRefund stores a refund and the job that makes it, in one transaction. The
 // second result is false, and nothing is stored, when the refund's idempotency key
-// is taken. What speaks against the refund is a *wallet.Error.
+// is taken. What speaks against the refund is a *wallet.Error. When the commit is in
+// doubt, the error is a postgres.DoubtError, and the refund is what may be stored.
 func (e *Engine) RequestRefund(ctx context.Context, n postgres.NewRefund) (wallet.Refund, bool, error) {
 	var (
 		r       wallet.Refund
 		claimed bool
 	)
-	err := e.inTx(ctx, func(tx pgx.Tx) error {
+	err := e.inTx(context.WithoutCancel(ctx), func(tx pgx.Tx) error {
 		var err error
 		if claimed, err = claimRefundKey(ctx, tx, n); err != nil || !claimed {
 			return err
@@ -159,11 +160,11 @@ func (e *Engine) RequestRefund(ctx context.Context, n postgres.NewRefund) (walle
 		r, err = e.storeRefund(ctx, tx, n)
 		return err
 	})
-	if err != nil || !claimed {
-		return wallet.Refund{}, false, err
+	if err == nil && claimed {
+		e.wakes.wake(QueueSettle)
+		e.announce()
 	}
-	e.wakes.wake(QueueSettle)
-	return r, true, nil
+	return r, claimed, err
 }
 
 // claimRefundKey claims the idempotency key of a refund, if it has one. It reports

@@ -15,8 +15,9 @@ import (
 // TopUp makes a prepared top-up, and the job that charges its purchase, in one
 // transaction. The result is false, and nothing is stored, when its idempotency
 // key is taken. What cannot be taken out of the wallet any more is a
-// wallet.ValidationError, and nothing is stored either. Once begun it does not
-// depend on ctx.
+// wallet.ValidationError, and nothing is stored either. The error is a
+// postgres.DoubtError when the top-up may have been made. A top-up that moves credits
+// needs an idempotency key to be sent again safely.
 func (e *Engine) TopUp(ctx context.Context, p postgres.PreparedTopUp) (bool, error) {
 	if p.Purchase != nil && p.Purchase.Charged() && !p.MovesCredits() {
 		return e.Accept(ctx, *p.Purchase) // and so shares its transaction with others
@@ -30,13 +31,10 @@ func (e *Engine) TopUp(ctx context.Context, p postgres.PreparedTopUp) (bool, err
 		}
 		return p.Purchase, nil
 	})
-	if postgres.StoredBefore(err) {
-		return true, nil // by an attempt whose answer got lost
-	}
 	if made && err == nil {
 		e.logMovements(ctx, p)
 	}
-	return made && err == nil, err
+	return made, err
 }
 
 func (e *Engine) logMovements(ctx context.Context, p postgres.PreparedTopUp) {
@@ -95,7 +93,7 @@ func (e *Engine) CreateWallet(ctx context.Context, n postgres.NewWallet, opening
 	if made && err == nil {
 		e.logMovements(ctx, prepared)
 	}
-	return w, made && err == nil, err
+	return w, made, err
 }
 
 func (e *Engine) makeTopUp(ctx context.Context, tx pgx.Tx, p postgres.PreparedTopUp) (bool, error) {

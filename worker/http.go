@@ -26,22 +26,22 @@ func newServer(s *service, publicURL string) (*http.Server, error) {
 		return nil, err
 	}
 	api.TrustProxies(e, proxies)
-	server := &api.Server{
+	s.api = &api.Server{
 		DB:        s.pool,
 		Log:       s.Log,
 		Now:       s.Now,
 		Payments:  s.engine,
 		RateLimit: s.Settings.RateLimitPerMinute,
 	}
-	server.Mount(e,
+	s.api.Mount(e,
 		&lava.Dialect{
-			Server:              server,
+			Server:              s.api,
 			FundWait:            s.Settings.FundWait,
 			PublicURL:           publicURL,
 			WebhookAllowPrivate: s.Settings.WebhookAllowPrivate,
 			WebhookLimit:        s.Settings.WebhookEndpointLimit,
 		},
-		&lago.Dialect{Server: server, WalletLimit: s.Settings.WalletsPerCustomer},
+		&lago.Dialect{Server: s.api, WalletLimit: s.Settings.WalletsPerCustomer},
 	)
 	(&webhooks.Handler{
 		Intake:  s.engine,

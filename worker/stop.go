@@ -70,6 +70,9 @@ func (s *service) stop(ctx context.Context) error {
 	}
 	within, cancel := context.WithTimeout(ctx, times.rest)
 	defer cancel()
+	if s.api != nil {
+		s.api.Close(within)
+	}
 	s.engine.Close(within)
 	s.Log.InfoContext(ctx, "stopped", slog.String("id", s.id))
 	return errors.Join(problems...)

@@ -18,6 +18,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/riverqueue/river"
 
+	"github.com/fundrail/fundrail/internal/api"
 	"github.com/fundrail/fundrail/internal/breakpoint"
 	"github.com/fundrail/fundrail/internal/config"
 	"github.com/fundrail/fundrail/internal/dashboard"
@@ -157,6 +158,7 @@ type service struct {
 	leaving atomic.Bool // the process has been asked to stop
 	river   *river.Client[pgx.Tx]
 	server  *http.Server // nil without HTTP
+	api     *api.Server  // nil without HTTP
 	// dashboard is nil without HTTP.
 	dashboard *dashboard.Dashboard
 	// limits are the rate limits for Stripe, which processes share.

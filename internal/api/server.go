@@ -63,6 +63,9 @@ type Server struct {
 	Payments Payments
 	Log      *slog.Logger
 	Now      func() time.Time
+	// Patience is how long a caller waits while it is not known whether its write was
+	// stored; DefaultPatience unless given.
+	Patience time.Duration
 	// RateLimit is how many requests a minute an API key may make, over all
 	// processes; DefaultRateLimit unless given.
 	RateLimit int
@@ -70,6 +73,7 @@ type Server struct {
 	// their own.
 	FundRateLimit int
 
+	doubts    *doubts
 	lookups   lookups
 	requests  *sharedLimiter
 	fundings  *sharedLimiter // nil without a limit of their own
@@ -96,6 +100,7 @@ func (s *Server) Mount(e *echo.Echo, dialects ...Dialect) {
 	if limit == 0 {
 		limit = DefaultRateLimit
 	}
+	s.doubts = newDoubts()
 	s.lookups = s.newLookups()
 	s.uses = newKeyUses(s.DB, s.Log)
 	s.requests = newSharedLimiter("requests", limit, s.lookups.spendings, s.Log)
@@ -111,6 +116,12 @@ func (s *Server) Mount(e *echo.Echo, dialects ...Dialect) {
 		d.Register(e.Group(d.Root()))
 	}
 }
+
+// LookUps returns the database for look-ups, each of which has a limit.
+func (s *Server) LookUps() postgres.DB { return postgres.LookUps(s.DB) }
+
+// Close waits until ctx ends for writes whose answers are in doubt.
+func (s *Server) Close(ctx context.Context) { s.doubts.close(ctx) }
 
 // Get adds a handler for GET and for HEAD, from whose answers the server leaves
 // out the body.

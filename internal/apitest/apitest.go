@@ -75,6 +75,11 @@ func Setup(t *testing.T, change ...func(*Bundle)) *Bundle {
 		c(b)
 	}
 	h := b.Server.Handler(b.Lava, b.Lago)
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), time.Minute)
+		defer cancel()
+		b.Server.Close(ctx)
+	})
 	b.Routes = h.(*echo.Echo).Routes()
 	b.Handler = openapitest.Handler(t, h)
 	return b

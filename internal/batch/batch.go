@@ -125,6 +125,9 @@ func NewWriter[T, R any](ctx context.Context, write Write[T, R], cfg Config[T]) 
 // ErrUnderWay.
 func (w *Writer[T, R]) Do(ctx context.Context, value T) (R, error) {
 	var none R
+	if err := ctx.Err(); err != nil {
+		return none, err
+	}
 	m := &member[T, R]{ctx: ctx, value: value, done: make(chan struct{})}
 	if err := w.enqueue(m); err != nil {
 		return none, err

@@ -47,6 +47,8 @@ func InsertCustomer(ctx context.Context, db DB, c Customer) error {
 // CustomerChange is a change of a customer. A nil field stays as it is; an empty string
 // removes the value.
 type CustomerChange struct {
+	// ID is the id that a new customer gets, made here when it is zero.
+	ID               wallet.ID
 	Email            *string
 	Name             *string
 	Firstname        *string
@@ -81,7 +83,7 @@ func UpsertCustomer(ctx context.Context, db DB, organizationID wallet.ID, mode w
 			profile = c.profile || excluded.profile,
 			updated_at = excluded.updated_at
 		returning `+customerColumns,
-		wallet.NewID(), organizationID, mode, externalID, change.Email, change.Name, change.Firstname, change.Lastname,
+		idOrNew(change.ID), organizationID, mode, externalID, change.Email, change.Name, change.Firstname, change.Lastname,
 		change.Currency, change.Timezone, change.StripeCustomerID, change.Profile, now)
 	c, err := pgx.CollectExactlyOneRow(rows, pgx.RowToStructByName[Customer])
 	const invalidParameter = "22023"

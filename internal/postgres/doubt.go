@@ -29,17 +29,27 @@ func InDoubt(err error) bool {
 	return ok
 }
 
-// sent sorts the error of a write that was handed to a connection. It is a
+// sent sorts the error of a batch that was handed to a connection. It is a
 // DoubtError unless err proves that nothing was written.
 //
 // There are two proofs. The driver knows that it had sent nothing; or the server
 // refused a statement inside the transaction, which undoes it all. An error that
 // ends the connection is no proof, because it may follow the commit; nor is one of
 // class 08, because a pooler says it in the server's name when it has lost the
-// server. pgx.BeginFunc must not be used where doubt matters: it replaces the error
-// of a failed commit by that of its rollback, which looks safe.
+// server.
 func sent(err error) error {
-	if err == nil || InDoubt(err) || notSent(err) || refused(err) {
+	if err == nil || notSent(err) {
+		return err
+	}
+	return committed(err)
+}
+
+// committed sorts the error of a COMMIT that was handed to a connection. The driver
+// is no witness here: pgx sends a COMMIT as a simple query, and reports "conn
+// closed", which pgconn.SafeToRetry calls safe, when the connection breaks before
+// the answer.
+func committed(err error) error {
+	if err == nil || InDoubt(err) || refused(err) {
 		return err
 	}
 	return &DoubtError{Err: err}

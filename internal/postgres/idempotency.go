@@ -62,6 +62,22 @@ func ClaimIdempotencyKey(ctx context.Context, tx pgx.Tx, organizationID wallet.I
 	return tag.RowsAffected() == 1, nil
 }
 
+// RebindIdempotencyKey replaces the result ids of a key. It must run in the transaction that
+// claimed the key.
+func RebindIdempotencyKey(ctx context.Context, tx pgx.Tx, organizationID wallet.ID, mode wallet.Mode, r IdempotencyRecord, ids []wallet.ID) error {
+	tag, err := tx.Exec(ctx, `
+		update idempotency_keys set result_ids = @result_ids
+		where organization_id = @organization_id and mode = @mode and operation = @operation and key = @key`,
+		pgx.StrictNamedArgs{"organization_id": organizationID, "mode": mode, "operation": r.Operation, "key": r.Key, "result_ids": ids})
+	if err == nil && tag.RowsAffected() != 1 {
+		err = errRowCount
+	}
+	if err != nil {
+		return fmt.Errorf("rebind idempotency key: %w", err)
+	}
+	return nil
+}
+
 // LookUpIdempotencyKey returns the record of a key and the id of its payment, which is zero
 // if the request made no payment. The last result is false if the key is new. A key that is
 // older than IdempotencyKeyLife counts as new, and its record is deleted.

@@ -3,8 +3,11 @@ package postgres
 import (
 	"fmt"
 	"reflect"
+	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/fundrail/fundrail/internal/wallet"
 )
 
 // columnsOf turns rows into the named parameters of a statement that writes all
@@ -60,3 +63,14 @@ func orZero[T any](v *T) T {
 	}
 	return *v
 }
+
+// idOrNew returns an id, or a new one in the place of zero.
+func idOrNew(id wallet.ID) wallet.ID {
+	if id == (wallet.ID{}) {
+		return wallet.NewID()
+	}
+	return id
+}
+
+// asStored is a time as it is read back from the database, which keeps microseconds.
+func asStored(t time.Time) time.Time { return t.Truncate(time.Microsecond).Local() }

@@ -87,12 +87,12 @@ func applyOutcomes(ctx context.Context, db DB, list []wallet.Settlement, own boo
 	states := make([]wallet.SettleState, len(list))
 	complete := make([]wallet.Settlement, len(list))
 	for i, s := range list {
-		// The database keeps microseconds. The payment that is returned must be the one
-		// that is stored.
-		s.Now, s.ActionDeadline = s.Now.Truncate(time.Microsecond), s.ActionDeadline.Truncate(time.Microsecond)
+		// The payment that is returned is the one that is stored.
+		s.Now, s.ActionDeadline = asStored(s.Now), asStored(s.ActionDeadline)
 		if s.CloseIntentAt.IsZero() {
 			s.CloseIntentAt = s.Now.Add(CloseIntentAfter)
 		}
+		s.CloseIntentAt = asStored(s.CloseIntentAt)
 		if s.SpareTransactionID == (wallet.ID{}) {
 			s.SpareTransactionID = wallet.NewID()
 		}

@@ -100,6 +100,55 @@ func (p PreparedTopUp) TransactionIDs() []wallet.ID {
 	return ids
 }
 
+// WithoutKey returns the top-up without its idempotency key.
+func (p PreparedTopUp) WithoutKey() PreparedTopUp {
+	p.Idempotency = nil
+	if p.Purchase != nil {
+		purchase := *p.Purchase
+		purchase.Idempotency = nil
+		p.Purchase = &purchase
+	}
+	return p
+}
+
+// Pending lists the wallet transactions as they are while it is not known whether the
+// top-up was made.
+func (p PreparedTopUp) Pending() []wallet.Transaction {
+	w := p.Wallet
+	about := wallet.Transaction{
+		OrganizationID: p.OrganizationID, Mode: p.Mode, WalletID: w.ID, Status: wallet.TransactionPending, Source: p.source(),
+		Currency: w.Currency, RateAmount: w.RateAmount, BillingEntityCode: w.BillingEntityCode, Traceable: w.Traceable,
+		Name: p.Name, Priority: p.priority(), PurchaseOrderNumber: p.PurchaseOrderNumber, Metadata: p.Metadata,
+		PaymentMethod: wallet.MethodChoice{Type: wallet.MethodProvider}, CreatedAt: p.Now,
+	}
+	if about.PurchaseOrderNumber == "" {
+		about.PurchaseOrderNumber = w.PurchaseOrderNumber
+	}
+	list := []wallet.Transaction{}
+	if n := p.Purchase; n != nil {
+		t := about
+		t.ID, t.Type, t.Kind = n.WalletTransactionID, wallet.TransactionInbound, wallet.TransactionPurchased
+		t.Amount, t.CreditAmount = n.Amount, n.CreditAmount
+		if d := n.Purchase; d != nil {
+			t.InvoiceID, t.InvoiceRequiresSuccessfulPayment = &d.InvoiceID, d.InvoiceRequiresSuccessfulPayment
+			t.PaymentMethod = wallet.MethodChoice{Type: d.MethodType, ID: d.MethodID}
+			t.Sections = wallet.AppliedSections{Skip: d.SkipSections, List: d.Sections}
+		}
+		list = append(list, t)
+	}
+	if m := p.grant; m != nil {
+		t := about
+		t.ID, t.Type, t.Kind, t.Amount, t.CreditAmount = m.id, wallet.TransactionInbound, wallet.TransactionGranted, m.amount, m.credits
+		list = append(list, t)
+	}
+	if m := p.void; m != nil {
+		t := about
+		t.ID, t.Type, t.Kind, t.Amount, t.CreditAmount = m.id, wallet.TransactionOutbound, wallet.TransactionVoided, m.amount, m.credits
+		list = append(list, t)
+	}
+	return list
+}
+
 // MovesCredits tells whether the top-up grants or voids. One that only purchases
 // can share its transaction with others.
 func (p PreparedTopUp) MovesCredits() bool { return p.grant != nil || p.void != nil }

@@ -27,7 +27,7 @@ func InTx(ctx context.Context, pool *pgxpool.Pool, do func(tx pgx.Tx) error) err
 		rollback(ctx, tx)
 		return err
 	}
-	if err := sent(tx.Commit(ctx)); err != nil {
+	if err := committed(tx.Commit(ctx)); err != nil {
 		rollback(ctx, tx)
 		return fmt.Errorf("commit: %w", err)
 	}

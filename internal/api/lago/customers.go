@@ -139,27 +139,27 @@ func (d *Dialect) storeCustomer(c echo.Context, caller postgres.Caller) error {
 		v.Add("external_id", "value_is_mandatory")
 	}
 	change := decodeCustomer(body, v)
-	id, err := d.InTx(c, caller, body, func(ctx context.Context, tx pgx.Tx) (wallet.ID, error) {
+	change.ID = wallet.NewID()
+	customer, err := api.OnceTx(c, d.Server, caller, body, func(ctx context.Context, tx pgx.Tx) (postgres.Customer, []wallet.ID, error) {
 		if err := v.OrNil(); err != nil {
-			return wallet.ID{}, err
+			return postgres.Customer{}, nil, err
 		}
 		before, err := postgres.FindCustomer(ctx, tx, caller.OrganizationID, caller.Mode, externalID)
 		if err != nil && !wallet.HasCode(err, wallet.CodeCustomerNotFound) {
-			return before.ID, err
+			return before, nil, err
 		}
+		change := change // another attempt may find another profile
 		if change.Profile, err = decodeProfile(body, before, api.Timestamp(d.Now())); err != nil {
-			return before.ID, err
+			return before, nil, err
 		}
 		after, err := postgres.UpsertCustomer(ctx, tx, caller.OrganizationID, caller.Mode, externalID, change, d.Now())
 		if err == nil && paysByStripe(body.object("billing_configuration")) {
 			err = d.Payments.SyncCustomer(ctx, tx, after.ID)
 		}
-		return after.ID, err
+		return after, []wallet.ID{after.ID}, err
+	}, func(ctx context.Context, ids []wallet.ID) (postgres.Customer, error) {
+		return postgres.GetCustomer(ctx, d.LookUps(), ids[0])
 	})
-	if err != nil {
-		return err
-	}
-	customer, err := postgres.GetCustomer(c.Request().Context(), d.DB, id)
 	if err != nil {
 		return err
 	}
@@ -269,12 +269,12 @@ func (d *Dialect) showCustomer(c echo.Context, caller postgres.Caller) error {
 }
 
 func (d *Dialect) findCustomer(c echo.Context, caller postgres.Caller) (postgres.Customer, error) {
-	return postgres.FindCustomer(c.Request().Context(), d.DB, caller.OrganizationID, caller.Mode, pathText(c, "external_id"))
+	return postgres.FindCustomer(c.Request().Context(), d.LookUps(), caller.OrganizationID, caller.Mode, pathText(c, "external_id"))
 }
 
 // listCustomers answers GET /api/v1/customers.
 func (d *Dialect) listCustomers(c echo.Context, caller postgres.Caller) error {
-	list, total, err := postgres.ListCustomers(c.Request().Context(), d.DB, caller.OrganizationID, caller.Mode, pageOf(c))
+	list, total, err := postgres.ListCustomers(c.Request().Context(), d.LookUps(), caller.OrganizationID, caller.Mode, pageOf(c))
 	if err != nil {
 		return err
 	}

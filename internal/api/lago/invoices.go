@@ -88,7 +88,7 @@ func (d *Dialect) showInvoice(c echo.Context, caller postgres.Caller) error {
 	if err != nil {
 		return err
 	}
-	customer, err := postgres.GetCustomer(c.Request().Context(), d.DB, i.CustomerID)
+	customer, err := postgres.GetCustomer(c.Request().Context(), d.LookUps(), i.CustomerID)
 	if err != nil {
 		return err
 	}
@@ -102,7 +102,7 @@ func (d *Dialect) showInvoice(c echo.Context, caller postgres.Caller) error {
 // findInvoice finds the finalized invoice of the path. An invoice that is not
 // finalized looks like one that does not exist.
 func (d *Dialect) findInvoice(c echo.Context, caller postgres.Caller) (wallet.Invoice, error) {
-	i, err := postgres.GetInvoice(c.Request().Context(), d.DB, caller.OrganizationID, caller.Mode, pathID(c))
+	i, err := postgres.GetInvoice(c.Request().Context(), d.LookUps(), caller.OrganizationID, caller.Mode, pathID(c))
 	if err == nil && i.Status != wallet.InvoiceFinalized {
 		err = &wallet.Error{Code: wallet.CodeInvoiceNotFound, Message: "Invoice not found."}
 	}
@@ -118,7 +118,7 @@ func (d *Dialect) listInvoices(c echo.Context, caller postgres.Caller) error {
 		f.PaymentStatus = v
 	}
 	if name := query.Get("external_customer_id"); name != "" {
-		customer, err := postgres.FindCustomer(ctx, d.DB, caller.OrganizationID, caller.Mode, storable(name))
+		customer, err := postgres.FindCustomer(ctx, d.LookUps(), caller.OrganizationID, caller.Mode, storable(name))
 		if wallet.HasCode(err, wallet.CodeCustomerNotFound) {
 			return writeList(c, "invoices", []named{}, 0)
 		}
@@ -127,7 +127,7 @@ func (d *Dialect) listInvoices(c echo.Context, caller postgres.Caller) error {
 		}
 		f.CustomerID = customer.ID
 	}
-	list, total, err := postgres.ListInvoices(ctx, d.DB, f, pageOf(c))
+	list, total, err := postgres.ListInvoices(ctx, d.LookUps(), f, pageOf(c))
 	if err != nil {
 		return err
 	}
@@ -165,11 +165,11 @@ func (d *Dialect) showInvoicePage(c echo.Context, caller postgres.Caller) error 
 	if err != nil {
 		return err
 	}
-	customer, err := postgres.GetCustomer(ctx, d.DB, i.CustomerID)
+	customer, err := postgres.GetCustomer(ctx, d.LookUps(), i.CustomerID)
 	if err != nil {
 		return err
 	}
-	seller, err := postgres.GetOrganization(ctx, d.DB, i.OrganizationID)
+	seller, err := postgres.GetOrganization(ctx, d.LookUps(), i.OrganizationID)
 	if err != nil {
 		return err
 	}

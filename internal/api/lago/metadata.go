@@ -141,22 +141,24 @@ func decodeWalletMetadata(raw json.RawMessage) (metadata map[string]any, problem
 // repetition with the same Idempotency-Key changes nothing.
 func (d *Dialect) changeMetadata(c echo.Context, caller postgres.Caller, body object, change func(map[string]any) (map[string]any, error)) error {
 	ref, now := walletRef(c, caller), d.Now()
-	_, err := d.InTx(c, caller, body, func(ctx context.Context, tx pgx.Tx) (wallet.ID, error) {
-		w, err := postgres.FindWallet(ctx, tx, ref, now)
-		if err != nil {
-			return w.ID, err
+	w, err := api.OnceTx(c, d.Server, caller, body, func(ctx context.Context, tx pgx.Tx) (wallet.Wallet, []wallet.ID, error) {
+		if _, err := postgres.ChangeWalletMetadata(ctx, tx, ref, now, change); err != nil {
+			return wallet.Wallet{}, nil, err
 		}
-		_, err = postgres.ChangeWalletMetadata(ctx, tx, ref, now, change)
-		return w.ID, err
-	})
-	if err != nil {
-		return err
-	}
-	w, err := postgres.FindWallet(c.Request().Context(), d.DB, ref, now)
+		w, err := postgres.FindWallet(ctx, tx, ref, now)
+		return w, []wallet.ID{w.ID}, err
+	}, d.foundWallet(ref))
 	if err != nil {
 		return err
 	}
 	return writeOne(c, "metadata", w.Metadata)
+}
+
+// foundWallet finds a wallet for an earlier request with the same key.
+func (d *Dialect) foundWallet(ref postgres.WalletRef) func(context.Context, []wallet.ID) (wallet.Wallet, error) {
+	return func(ctx context.Context, _ []wallet.ID) (wallet.Wallet, error) {
+		return postgres.FindWallet(ctx, d.LookUps(), ref, d.Now())
+	}
 }
 
 // readWalletMetadata reads the body of a request about metadata.

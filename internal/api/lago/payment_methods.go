@@ -1,6 +1,7 @@
 package lago
 
 import (
+	"context"
 	"net/http"
 
 	"github.com/jackc/pgx/v5"
@@ -47,7 +48,7 @@ func (d *Dialect) listPaymentMethods(c echo.Context, caller postgres.Caller) err
 	if err != nil {
 		return err
 	}
-	list, err := postgres.ListPaymentMethods(c.Request().Context(), d.DB, customer.ID)
+	list, err := postgres.ListPaymentMethods(c.Request().Context(), d.LookUps(), customer.ID)
 	if err != nil {
 		return err
 	}
@@ -61,12 +62,9 @@ func (d *Dialect) setDefaultMethod(c echo.Context, caller postgres.Caller) error
 	if err != nil {
 		return err
 	}
-	ctx := c.Request().Context()
-	var m wallet.PaymentMethod
-	err = pgx.BeginFunc(ctx, d.DB, func(tx pgx.Tx) error {
-		var err error
-		m, err = postgres.SetDefaultPaymentMethod(ctx, tx, customer.ID, pathID(c))
-		return err
+	id := pathID(c)
+	m, err := d.changeMethod(c, caller, customer.ID, func(ctx context.Context, tx pgx.Tx) (wallet.PaymentMethod, error) {
+		return postgres.SetDefaultPaymentMethod(ctx, tx, customer.ID, id)
 	})
 	if err != nil {
 		return err
@@ -80,9 +78,24 @@ func (d *Dialect) removeMethod(c echo.Context, caller postgres.Caller) error {
 	if err != nil {
 		return err
 	}
-	m, err := postgres.RemovePaymentMethod(c.Request().Context(), d.DB, customer.ID, pathID(c), d.Now())
+	id := pathID(c)
+	m, err := d.changeMethod(c, caller, customer.ID, func(ctx context.Context, tx pgx.Tx) (wallet.PaymentMethod, error) {
+		return postgres.RemovePaymentMethod(ctx, tx, customer.ID, id, d.Now())
+	})
 	if err != nil {
 		return err
 	}
 	return writeOne(c, "payment_method", newPaymentMethod(m))
+}
+
+// changeMethod changes a saved card once.
+func (d *Dialect) changeMethod(c echo.Context, caller postgres.Caller, customerID wallet.ID,
+	change func(ctx context.Context, tx pgx.Tx) (wallet.PaymentMethod, error),
+) (wallet.PaymentMethod, error) {
+	return api.OnceTx(c, d.Server, caller, nil, func(ctx context.Context, tx pgx.Tx) (wallet.PaymentMethod, []wallet.ID, error) {
+		m, err := change(ctx, tx)
+		return m, []wallet.ID{m.ID}, err
+	}, func(ctx context.Context, ids []wallet.ID) (wallet.PaymentMethod, error) {
+		return postgres.GetPaymentMethod(ctx, d.LookUps(), customerID, ids[0])
+	})
 }

@@ -56,11 +56,11 @@ func (d *Dialect) payableBy(ctx context.Context, t wallet.Transaction) (wallet.W
 	case t.InvoiceID == nil:
 		return w, customer, errBase("wallet_transaction_has_no_attached_invoice")
 	}
-	w, err := postgres.GetWallet(ctx, d.DB, t.WalletID)
+	w, err := postgres.GetWallet(ctx, d.LookUps(), t.WalletID)
 	if err != nil {
 		return w, customer, err
 	}
-	if customer, err = postgres.GetCustomer(ctx, d.DB, w.CustomerID); err != nil {
+	if customer, err = postgres.GetCustomer(ctx, d.LookUps(), w.CustomerID); err != nil {
 		return w, customer, err
 	}
 	p, err := readProfile(customer)
@@ -70,7 +70,7 @@ func (d *Dialect) payableBy(ctx context.Context, t wallet.Transaction) (wallet.W
 	if customer.StripeCustomerID == "" && (p.Billing == nil || p.Billing.PaymentProvider == nil) {
 		return w, customer, errBase("no_linked_payment_provider")
 	}
-	invoice, err := postgres.GetInvoice(ctx, d.DB, t.OrganizationID, t.Mode, *t.InvoiceID)
+	invoice, err := postgres.GetInvoice(ctx, d.LookUps(), t.OrganizationID, t.Mode, *t.InvoiceID)
 	if err == nil && invoice.PaymentStatus == wallet.InvoicePaymentSucceeded {
 		err = errBase("invalid_invoice_status_or_payment_status")
 	}

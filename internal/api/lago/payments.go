@@ -40,22 +40,22 @@ type paymentJSON struct {
 // of the organization.
 func (d *Dialect) showPayment(c echo.Context, caller postgres.Caller) error {
 	ctx := c.Request().Context()
-	p, err := postgres.GetPayment(ctx, d.DB, pathID(c))
+	p, err := postgres.GetPayment(ctx, d.LookUps(), pathID(c))
 	if err != nil {
 		return err
 	}
 	if p.OrganizationID != caller.OrganizationID || p.Mode != caller.Mode {
 		return &wallet.Error{Code: wallet.CodePaymentNotFound, Message: "Payment not found."}
 	}
-	t, err := postgres.GetTransaction(ctx, d.DB, p.OrganizationID, p.Mode, p.WalletTransactionID)
+	t, err := postgres.GetTransaction(ctx, d.LookUps(), p.OrganizationID, p.Mode, p.WalletTransactionID)
 	if err != nil {
 		return err
 	}
-	w, err := postgres.GetWallet(ctx, d.DB, p.WalletID)
+	w, err := postgres.GetWallet(ctx, d.LookUps(), p.WalletID)
 	if err != nil {
 		return err
 	}
-	customer, err := postgres.GetCustomer(ctx, d.DB, w.CustomerID)
+	customer, err := postgres.GetCustomer(ctx, d.LookUps(), w.CustomerID)
 	if err != nil {
 		return err
 	}

@@ -2,6 +2,7 @@ package lago
 
 import (
 	"context"
+	"log/slog"
 	"net/http"
 	"net/url"
 	"strings"
@@ -64,17 +65,17 @@ func (d *Dialect) showTransaction(c echo.Context, caller postgres.Caller) error 
 
 // findTransaction finds the wallet transaction of the path.
 func (d *Dialect) findTransaction(c echo.Context, caller postgres.Caller) (wallet.Transaction, error) {
-	return postgres.GetTransaction(c.Request().Context(), d.DB, caller.OrganizationID, caller.Mode, pathID(c))
+	return postgres.GetTransaction(c.Request().Context(), d.LookUps(), caller.OrganizationID, caller.Mode, pathID(c))
 }
 
 // listTransactions answers GET /api/v1/wallets/{id}/wallet_transactions.
 func (d *Dialect) listTransactions(c echo.Context, caller postgres.Caller) error {
 	ctx := c.Request().Context()
-	w, err := postgres.FindWallet(ctx, d.DB, walletRef(c, caller), d.Now())
+	w, err := postgres.FindWallet(ctx, d.LookUps(), walletRef(c, caller), d.Now())
 	if err != nil {
 		return err
 	}
-	list, total, err := postgres.ListTransactions(ctx, d.DB, w.ID, transactionFilter(c.QueryParams()), pageOf(c))
+	list, total, err := postgres.ListTransactions(ctx, d.LookUps(), w.ID, transactionFilter(c.QueryParams()), pageOf(c))
 	if err != nil {
 		return err
 	}
@@ -131,7 +132,7 @@ func (d *Dialect) listConsumptions(c echo.Context, caller postgres.Caller) error
 	if err != nil {
 		return err
 	}
-	list, total, err := postgres.ListConsumptions(c.Request().Context(), d.DB, t.ID, pageOf(c))
+	list, total, err := postgres.ListConsumptions(c.Request().Context(), d.LookUps(), t.ID, pageOf(c))
 	if err != nil {
 		return err
 	}
@@ -145,7 +146,7 @@ func (d *Dialect) listFundings(c echo.Context, caller postgres.Caller) error {
 	if err != nil {
 		return err
 	}
-	list, total, err := postgres.ListFundings(c.Request().Context(), d.DB, t.ID, pageOf(c))
+	list, total, err := postgres.ListFundings(c.Request().Context(), d.LookUps(), t.ID, pageOf(c))
 	if err != nil {
 		return err
 	}
@@ -176,7 +177,7 @@ func (d *Dialect) topUpWallet(c echo.Context, caller postgres.Caller) error {
 		return err
 	}
 	prefer := api.PreferredWait(c.Request().Header)
-	record, err := d.IdempotencyRecord(c, body, prefer.Wait)
+	record, err := d.RequestRecord(c, body, prefer.Wait)
 	if err != nil {
 		return err
 	}
@@ -185,31 +186,49 @@ func (d *Dialect) topUpWallet(c echo.Context, caller postgres.Caller) error {
 	request.Idempotency, request.Now = record, d.Now()
 
 	ctx := c.Request().Context()
-	ids, made, err := d.topUp(ctx, caller, request)
+	done, err := d.topUp(ctx, caller, request)
 	if err != nil {
 		return err
 	}
-	if made == nil {
-		api.SetReplayed(c)
-	} else {
-		prefer.Confirm(c)
-		if made.Purchase != nil && made.Purchase.Charged() {
-			c.Set(api.KeyPaymentID, made.Purchase.ID.String())
-			d.WaitForPayment(c, wallet.Payment{ID: made.Purchase.ID, Status: wallet.PaymentCreated}, prefer.Wait)
+	if done.Prior != nil {
+		list, err := postgres.GetTransactions(ctx, d.LookUps(), done.Prior.IDs)
+		if err != nil {
+			return err
 		}
+		api.SetReplayed(c)
+		return writeOne(c, "wallet_transactions", each(list, newWholeTransaction))
 	}
-	list, err := postgres.GetTransactions(ctx, d.DB, ids)
-	if err != nil {
-		return err
+	return d.answerTopUp(c, done.Value, done.InDoubt, prefer)
+}
+
+// answerTopUp answers with the wallet transactions of a top-up. While it is in doubt,
+// and when they cannot be read, all of them are shown as pending: an error would say
+// that nothing happened.
+func (d *Dialect) answerTopUp(c echo.Context, p postgres.PreparedTopUp, inDoubt bool, prefer api.Preference) error {
+	pending := p.Pending()
+	if p.Purchase != nil && p.Purchase.Charged() {
+		c.Set(api.KeyPaymentID, p.Purchase.ID.String())
+	}
+	if inDoubt {
+		return writeOne(c, "wallet_transactions", each(pending, newWholeTransaction))
+	}
+	prefer.Confirm(c)
+	if p.Purchase != nil && p.Purchase.Charged() {
+		d.WaitForPayment(c, wallet.Payment{ID: p.Purchase.ID, Status: wallet.PaymentCreated}, prefer.Wait)
+	}
+	list, err := postgres.GetTransactions(c.Request().Context(), d.LookUps(), p.TransactionIDs())
+	if err != nil || len(list) < len(pending) {
+		d.Log.WarnContext(c.Request().Context(), "top-up not read back",
+			slog.String("request_id", api.RequestID(c)), slog.Any("error", err))
+		list = pending
 	}
 	return writeOne(c, "wallet_transactions", each(list, newWholeTransaction))
 }
 
-// topUp stores the top-up, or finds the one that its idempotency key stands for. It
-// returns the ids of the wallet transactions, and the top-up unless it was found. A
+// topUp stores the top-up, or finds the one that its idempotency key stands for. A
 // reason to refuse the top-up counts only when the key is new.
-func (d *Dialect) topUp(ctx context.Context, caller postgres.Caller, request topUpRequest) ([]wallet.ID, *postgres.PreparedTopUp, error) {
-	prepared, err := postgres.PrepareTopUp(ctx, d.DB, request.TopUp, &request.invalid)
+func (d *Dialect) topUp(ctx context.Context, caller postgres.Caller, request topUpRequest) (api.Done[postgres.PreparedTopUp], error) {
+	prepared, err := postgres.PrepareTopUp(ctx, d.LookUps(), request.TopUp, &request.invalid)
 	if err == nil && request.Wants() && request.unstorable {
 		err = errUnprocessable()
 	}
@@ -217,26 +236,29 @@ func (d *Dialect) topUp(ctx context.Context, caller postgres.Caller, request top
 		return d.storeTopUp(ctx, caller, prepared)
 	}
 	if api.AsError(err).Status < http.StatusInternalServerError {
-		ids, found, lookUpErr := d.Results(ctx, caller, request.Idempotency, nil)
-		if lookUpErr != nil || found {
-			return ids, nil, lookUpErr
+		prior, found, lookUpErr := d.Prior(ctx, caller, request.Idempotency, nil)
+		if lookUpErr != nil {
+			return api.Done[postgres.PreparedTopUp]{}, lookUpErr
+		}
+		if found {
+			return api.Done[postgres.PreparedTopUp]{Prior: &prior}, nil
 		}
 	}
-	return nil, nil, err
+	return api.Done[postgres.PreparedTopUp]{}, err
 }
 
-func (d *Dialect) storeTopUp(ctx context.Context, caller postgres.Caller, p postgres.PreparedTopUp) ([]wallet.ID, *postgres.PreparedTopUp, error) {
-	ids := p.TransactionIDs()
-	prior, err := d.MakeOnce(ctx, caller, p.Idempotency, ids, func(ctx context.Context) (bool, error) {
-		return d.Payments.TopUp(ctx, p)
-	}, func(ctx context.Context) (bool, error) {
-		list, err := postgres.GetTransactions(ctx, d.DB, ids)
-		return len(ids) > 0 && len(list) == len(ids), err
-	})
-	if err != nil || prior != nil {
-		return prior, nil, err
+func (d *Dialect) storeTopUp(ctx context.Context, caller postgres.Caller, p postgres.PreparedTopUp) (api.Done[postgres.PreparedTopUp], error) {
+	if p.Purchase != nil && p.Purchase.Charged() && !p.MovesCredits() && api.IsOwnKey(p.Idempotency.Key) {
+		// The ids of a purchase keep it from being stored twice, so it needs no key.
+		p = p.WithoutKey()
 	}
-	return ids, &p, nil
+	return api.Once(ctx, d.Server, caller, api.Act[postgres.PreparedTopUp]{
+		Record: p.Idempotency, IDs: p.TransactionIDs(),
+		Attempt: func(ctx context.Context) (postgres.PreparedTopUp, bool, error) {
+			stored, err := d.Payments.TopUp(ctx, p)
+			return p, stored, err
+		},
+	})
 }
 
 // topUpRequest is the body of POST /api/v1/wallet_transactions.

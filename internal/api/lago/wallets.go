@@ -78,7 +78,7 @@ func walletRef(c echo.Context, caller postgres.Caller) postgres.WalletRef {
 
 // showWallet answers GET /api/v1/wallets/{id}, and the same by code.
 func (d *Dialect) showWallet(c echo.Context, caller postgres.Caller) error {
-	w, err := postgres.FindWallet(c.Request().Context(), d.DB, walletRef(c, caller), d.Now())
+	w, err := postgres.FindWallet(c.Request().Context(), d.LookUps(), walletRef(c, caller), d.Now())
 	if err != nil {
 		return err
 	}
@@ -97,7 +97,7 @@ func (d *Dialect) listWallets(c echo.Context, caller postgres.Caller) error {
 		externalID, named = pathText(c, "external_id"), true
 	}
 	if named {
-		customer, err := postgres.FindCustomer(ctx, d.DB, caller.OrganizationID, caller.Mode, externalID)
+		customer, err := postgres.FindCustomer(ctx, d.LookUps(), caller.OrganizationID, caller.Mode, externalID)
 		if err != nil {
 			return err
 		}
@@ -108,7 +108,7 @@ func (d *Dialect) listWallets(c echo.Context, caller postgres.Caller) error {
 			return errBillingEntityNotFound()
 		}
 	}
-	list, total, err := postgres.ListWallets(ctx, d.DB, f, pageOf(c), d.Now())
+	list, total, err := postgres.ListWallets(ctx, d.LookUps(), f, pageOf(c), d.Now())
 	if err != nil {
 		return err
 	}
@@ -128,13 +128,11 @@ func errBillingEntityNotFound() error {
 // terminateWallet answers DELETE /api/v1/wallets/{id}, and the same by code. It
 // succeeds for a wallet that is terminated already.
 func (d *Dialect) terminateWallet(c echo.Context, caller postgres.Caller) error {
-	ctx := c.Request().Context()
-	var w wallet.Wallet
-	err := pgx.BeginFunc(ctx, d.DB, func(tx pgx.Tx) error {
-		var err error
-		w, _, err = postgres.TerminateWallet(ctx, tx, walletRef(c, caller), d.Now())
-		return err
-	})
+	ref := walletRef(c, caller)
+	w, err := api.OnceTx(c, d.Server, caller, nil, func(ctx context.Context, tx pgx.Tx) (wallet.Wallet, []wallet.ID, error) {
+		w, _, err := postgres.TerminateWallet(ctx, tx, ref, d.Now())
+		return w, []wallet.ID{w.ID}, err
+	}, d.foundWallet(ref))
 	if err != nil {
 		return err
 	}
@@ -149,7 +147,7 @@ func (d *Dialect) createWallet(c echo.Context, caller postgres.Caller) error {
 	if err != nil {
 		return err
 	}
-	record, err := d.IdempotencyRecord(c, body, 0)
+	record, err := d.RequestRecord(c, body, 0)
 	if err != nil {
 		return err
 	}
@@ -157,32 +155,27 @@ func (d *Dialect) createWallet(c echo.Context, caller postgres.Caller) error {
 	if err != nil {
 		return err
 	}
-	var w wallet.Wallet
-	ids, err := d.MakeOnce(c.Request().Context(), caller, record, []wallet.ID{n.Wallet.ID},
-		func(ctx context.Context) (bool, error) {
-			v := opening.invalid.Clone() // CreateWallet adds to it, and may be called again
-			var made bool
-			var err error
-			w, made, err = d.Payments.CreateWallet(ctx, n, opening.TopUp, record, v)
-			return made, err
-		}, func(ctx context.Context) (bool, error) {
-			var err error
-			w, err = postgres.GetWallet(ctx, d.DB, n.Wallet.ID)
-			if wallet.HasCode(err, wallet.CodeWalletNotFound) {
-				return false, nil
-			}
-			return err == nil, err
-		})
+	record.ResultIDs = []wallet.ID{n.Wallet.ID}
+	ctx := c.Request().Context()
+	done, err := api.Once(ctx, d.Server, caller, api.Act[wallet.Wallet]{
+		Record: record, IDs: record.ResultIDs,
+		Attempt: func(ctx context.Context) (wallet.Wallet, bool, error) {
+			v := opening.invalid.Clone() // CreateWallet adds to it
+			return d.Payments.CreateWallet(ctx, n, opening.TopUp, record, v)
+		},
+	})
 	if err != nil {
 		return err
 	}
-	if ids != nil {
-		api.SetReplayed(c)
-		ref := postgres.WalletRef{OrganizationID: caller.OrganizationID, Mode: caller.Mode, ID: ids[0]}
-		if w, err = postgres.FindWallet(c.Request().Context(), d.DB, ref, d.Now()); err != nil {
-			return err
-		}
+	if done.Prior == nil {
+		return d.writeWallet(c, done.Value)
 	}
+	ref := postgres.WalletRef{OrganizationID: caller.OrganizationID, Mode: caller.Mode, ID: done.Prior.IDs[0]}
+	w, err := postgres.FindWallet(ctx, d.LookUps(), ref, d.Now())
+	if err != nil {
+		return err
+	}
+	api.SetReplayed(c)
 	return d.writeWallet(c, w)
 }
 
@@ -202,7 +195,7 @@ func (d *Dialect) decodeNewWallet(c echo.Context, caller postgres.Caller, body o
 	externalID, _ := body.str("external_customer_id")
 	if c.Param("external_id") != "" {
 		externalID = pathText(c, "external_id")
-		if _, err := postgres.FindCustomer(c.Request().Context(), d.DB, caller.OrganizationID, caller.Mode, externalID); err != nil {
+		if _, err := postgres.FindCustomer(c.Request().Context(), d.LookUps(), caller.OrganizationID, caller.Mode, externalID); err != nil {
 			return n, topUpRequest{}, err
 		}
 	}
@@ -262,19 +255,17 @@ func (d *Dialect) updateWallet(c echo.Context, caller postgres.Caller) error {
 	if err := checkBillingEntity(body); err != nil {
 		return err
 	}
-	ctx, now := c.Request().Context(), d.Now()
-	v := &wallet.ValidationError{}
-	ch := walletChange{body: body, invalid: v, now: now}
-	change := postgres.WalletChange{Change: ch.apply, Sections: decodeSections(body)}
-	if body.object("payment_method") != nil {
-		change.PaymentMethod = new(decodeMethod(body))
-	}
-	var w wallet.Wallet
-	err = pgx.BeginFunc(ctx, d.DB, func(tx pgx.Tx) error {
-		var err error
-		w, err = postgres.UpdateWallet(ctx, tx, walletRef(c, caller), change, v, now)
-		return err
-	})
+	ref, now := walletRef(c, caller), d.Now()
+	w, err := api.OnceTx(c, d.Server, caller, body, func(ctx context.Context, tx pgx.Tx) (wallet.Wallet, []wallet.ID, error) {
+		v := &wallet.ValidationError{} // each attempt finds the mistakes anew
+		ch := walletChange{body: body, invalid: v, now: now}
+		change := postgres.WalletChange{Change: ch.apply, Sections: decodeSections(body)}
+		if body.object("payment_method") != nil {
+			change.PaymentMethod = new(decodeMethod(body))
+		}
+		w, err := postgres.UpdateWallet(ctx, tx, ref, change, v, now)
+		return w, []wallet.ID{w.ID}, err
+	}, d.foundWallet(ref))
 	if err != nil {
 		return err
 	}

@@ -46,11 +46,11 @@ func (d *Dialect) listDeliveries(c echo.Context, caller postgres.Caller) error {
 		return api.InvalidQuery(issues...)
 	}
 	ctx := c.Request().Context()
-	e, err := postgres.GetEndpoint(ctx, d.DB, ref)
+	e, err := postgres.GetEndpoint(ctx, d.LookUps(), ref)
 	if err != nil {
 		return err
 	}
-	list, err := postgres.ListDeliveries(ctx, d.DB, e.ID, status, req.after, req.Limit+1)
+	list, err := postgres.ListDeliveries(ctx, d.LookUps(), e.ID, status, req.after, req.Limit+1)
 	if err != nil {
 		return err
 	}
@@ -95,12 +95,10 @@ func (d *Dialect) redeliver(c echo.Context, caller postgres.Caller) error {
 		return api.InvalidBody(issues...)
 	}
 	r.Endpoint, r.Now = ref, d.Now()
-	var n int64
-	_, err = d.InTx(c, caller, body, func(ctx context.Context, tx pgx.Tx) (wallet.ID, error) {
-		var err error
-		n, err = postgres.Redeliver(ctx, tx, r)
-		return ref.ID, err
-	})
+	n, err := api.OnceTx(c, d.Server, caller, body, func(ctx context.Context, tx pgx.Tx) (int64, []wallet.ID, error) {
+		n, err := postgres.Redeliver(ctx, tx, r)
+		return n, []wallet.ID{ref.ID}, err
+	}, func(context.Context, []wallet.ID) (int64, error) { return 0, nil }) // a repetition sends nothing
 	if err != nil {
 		return err
 	}

@@ -90,33 +90,51 @@ func (d *Dialect) createWebhook(c echo.Context, caller postgres.Caller) error {
 		return api.InvalidBody(*issue)
 	}
 	e.Signature, e.Events = sub.Signature, sub.Events
-	e.ID, err = d.InTx(c, caller, body, func(ctx context.Context, tx pgx.Tx) (wallet.ID, error) {
-		err := postgres.InsertEndpoint(ctx, tx, e, sub.Types, wallet.NewWebhookSecret(), d.webhookLimit())
+	ref := postgres.EndpointRef{OrganizationID: caller.OrganizationID, Mode: caller.Mode, ID: e.ID}
+	secret := wallet.NewWebhookSecret()
+	made, err := api.OnceTx(c, d.Server, caller, body, func(ctx context.Context, tx pgx.Tx) (secretEndpoint, []wallet.ID, error) {
+		err := postgres.InsertEndpoint(ctx, tx, e, sub.Types, secret, d.webhookLimit())
 		if errors.Is(err, postgres.ErrEndpointLimit) {
 			err = errWebhookLimit(d.webhookLimit())
 		}
 		if err == nil && req.enabled != nil && !*req.enabled {
-			ref := postgres.EndpointRef{OrganizationID: caller.OrganizationID, Mode: caller.Mode, ID: e.ID}
 			_, err = postgres.UpdateEndpoint(ctx, tx, ref, postgres.EndpointChange{Enabled: req.enabled}, now)
 		}
-		return e.ID, err
-	})
+		if err != nil {
+			return secretEndpoint{}, nil, err
+		}
+		made, err := readSecretEndpoint(ctx, tx, ref)
+		return made, []wallet.ID{e.ID}, err
+	}, d.secretEndpoint(caller))
 	if err != nil {
 		return err
 	}
-	return d.answerWithSecret(c, http.StatusCreated, caller, e.ID)
+	return made.answer(c, http.StatusCreated)
 }
 
-// answerWithSecret answers with an endpoint and its secret, which other answers do
-// not have. A request that is repeated with its Idempotency-Key gets it again.
-func (d *Dialect) answerWithSecret(c echo.Context, status int, caller postgres.Caller, id wallet.ID) error {
-	ref := postgres.EndpointRef{OrganizationID: caller.OrganizationID, Mode: caller.Mode, ID: id}
-	e, secret, err := postgres.GetEndpointSecret(c.Request().Context(), d.DB, ref)
-	if err != nil {
-		return err
+// secretEndpoint is an endpoint with its secret, which is shown when it is made or
+// changed. A request that is repeated with its Idempotency-Key gets it again.
+type secretEndpoint struct {
+	wallet.Endpoint
+
+	secret string
+}
+
+func readSecretEndpoint(ctx context.Context, db postgres.DB, ref postgres.EndpointRef) (secretEndpoint, error) {
+	e, secret, err := postgres.GetEndpointSecret(ctx, db, ref)
+	return secretEndpoint{e, secret}, err
+}
+
+// secretEndpoint finds the endpoint of an earlier request with the same key.
+func (d *Dialect) secretEndpoint(caller postgres.Caller) func(context.Context, []wallet.ID) (secretEndpoint, error) {
+	return func(ctx context.Context, ids []wallet.ID) (secretEndpoint, error) {
+		return readSecretEndpoint(ctx, d.LookUps(), postgres.EndpointRef{OrganizationID: caller.OrganizationID, Mode: caller.Mode, ID: ids[0]})
 	}
-	r := newWebhookResource(e)
-	r.WebhookSecret = secret
+}
+
+func (e secretEndpoint) answer(c echo.Context, status int) error {
+	r := newWebhookResource(e.Endpoint)
+	r.WebhookSecret = e.secret
 	return api.WriteJSON(c, status, r)
 }
 
@@ -219,7 +237,7 @@ func (d *Dialect) listWebhooks(c echo.Context, caller postgres.Caller) error {
 	if issues != nil {
 		return api.InvalidQuery(issues...)
 	}
-	list, err := postgres.ListEndpoints(c.Request().Context(), d.DB, caller.OrganizationID, caller.Mode, req.after, req.Limit+1)
+	list, err := postgres.ListEndpoints(c.Request().Context(), d.LookUps(), caller.OrganizationID, caller.Mode, req.after, req.Limit+1)
 	if err != nil {
 		return err
 	}
@@ -242,7 +260,7 @@ func (d *Dialect) showWebhook(c echo.Context, caller postgres.Caller) error {
 	if err != nil {
 		return err
 	}
-	e, err := postgres.GetEndpoint(c.Request().Context(), d.DB, ref)
+	e, err := postgres.GetEndpoint(c.Request().Context(), d.LookUps(), ref)
 	if err != nil {
 		return err
 	}
@@ -264,23 +282,23 @@ func (d *Dialect) changeWebhook(c echo.Context, caller postgres.Caller) error {
 	if issues != nil {
 		return api.InvalidBody(issues...)
 	}
-	ctx := c.Request().Context()
-	var e wallet.Endpoint
-	err = pgx.BeginFunc(ctx, d.DB, func(tx pgx.Tx) error {
+	e, err := api.OnceTx(c, d.Server, caller, body, func(ctx context.Context, tx pgx.Tx) (wallet.Endpoint, []wallet.ID, error) {
 		before, err := postgres.GetEndpoint(ctx, tx, ref)
 		if err != nil {
-			return err
+			return before, nil, err
 		}
 		change := postgres.EndpointChange{Name: req.name, URL: req.url, Enabled: req.enabled}
 		if req.signature != nil || req.events != nil {
 			sub, issue := req.subscription(before)
 			if issue != nil {
-				return api.InvalidBody(*issue)
+				return before, nil, api.InvalidBody(*issue)
 			}
 			change.Subscription = &sub
 		}
-		e, err = postgres.UpdateEndpoint(ctx, tx, ref, change, d.Now())
-		return err
+		after, err := postgres.UpdateEndpoint(ctx, tx, ref, change, d.Now())
+		return after, []wallet.ID{ref.ID}, err
+	}, func(ctx context.Context, _ []wallet.ID) (wallet.Endpoint, error) {
+		return postgres.GetEndpoint(ctx, d.LookUps(), ref)
 	})
 	if err != nil {
 		return err
@@ -294,8 +312,9 @@ func (d *Dialect) deleteWebhook(c echo.Context, caller postgres.Caller) error {
 	if err != nil {
 		return err
 	}
-	ctx := c.Request().Context()
-	err = pgx.BeginFunc(ctx, d.DB, func(tx pgx.Tx) error { return postgres.DeleteEndpoint(ctx, tx, ref, d.Now()) })
+	_, err = api.OnceTx(c, d.Server, caller, nil, func(ctx context.Context, tx pgx.Tx) (wallet.ID, []wallet.ID, error) {
+		return ref.ID, []wallet.ID{ref.ID}, postgres.DeleteEndpoint(ctx, tx, ref, d.Now())
+	}, func(context.Context, []wallet.ID) (wallet.ID, error) { return ref.ID, nil })
 	if err != nil {
 		return err
 	}
@@ -327,11 +346,16 @@ func (d *Dialect) rotateWebhookSecret(c echo.Context, caller postgres.Caller) er
 			return api.InvalidBody(api.Issue{Path: []string{"overlap_seconds"}, Message: "Expected integer from 0 to " + strconv.Itoa(longest)})
 		}
 	}
-	_, err = d.InTx(c, caller, body, func(ctx context.Context, tx pgx.Tx) (wallet.ID, error) {
-		return ref.ID, postgres.RotateSecret(ctx, tx, ref, wallet.NewWebhookSecret(), d.Now(), time.Duration(overlap)*time.Second)
-	})
+	secret := wallet.NewWebhookSecret()
+	rotated, err := api.OnceTx(c, d.Server, caller, body, func(ctx context.Context, tx pgx.Tx) (secretEndpoint, []wallet.ID, error) {
+		if err := postgres.RotateSecret(ctx, tx, ref, secret, d.Now(), time.Duration(overlap)*time.Second); err != nil {
+			return secretEndpoint{}, nil, err
+		}
+		e, err := readSecretEndpoint(ctx, tx, ref)
+		return e, []wallet.ID{ref.ID}, err
+	}, d.secretEndpoint(caller))
 	if err != nil {
 		return err
 	}
-	return d.answerWithSecret(c, http.StatusOK, caller, ref.ID)
+	return rotated.answer(c, http.StatusOK)
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"errors"
-	"fmt"
 	"net/http"
 	"strconv"
 	"time"
@@ -53,17 +52,28 @@ func (d *Dialect) fundWallet(c echo.Context, caller postgres.Caller) error {
 	prefer := api.PreferredWait(c.Request().Header)
 	wait := prefer.OrElse(d.FundWait)
 
-	ctx := c.Request().Context()
-	p, replayed, err := d.fund(ctx, caller, req, key, wait)
+	done, err := d.fund(c.Request().Context(), caller, req, key, wait)
+	switch {
+	case err != nil:
+		return err
+	case done.Prior != nil:
+		return d.answerReplay(c, done.Prior.PaymentID)
+	case done.InDoubt:
+		return d.answerFunding(c, done.Value) // there is nothing to wait for while the database is silent
+	}
+	prefer.Confirm(c)
+	return d.answerFunding(c, d.WaitForPayment(c, done.Value, wait))
+}
+
+// answerReplay answers with the payment that the first request with the idempotency
+// key made.
+func (d *Dialect) answerReplay(c echo.Context, id wallet.ID) error {
+	p, err := postgres.GetPayment(c.Request().Context(), d.LookUps(), id)
 	if err != nil {
 		return err
 	}
-	if replayed {
-		api.SetReplayed(c)
-		return d.answerFunding(c, p)
-	}
-	prefer.Confirm(c)
-	return d.answerFunding(c, d.WaitForPayment(c, p, wait))
+	api.SetReplayed(c)
+	return d.answerFunding(c, p)
 }
 
 // decodeFundRequest reads a request, and returns all its mistakes.
@@ -93,25 +103,34 @@ func decodeFundRequest(body api.Object) (fundRequest, []api.Issue) {
 	return req, issues
 }
 
-// fund stores the payment, or finds the one that the idempotency key stands for, in
-// which case the second result is true. A reason to refuse the payment counts only
-// when the key is new: a replay is answered even if the card was removed since.
-func (d *Dialect) fund(ctx context.Context, caller postgres.Caller, req fundRequest, key string, wait time.Duration) (wallet.Payment, bool, error) {
+// fund stores the payment, or finds the one that the idempotency key stands for. A
+// reason to refuse the payment counts only when the key is new: a replay is answered
+// even if the card was removed since.
+func (d *Dialect) fund(ctx context.Context, caller postgres.Caller, req fundRequest, key string, wait time.Duration) (api.Done[wallet.Payment], error) {
 	p, err := d.newFunding(ctx, caller, req, key, wait)
 	if err != nil && api.AsError(err).Status >= http.StatusInternalServerError {
-		return wallet.Payment{}, false, err
+		return api.Done[wallet.Payment]{}, err
 	}
 	if err == nil {
 		err = d.outage(caller.Mode)
 	}
 	if err == nil {
-		return d.accept(ctx, caller, p)
+		return api.Once(ctx, d.Server, caller, api.Act[wallet.Payment]{
+			Record: p.Idempotency, IDs: []wallet.ID{p.ID},
+			Attempt: func(ctx context.Context) (wallet.Payment, bool, error) {
+				stored, err := d.Payments.Accept(ctx, p)
+				return asAccepted(p), stored, err
+			},
+		})
 	}
-	prior, found, lookUpErr := d.recorded(ctx, caller, p.Idempotency, p.ID)
-	if lookUpErr != nil || found {
-		return prior, found, lookUpErr
+	prior, found, lookUpErr := d.Prior(ctx, caller, p.Idempotency, nil)
+	if lookUpErr != nil {
+		return api.Done[wallet.Payment]{}, lookUpErr
 	}
-	return prior, false, err
+	if found {
+		return api.Done[wallet.Payment]{Prior: &prior}, nil
+	}
+	return api.Done[wallet.Payment]{}, err
 }
 
 // outage returns an error while Stripe is down. A payment that was stored now might
@@ -204,50 +223,6 @@ func (d *Dialect) answerFunding(c echo.Context, p wallet.Payment) error {
 	return api.WriteJSON(c, status, answer)
 }
 
-// recorded finds the payment that an idempotency key stands for. The second
-// result is false when there is no key, or it is new. A key that was used for
-// something else, or whose first request may still be waiting for its answer, is
-// an error, unless that first request was the one that made own.
-func (d *Dialect) recorded(ctx context.Context, caller postgres.Caller, r *postgres.IdempotencyRecord, own wallet.ID) (wallet.Payment, bool, error) {
-	if r == nil {
-		return wallet.Payment{}, false, nil
-	}
-	now := d.Now()
-	record, id, found, err := postgres.LookUpIdempotencyKey(ctx, d.DB, caller.OrganizationID, caller.Mode, r.Operation, r.Key, now)
-	if err != nil || !found {
-		return wallet.Payment{}, false, err
-	}
-	if record.Fingerprint != r.Fingerprint {
-		return wallet.Payment{}, false, &wallet.Error{Code: wallet.CodeIdempotencyKeyReused}
-	}
-	p, err := postgres.GetPayment(ctx, d.DB, id)
-	if err != nil {
-		return p, false, err
-	}
-	if id != own && !p.Status.Answered() && now.Before(record.WaitUntil) {
-		return p, false, &wallet.Error{Code: wallet.CodeIdempotencyKeyInUse}
-	}
-	return p, true, nil
-}
-
-// accept stores a payment, or finds the one that its idempotency key stands for, in
-// which case the second result is true. It goes on when the client leaves.
-func (d *Dialect) accept(ctx context.Context, caller postgres.Caller, p postgres.NewPayment) (wallet.Payment, bool, error) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), api.StoreTimeout)
-	defer cancel()
-	for range api.StoreTries {
-		stored, err := d.store(ctx, p)
-		if err != nil || stored {
-			return asAccepted(p), false, err
-		}
-		prior, found, err := d.recorded(ctx, caller, p.Idempotency, p.ID)
-		if err != nil || found {
-			return prior, found && prior.ID != p.ID, err
-		}
-	}
-	return wallet.Payment{}, false, fmt.Errorf("accept payment: idempotency key neither taken nor free %d times", api.StoreTries)
-}
-
 // asAccepted returns a payment as it is right after it was stored.
 func asAccepted(p postgres.NewPayment) wallet.Payment {
 	return wallet.Payment{
@@ -263,25 +238,5 @@ func asAccepted(p postgres.NewPayment) wallet.Payment {
 		Status:              wallet.PaymentCreated,
 		CreatedAt:           p.CreatedAt,
 		UpdatedAt:           p.CreatedAt,
-	}
-}
-
-// store sends a payment to the database until it is certain whether it was stored.
-// When the connection breaks during the commit, the payment may be stored or not:
-// then it is sent again with the same ids, so that it is stored once at most. A
-// caller who gets an error has not paid.
-func (d *Dialect) store(ctx context.Context, p postgres.NewPayment) (bool, error) {
-	inDoubt := false
-	for {
-		stored, err := d.Payments.Accept(ctx, p)
-		inDoubt = inDoubt || api.CommitUnknown(err)
-		if err == nil || !inDoubt || !postgres.Unavailable(err) {
-			return stored, err
-		}
-		select {
-		case <-ctx.Done():
-			return false, api.Unavailable(err)
-		case <-time.After(api.StorePause):
-		}
 	}
 }

@@ -493,8 +493,8 @@ func TestFundWalletClientLeaves(t *testing.T) {
 	require.Len(t, b.Stored(t), 1)
 }
 
-// TestFundWalletClientLeavesEarly has the client leave while its payment is being
-// stored.
+// TestFundWalletClientLeavesEarly has the client leave before its payment was sent to
+// the database: then nothing happens.
 func TestFundWalletClientLeavesEarly(t *testing.T) {
 	t.Parallel()
 
@@ -502,21 +502,19 @@ func TestFundWalletClientLeavesEarly(t *testing.T) {
 	ctx, leave := context.WithCancel(t.Context())
 	b.Payments.OnAccept = func(ctx context.Context, p postgres.NewPayment) (bool, error) {
 		leave()
-		if err := ctx.Err(); err != nil {
-			return false, err
-		}
+		<-ctx.Done()
 		return b.Engine.Accept(ctx, p)
 	}
 	r := httptest.NewRequestWithContext(ctx, http.MethodPost, "/v1/wallet/fund", strings.NewReader(b.FundBody("25.00")))
 	r.Header.Set("Authorization", "Bearer "+b.APIKey)
 	b.Handler.ServeHTTP(httptest.NewRecorder(), r)
-	require.Len(t, b.Stored(t), 1)
+	require.Empty(t, b.Stored(t))
 }
 
 func TestFundWalletDatabaseAway(t *testing.T) {
 	t.Parallel()
 
-	refused := &net.OpError{Op: "read", Net: "tcp", Err: errors.New("connection reset by peer")}
+	lost := &postgres.DoubtError{Err: &net.OpError{Op: "read", Net: "tcp", Err: errors.New("connection reset by peer")}}
 
 	t.Run("BeforeTheRequest", func(t *testing.T) {
 		t.Parallel()
@@ -554,7 +552,7 @@ func TestFundWalletDatabaseAway(t *testing.T) {
 				ok, err := b.Engine.Accept(ctx, p)
 				if calls == 1 {
 					require.True(t, ok)
-					return false, refused
+					return false, lost
 				}
 				return ok, err
 			}
@@ -572,7 +570,7 @@ func TestFundWalletDatabaseAway(t *testing.T) {
 		calls := 0
 		b.Payments.OnAccept = func(ctx context.Context, p postgres.NewPayment) (bool, error) {
 			if calls++; calls < 3 {
-				return false, refused
+				return false, lost
 			}
 			return b.Engine.Accept(ctx, p)
 		}
@@ -583,15 +581,25 @@ func TestFundWalletDatabaseAway(t *testing.T) {
 	t.Run("StillInDoubtWhenTimeIsOver", func(t *testing.T) {
 		t.Parallel()
 
-		b := apitest.Setup(t)
-		b.Payments.OnAccept = func(context.Context, postgres.NewPayment) (bool, error) { return false, refused }
-		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
-		defer cancel()
-		_, err := b.Lava.Store(ctx, postgres.NewPayment{ID: wallet.NewID()})
-		var e *api.Error
-		require.ErrorAs(t, err, &e)
-		require.Equal(t, http.StatusServiceUnavailable, e.Status)
-		require.Equal(t, "payment_provider_unavailable", e.Code)
+		b := apitest.Setup(t, func(b *apitest.Bundle) { b.Server.Patience = 50 * time.Millisecond })
+		back := make(chan struct{})
+		b.Payments.OnAccept = func(ctx context.Context, p postgres.NewPayment) (bool, error) {
+			select {
+			case <-back:
+				return b.Engine.Accept(ctx, p)
+			default:
+				return false, lost
+			}
+		}
+
+		rec := b.Fund(t, "Idempotency-Key", "k")
+		require.Equal(t, http.StatusAccepted, rec.Code, rec.Body)
+		require.Empty(t, b.Stored(t))
+		require.Equal(t, http.StatusConflict, b.Fund(t, "Idempotency-Key", "k").Code, "the first request goes on")
+
+		close(back)
+		require.Eventually(t, func() bool { return len(b.Stored(t)) == 1 }, time.Minute, 10*time.Millisecond, "it is stored in the background")
+		require.Contains(t, rec.Body.String(), apitest.SpellPayment(b.Only(t)), "with the id that was answered")
 	})
 
 	t.Run("AfterItWasStored", func(t *testing.T) {

@@ -30,7 +30,7 @@ type paymentMethodResource struct {
 // listPaymentMethods answers GET /v1/payment_methods: the cards of the wallet's
 // customer, the default first, then the newest first.
 func (d *Dialect) listPaymentMethods(c echo.Context, caller postgres.Caller) error {
-	list, err := postgres.ListPaymentMethods(c.Request().Context(), d.DB, caller.CustomerID)
+	list, err := postgres.ListPaymentMethods(c.Request().Context(), d.LookUps(), caller.CustomerID)
 	if err != nil {
 		return err
 	}

@@ -122,7 +122,7 @@ func (d *Dialect) listPayments(c echo.Context, caller postgres.Caller) error {
 		return api.InvalidQuery(issues...)
 	}
 	// One row more than asked for shows whether there is another page.
-	list, err := postgres.ListPayments(c.Request().Context(), d.DB, caller.WalletID, req.after, req.Limit+1)
+	list, err := postgres.ListPayments(c.Request().Context(), d.LookUps(), caller.WalletID, req.after, req.Limit+1)
 	if err != nil {
 		return err
 	}
@@ -147,7 +147,7 @@ func (d *Dialect) showPayment(c echo.Context, caller postgres.Caller) error {
 	}
 	answer := newPaymentResource(p, d.Now())
 	if p.Status == wallet.PaymentSucceeded {
-		refunds, err := postgres.RefundsOf(c.Request().Context(), d.DB, p.ID)
+		refunds, err := postgres.RefundsOf(c.Request().Context(), d.LookUps(), p.ID)
 		if err != nil {
 			return err
 		}
@@ -164,7 +164,7 @@ func (d *Dialect) findPayment(c echo.Context, caller postgres.Caller) (wallet.Pa
 	if err != nil {
 		return wallet.Payment{}, errPaymentNotFound()
 	}
-	p, err := postgres.GetPayment(c.Request().Context(), d.DB, id)
+	p, err := postgres.GetPayment(c.Request().Context(), d.LookUps(), id)
 	if err == nil && p.WalletID != caller.WalletID {
 		err = errPaymentNotFound()
 	}

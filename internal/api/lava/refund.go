@@ -93,19 +93,18 @@ func (d *Dialect) refundPayment(c echo.Context, caller postgres.Caller) error {
 	n := postgres.NewRefund{
 		ID: wallet.NewID(), PaymentID: p.ID, Amount: req.amount, Force: req.force, Reason: req.reason, Now: now,
 	}
-	if key != "" {
-		n.Idempotency = &postgres.IdempotencyRecord{
-			Operation: opRefundPayment, Key: key, Fingerprint: refundFingerprint(p.ID, req), WaitUntil: now.Add(wait),
-			ResultIDs: []wallet.ID{n.ID},
-		}
+	n.Idempotency = &postgres.IdempotencyRecord{
+		Operation: opRefundPayment, Key: api.KeyOrOwn(key), Fingerprint: refundFingerprint(p.ID, req), WaitUntil: now.Add(wait),
+		ResultIDs: []wallet.ID{n.ID},
 	}
-	ctx := c.Request().Context()
-	r, replayed, err := d.refund(ctx, caller, n)
-	if err != nil {
+	r, state, err := d.refund(c.Request().Context(), caller, n, key != "")
+	switch {
+	case err != nil:
 		return err
-	}
-	if replayed {
+	case state == refundReplayed:
 		api.SetReplayed(c)
+		return d.answerRefund(c, r)
+	case state == refundInDoubt:
 		return d.answerRefund(c, r)
 	}
 	prefer.Confirm(c)
@@ -166,72 +165,54 @@ func refundFingerprint(paymentID wallet.ID, req refundRequest) [32]byte {
 	return sha256.Sum256(fmt.Appendf(nil, "%s %d %t %s", paymentID, req.amount, req.force, req.reason))
 }
 
-// refund stores the refund, or finds the one that its idempotency key stands for, in
-// which case the second result is true. A reason to refuse the refund counts only
-// when the key is new. It goes on when the client leaves.
-func (d *Dialect) refund(ctx context.Context, caller postgres.Caller, n postgres.NewRefund) (wallet.Refund, bool, error) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), api.StoreTimeout)
-	defer cancel()
-	prior, found, err := d.recordedRefund(ctx, caller, n)
-	if err != nil || found {
-		return prior, found, err
-	}
-	for range api.StoreTries {
-		r, stored, err := d.storeRefund(ctx, n)
-		if err != nil || stored {
-			return r, false, err
-		}
-		prior, found, err := d.recordedRefund(ctx, caller, n)
-		if err != nil || found {
-			return prior, found && prior.ID != n.ID, err
-		}
-	}
-	return wallet.Refund{}, false, fmt.Errorf("accept refund: idempotency key neither taken nor free %d times", api.StoreTries)
-}
+// refundState says where a refund comes from.
+type refundState int
 
-// storeRefund sends a refund to the database. When the connection breaks during the
-// commit, the refund may be stored or not, and it is looked up.
-func (d *Dialect) storeRefund(ctx context.Context, n postgres.NewRefund) (wallet.Refund, bool, error) {
-	r, stored, err := d.Payments.RequestRefund(ctx, n)
-	if !api.CommitUnknown(err) {
-		return r, stored, err
+const (
+	refundStored   refundState = iota
+	refundInDoubt              // it may have been stored, and goes on
+	refundReplayed             // the first request with the idempotency key made it
+)
+
+// refund stores the refund, or finds the one that its idempotency key stands for. A
+// reason to refuse the refund counts only when the key is new.
+func (d *Dialect) refund(ctx context.Context, caller postgres.Caller, n postgres.NewRefund, keyed bool) (wallet.Refund, refundState, error) {
+	if keyed {
+		prior, found, err := d.Prior(ctx, caller, n.Idempotency, nil)
+		if err != nil {
+			return wallet.Refund{}, 0, err
+		}
+		if found {
+			return d.replayRefund(ctx, prior, n.Now)
+		}
 	}
-	for {
-		r, lookUpErr := postgres.GetRefund(ctx, d.DB, n.ID)
-		switch {
-		case lookUpErr == nil:
-			return r, true, nil
-		case wallet.HasCode(lookUpErr, wallet.CodeRefundNotFound), !postgres.Unavailable(lookUpErr):
-			return r, false, api.Unavailable(err)
-		}
-		select {
-		case <-ctx.Done():
-			return r, false, api.Unavailable(err)
-		case <-time.After(api.StorePause):
-		}
+	done, err := api.Once(ctx, d.Server, caller, api.Act[wallet.Refund]{
+		Record: n.Idempotency, IDs: []wallet.ID{n.ID},
+		Attempt: func(ctx context.Context) (wallet.Refund, bool, error) { return d.Payments.RequestRefund(ctx, n) },
+	})
+	switch {
+	case err != nil:
+		return wallet.Refund{}, 0, err
+	case done.Prior != nil:
+		return d.replayRefund(ctx, *done.Prior, n.Now)
+	case done.InDoubt:
+		return done.Value, refundInDoubt, nil
+	default:
+		return done.Value, refundStored, nil
 	}
 }
 
-// recordedRefund finds the refund that an idempotency key stands for.
-func (d *Dialect) recordedRefund(ctx context.Context, caller postgres.Caller, n postgres.NewRefund) (wallet.Refund, bool, error) {
-	if n.Idempotency == nil {
-		return wallet.Refund{}, false, nil
+// replayRefund finds the refund that the first request with the key made, unless that
+// request may still be waiting for its answer.
+func (d *Dialect) replayRefund(ctx context.Context, p api.Prior, now time.Time) (wallet.Refund, refundState, error) {
+	if len(p.IDs) == 0 {
+		return wallet.Refund{}, 0, &wallet.Error{Code: wallet.CodeIdempotencyKeyReused}
 	}
-	record, _, found, err := postgres.LookUpIdempotencyKey(ctx, d.DB, caller.OrganizationID, caller.Mode, opRefundPayment, n.Idempotency.Key, n.Now)
-	if err != nil || !found {
-		return wallet.Refund{}, false, err
+	r, err := postgres.GetRefund(ctx, d.LookUps(), p.IDs[0])
+	if err == nil && !r.Answered() && now.Before(p.WaitUntil) {
+		err = &wallet.Error{Code: wallet.CodeIdempotencyKeyInUse}
 	}
-	if record.Fingerprint != n.Idempotency.Fingerprint || len(record.ResultIDs) == 0 {
-		return wallet.Refund{}, false, &wallet.Error{Code: wallet.CodeIdempotencyKeyReused}
-	}
-	r, err := postgres.GetRefund(ctx, d.DB, record.ResultIDs[0])
-	if err != nil {
-		return r, false, err
-	}
-	if r.ID != n.ID && !r.Answered() && n.Now.Before(record.WaitUntil) {
-		return r, false, &wallet.Error{Code: wallet.CodeIdempotencyKeyInUse}
-	}
-	return r, true, nil
+	return r, refundReplayed, err
 }
 
 // answerRefund answers with the state of a refund: 200 once Stripe has accepted it,

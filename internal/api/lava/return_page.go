@@ -73,7 +73,7 @@ func (d *Dialect) countReturn(c echo.Context, p wallet.Payment) {
 	if p.RedirectURL == "" {
 		return
 	}
-	if err := postgres.MarkReturned(c.Request().Context(), d.DB, p.ID, d.Now()); err != nil {
+	if err := postgres.MarkReturned(c.Request().Context(), d.LookUps(), p.ID, d.Now()); err != nil {
 		d.Log.WarnContext(c.Request().Context(), "return not counted",
 			slog.String("request_id", api.RequestID(c)), slog.Any("error", err))
 	}
@@ -86,7 +86,7 @@ func (d *Dialect) findAnyPayment(ctx context.Context, spelled string) (wallet.Pa
 		if err != nil {
 			continue
 		}
-		p, err := postgres.GetPayment(ctx, d.DB, id)
+		p, err := postgres.GetPayment(ctx, d.LookUps(), id)
 		if err == nil && spelled != id.String() && p.Mode != mode {
 			break // the spelling names the other mode
 		}

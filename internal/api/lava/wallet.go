@@ -18,7 +18,7 @@ type walletResource struct {
 
 // showWallet answers GET /v1/wallet with what can be spent now.
 func (d *Dialect) showWallet(c echo.Context, caller postgres.Caller) error {
-	w, err := postgres.GetWallet(c.Request().Context(), d.DB, caller.WalletID)
+	w, err := postgres.GetWallet(c.Request().Context(), d.LookUps(), caller.WalletID)
 	if err != nil {
 		return err
 	}
