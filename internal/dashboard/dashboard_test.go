@@ -24,6 +24,7 @@ import (
 	"github.com/fundrail/fundrail/internal/enginetest"
 	"github.com/fundrail/fundrail/internal/postgres"
 	"github.com/fundrail/fundrail/internal/postgres/views"
+	"github.com/fundrail/fundrail/internal/stripeapi"
 	"github.com/fundrail/fundrail/internal/testfactory"
 	"github.com/fundrail/fundrail/internal/wallet"
 	"github.com/fundrail/fundrail/jobs"
@@ -95,6 +96,9 @@ type stripe struct {
 	jobs.Stripe
 	retrieved wallet.Outcome
 }
+
+// Breaker implements jobs.Stripe. A nil breaker is always closed.
+func (*stripe) Breaker() *stripeapi.Breaker { return nil }
 
 // Retrieve implements jobs.Stripe.
 func (s *stripe) Retrieve(context.Context, string) wallet.Outcome { return s.retrieved }
