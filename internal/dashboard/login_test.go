@@ -216,7 +216,8 @@ func TestPassword(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, want, right, given)
 	}
-	for _, hash := range []string{"", "plain", "$argon2i$v=19$m=1,t=1,p=1$AAAA$AAAA", "$argon2id$v=19$m=x$AAAA$AAAA", "$argon2id$v=18$m=1,t=1,p=1$AAAA$AAAA", "$argon2id$v=19$m=1,t=1,p=1$AAAA$AAAA",
+	for _, hash := range []string{
+		"", "plain", "$argon2i$v=19$m=1,t=1,p=1$AAAA$AAAA", "$argon2id$v=19$m=x$AAAA$AAAA", "$argon2id$v=18$m=1,t=1,p=1$AAAA$AAAA", "$argon2id$v=19$m=1,t=1,p=1$AAAA$AAAA",
 		"$argon2id$v=19$m=19456,t=0,p=1$U94xdb49fzDhlgAVvYOJcw$jYoLjl/pqaAXaJjnmvHgmDtLLV8W0wfUivAtDGhy6Rk",
 	} {
 		right, err := dashboard.CheckPassword(hash, password)
