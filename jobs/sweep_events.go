@@ -111,7 +111,7 @@ func (e *Engine) sweepFrom(ctx context.Context, mode wallet.Mode, now time.Time)
 	}
 	from := last.Until
 	if !swept {
-		oldest, found, err := postgres.OldestConcern(ctx, e.Pool, mode, horizon)
+		oldest, found, err := postgres.OldestRelevantPayment(ctx, e.Pool, mode, horizon)
 		if err != nil {
 			return q, err
 		}

@@ -45,7 +45,7 @@ func watched(terminal bool, env map[string]string) (*app, *screen, *screen) {
 func TestColors(t *testing.T) {
 	t.Parallel()
 
-	report := postgres.AuditReport{Wallets: 1}
+	report := postgres.AuditReport{AuditScope: postgres.AuditScope{Wallets: 1}}
 	wrong := postgres.AuditReport{Findings: []postgres.Finding{{Check: "balance", ID: "w", Detail: "1.00"}}}
 	say := func(a *app) {
 		var c auditCmd

@@ -16,7 +16,7 @@ import (
 	"github.com/fundrail/fundrail/internal/wallet"
 )
 
-// world is a dashboard with one of everything.
+// world is a dashboard with rows for every page.
 type world struct {
 	*testBundle
 	payment wallet.Payment
@@ -35,7 +35,7 @@ func newWorld(t *testing.T) *world {
 	return w
 }
 
-// pages are all that can be read.
+// pages returns the paths of all pages that every role can read.
 func (w *world) pages() []string {
 	m := "/admin/test"
 	customer, walletID := w.merchant.Customer.ID.String(), w.merchant.Wallet.ID.String()
@@ -47,7 +47,7 @@ func (w *world) pages() []string {
 	}
 }
 
-// operatorPages say what a write would do.
+// operatorPages returns the paths of the previews of writes.
 func (w *world) operatorPages() []string {
 	return []string{"/admin/test/events/evt_1/replay", "/admin/test/jobs/bulk?action=retry&state=discarded"}
 }
@@ -58,7 +58,7 @@ type writeRoute struct {
 	least postgres.Role
 }
 
-// writes are all that can be written.
+// writes returns all routes that write.
 func (w *world) writes() []writeRoute {
 	m := "/admin/test"
 	return []writeRoute{
@@ -114,7 +114,7 @@ func clone(form url.Values) url.Values {
 	return c
 }
 
-func TestViewersSeeNoButtons(t *testing.T) {
+func TestViewersSeeNoActions(t *testing.T) {
 	t.Parallel()
 
 	w := newWorld(t)
@@ -127,7 +127,7 @@ func TestViewersSeeNoButtons(t *testing.T) {
 	}
 }
 
-func TestWritesNeedTheToken(t *testing.T) {
+func TestWritesRequireTheToken(t *testing.T) {
 	t.Parallel()
 
 	w := newWorld(t)
@@ -155,10 +155,10 @@ func TestWritesNeedTheToken(t *testing.T) {
 	}
 	require.Empty(t, w.actions(t))
 	require.Equal(t, http.StatusSeeOther, c.send(http.MethodPost, "/admin/test/queues/charge/pause",
-		url.Values{"csrf": {good}, "reason": {"now it has all"}}, http.Header{"Origin": {"http://fundrail.example"}}).status)
+		url.Values{"csrf": {good}, "reason": {"complete request"}}, http.Header{"Origin": {"http://fundrail.example"}}).status)
 }
 
-func TestPagesAreLockedDown(t *testing.T) {
+func TestSecurityHeaders(t *testing.T) {
 	t.Parallel()
 
 	w := newWorld(t)
@@ -179,7 +179,7 @@ func TestPagesAreLockedDown(t *testing.T) {
 	}
 }
 
-func TestAssetsAreKeptForEver(t *testing.T) {
+func TestAssetsAreCachedForever(t *testing.T) {
 	t.Parallel()
 
 	c := setup(t).client(t)
@@ -217,13 +217,13 @@ func TestPersonalDataIsMasked(t *testing.T) {
 			shown += strings.Count(support.get(path).body, secret)
 		}
 	}
-	require.Greater(t, shown, 10, "others see it")
+	require.Greater(t, shown, 10, "the role support sees personal data")
 	for _, path := range []string{"/admin/test/payments", "/admin/test/payments?format=csv", "/admin/test/events/evt_1"} {
 		require.NotContains(t, viewer.get(path).body, "4242", path)
 		require.Contains(t, support.get(path).body, "4242", path)
 	}
-	require.Contains(t, viewer.get("/admin/test/events/evt_1").body, "2500", "what is not personal stays")
-	require.Contains(t, viewer.get("/admin/test/search?q="+url.QueryEscape(customer.Email)).body, "takes the role support")
+	require.Contains(t, viewer.get("/admin/test/events/evt_1").body, "2500", "other data is not masked")
+	require.Contains(t, viewer.get("/admin/test/search?q="+url.QueryEscape(customer.Email)).body, "requires the role support")
 	require.Equal(t, http.StatusSeeOther, support.get("/admin/test/search?q="+url.QueryEscape(strings.ToUpper(customer.Email))).status)
 }
 
@@ -236,7 +236,7 @@ func TestModesAreNeverMixed(t *testing.T) {
 	w.event(t, "evt_live", wallet.ModeLive, p, postgres.EventPending, w.now.Add(-time.Hour))
 	job := strconv.FormatInt(w.job(t, "discarded", "charge_payments", `{"payment_ids":["`+p.ID.String()+`"]}`, w.now), 10)
 	both := strconv.FormatInt(w.job(t, "discarded", "charge_payments", `{"payment_ids":["`+p.ID.String()+`","`+w.payment.ID.String()+`"]}`, w.now), 10)
-	nobody := strconv.FormatInt(w.job(t, "completed", "enqueue_checks", `{}`, w.now), 10)
+	neither := strconv.FormatInt(w.job(t, "completed", "enqueue_checks", `{}`, w.now), 10)
 	c := w.as(t, postgres.RoleAdmin)
 
 	for _, path := range append(w.pages(), w.operatorPages()...) {
@@ -261,10 +261,10 @@ func TestModesAreNeverMixed(t *testing.T) {
 
 	for mode, own := range map[string]wallet.Payment{"test": w.payment, "live": p} {
 		list := c.get("/admin/" + mode + "/jobs").body
-		require.Contains(t, list, "/jobs/"+both+`"`, "a job of both modes is in each")
-		require.Contains(t, list, "/jobs/"+nobody+`"`, "a job of neither mode is in each")
+		require.Contains(t, list, "/jobs/"+both+`"`, "a job of both modes is listed in each")
+		require.Contains(t, list, "/jobs/"+neither+`"`, "a job of neither mode is listed in each")
 		page := c.get("/admin/" + mode + "/jobs/" + both).body
 		require.Contains(t, page, "/admin/"+mode+"/payments/"+own.ID.String())
-		require.Equal(t, 1, strings.Count(page, `/payments/01`), "and shows the payments of its own")
+		require.Equal(t, 1, strings.Count(page, `/payments/01`), "the job's page shows only the payments of the mode")
 	}
 }

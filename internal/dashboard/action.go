@@ -13,27 +13,27 @@ import (
 	"github.com/fundrail/fundrail/internal/postgres"
 )
 
-// actionNames are the writes that there are, as audit rows name them.
+// actionNames are the actions that audit rows can have.
 var actionNames = []string{
 	"event.replay", "job.cancel", "job.delete", "job.retry", "job.snooze", "jobs.cancel", "jobs.delete", "jobs.retry", "jobs.snooze",
 	"payment.check", "queue.pause", "queue.resume",
 }
 
-// maxReason is how long a reason may be.
+// maxReason is the maximum length of a reason in bytes.
 const maxReason = 500
 
-// change is what a write found and what it left, for the audit row.
+// change is the state of a subject before and after a write, for the audit row.
 type change struct{ before, after any }
 
-// act does a write and writes down that it was done, in one transaction. The role
-// has been looked at by then; the reason is asked for here.
+// act runs do and stores an audit row, in one transaction. It checks the reason; the caller
+// has checked the role.
 func (r *request) act(action, subjectKind, subjectID string, do func(ctx context.Context, tx pgx.Tx) (change, error)) error {
 	reason := strings.TrimSpace(r.Request().PostForm.Get("reason"))
 	switch {
 	case reason == "":
-		return refuse(http.StatusUnprocessableEntity, "A reason is missing", "Go back and say why. It is kept in the audit log.")
+		return refuse(http.StatusUnprocessableEntity, "A reason is missing", "Go back and enter a reason. It is kept in the audit log.")
 	case len(reason) > maxReason:
-		return refuse(http.StatusUnprocessableEntity, "The reason is too long", fmt.Sprintf("It may have %d characters.", maxReason))
+		return refuse(http.StatusUnprocessableEntity, "The reason is too long", fmt.Sprintf("It may have at most %d characters.", maxReason))
 	}
 	err := pgx.BeginFunc(r.ctx(), r.dashboard.Pool, func(tx pgx.Tx) error {
 		ch, err := do(r.ctx(), tx)
@@ -69,12 +69,12 @@ func marshal(v any) (json.RawMessage, error) {
 	}
 	b, err := json.Marshal(v)
 	if err != nil {
-		return nil, fmt.Errorf("audit row: %w", err)
+		return nil, fmt.Errorf("encode audit row: %w", err)
 	}
 	return b, nil
 }
 
-// done sends the browser back to a page of this mode, which says what happened.
+// done redirects to a page that shows a notice; see notices.
 func (r *request) done(path, notice string) error {
 	sep := "?"
 	if strings.Contains(path, "?") {

@@ -24,7 +24,7 @@ func (b *testBundle) jobState(t *testing.T, id int64) string {
 	return state
 }
 
-// jsonOf decodes a column of an audit row.
+// jsonOf decodes a JSON column of an audit row.
 func jsonOf(t *testing.T, raw json.RawMessage) map[string]any {
 	t.Helper()
 	var m map[string]any
@@ -71,7 +71,7 @@ func TestJobActions(t *testing.T) {
 				require.Nil(t, a.After)
 			} else {
 				require.Equal(t, tc.want, jsonOf(t, a.After)["state"])
-				require.Contains(t, c.get(r.header.Get("Location")).body, "ticket 4711", "the job's page shows it")
+				require.Contains(t, c.get(r.header.Get("Location")).body, "ticket 4711", "the job's page shows the action")
 			}
 			require.NotEmpty(t, a.RequestID)
 			require.WithinDuration(t, b.now, a.At, 0)
@@ -79,7 +79,7 @@ func TestJobActions(t *testing.T) {
 	}
 }
 
-func TestActionsThatFailLeaveNothing(t *testing.T) {
+func TestFailedActionsChangeNothing(t *testing.T) {
 	t.Parallel()
 
 	w := newWorld(t)
@@ -99,7 +99,7 @@ func TestActionsThatFailLeaveNothing(t *testing.T) {
 		"EventIsUnknown":    {"/events/evt_none/replay", nil, http.StatusNotFound},
 		"PaymentIsUnknown":  {"/payments/" + wallet.NewID().String() + "/check", nil, http.StatusNotFound},
 		"ReasonIsMissing":   {"/queues/charge/pause", url.Values{"reason": {"  "}}, http.StatusUnprocessableEntity},
-		"ReasonIsEndless":   {"/queues/charge/pause", url.Values{"reason": {strings.Repeat("x", 501)}}, http.StatusUnprocessableEntity},
+		"ReasonIsTooLong":   {"/queues/charge/pause", url.Values{"reason": {strings.Repeat("x", 501)}}, http.StatusUnprocessableEntity},
 		"NothingInBulk":     {"/jobs/bulk", url.Values{"action": {"retry"}}, http.StatusUnprocessableEntity},
 		"UnknownInBulk":     {"/jobs/bulk", url.Values{"action": {"explode"}, "id": {"1"}}, http.StatusNotFound},
 	} {
@@ -117,7 +117,7 @@ func must[T any](v T, err error) T {
 	return v
 }
 
-func TestBulkTouchesWhatItShowed(t *testing.T) {
+func TestBulkChangesOnlyPreviewedJobs(t *testing.T) {
 	t.Parallel()
 
 	b := setup(t)
@@ -141,7 +141,7 @@ func TestBulkTouchesWhatItShowed(t *testing.T) {
 	}
 	require.Len(t, form["id"], n)
 	late := b.job(t, "discarded", "charge_payments", args, p.CreatedAt)
-	form.Add("id", "999999") // deleted since
+	form.Add("id", "999999") // a job that was deleted meanwhile
 
 	r := c.post("/admin/test/jobs/bulk", form)
 
@@ -150,7 +150,7 @@ func TestBulkTouchesWhatItShowed(t *testing.T) {
 		require.Equal(t, "available", b.jobState(t, id))
 	}
 	require.Equal(t, "discarded", b.jobState(t, other))
-	require.Equal(t, "discarded", b.jobState(t, late), "what was not shown is not touched")
+	require.Equal(t, "discarded", b.jobState(t, late), "a job that was not in the preview does not change")
 	list := b.actions(t)
 	require.Len(t, list, 1)
 	after := jsonOf(t, list[0].After)
@@ -159,7 +159,7 @@ func TestBulkTouchesWhatItShowed(t *testing.T) {
 	require.Contains(t, c.get("/admin/test/jobs/bulk?action=retry&id="+strconv.FormatInt(other, 10)).body, "<h1>Retry 1 job</h1>")
 }
 
-func TestBulkSnoozesWhatWaits(t *testing.T) {
+func TestBulkSnoozesWaitingJobs(t *testing.T) {
 	t.Parallel()
 
 	b := setup(t)
@@ -167,7 +167,7 @@ func TestBulkSnoozesWhatWaits(t *testing.T) {
 	ids := url.Values{"action": {"snooze"}, "id": {strconv.FormatInt(waiting, 10), strconv.FormatInt(done, 10)}}
 	c := b.as(t, postgres.RoleOperator)
 	require.Contains(t, c.get("/admin/test/jobs/bulk?"+ids.Encode()).body, `<option value="1h">1 hour</option>`)
-	require.Equal(t, http.StatusUnprocessableEntity, c.post("/admin/test/jobs/bulk", ids).status, "for how long?")
+	require.Equal(t, http.StatusUnprocessableEntity, c.post("/admin/test/jobs/bulk", ids).status, "the duration is missing")
 	require.Empty(t, b.actions(t))
 	ids.Set("for", "1h")
 
@@ -183,7 +183,7 @@ func TestBulkSnoozesWhatWaits(t *testing.T) {
 	require.InDelta(t, done, jsonOf(t, a.After)["left"].([]any)[0], 0)
 }
 
-func TestQueueIsPausedAndSaysByWhom(t *testing.T) {
+func TestPauseQueue(t *testing.T) {
 	t.Parallel()
 
 	w := newWorld(t)
@@ -202,7 +202,7 @@ func TestQueueIsPausedAndSaysByWhom(t *testing.T) {
 	require.NotNil(t, jsonOf(t, list[0].After)["paused_at"])
 }
 
-func TestReplayShowsFirstAndThenDoes(t *testing.T) {
+func TestReplayAfterPreview(t *testing.T) {
 	t.Parallel()
 
 	b := setup(t)
@@ -219,7 +219,7 @@ func TestReplayShowsFirstAndThenDoes(t *testing.T) {
 	require.Contains(t, page, `<td class="num">0.00 USD</td><td class="num">25.00 USD</td>`)
 	stored, err := postgres.GetPayment(t.Context(), b.pool, p.ID)
 	require.NoError(t, err)
-	require.Equal(t, wallet.PaymentProcessing, stored.Status, "looking changes nothing")
+	require.Equal(t, wallet.PaymentProcessing, stored.Status, "a preview changes nothing")
 	event, err := postgres.GetEvent(t.Context(), b.pool, "evt_lost")
 	require.NoError(t, err)
 	require.Equal(t, postgres.EventIgnored, event.Status)
@@ -237,10 +237,10 @@ func TestReplayShowsFirstAndThenDoes(t *testing.T) {
 	require.NoError(t, b.pool.QueryRow(t.Context(), `select kind, args::text from river_job where id = $1`, jobID).Scan(&kind, &args))
 	require.Equal(t, "handle_event", kind)
 	require.JSONEq(t, `{"event_id":"evt_lost"}`, args)
-	require.Contains(t, c.get("/admin/test/events/evt_lost").body, "/jobs/"+strconv.FormatInt(jobID, 10)+`"`, "the event's page knows the job")
+	require.Contains(t, c.get("/admin/test/events/evt_lost").body, "/jobs/"+strconv.FormatInt(jobID, 10)+`"`, "the event's page links to the job")
 }
 
-func TestReplayThatMovesNothingSaysSo(t *testing.T) {
+func TestPreviewOfReplayThatMovesNoMoney(t *testing.T) {
 	t.Parallel()
 
 	w := newWorld(t)
@@ -249,8 +249,8 @@ func TestReplayThatMovesNothingSaysSo(t *testing.T) {
 	require.Contains(t, page, "No money would move.")
 }
 
-// TestReplayPreviewMatchesReplay has Stripe answer with declines that the
-// machine does not take for the end.
+// TestReplayPreviewMatchesReplay tests answers of Stripe that do not end the payment, and one
+// that does.
 func TestReplayPreviewMatchesReplay(t *testing.T) {
 	t.Parallel()
 
@@ -262,29 +262,29 @@ func TestReplayPreviewMatchesReplay(t *testing.T) {
 		stripe wallet.Outcome
 		want   string
 	}{
-		"OnAnOpenPage": {
+		"CheckoutPageIsOpen": {
 			testfactory.PaymentOpts{Status: wallet.PaymentRequiresAction},
 			`update payments set payment_method_id = null where id = $1`, declined,
 			"the payment page is still open",
 		},
-		"WithoutTheCardholder": {
+		"ConfirmedOnSession": {
 			testfactory.PaymentOpts{Status: wallet.PaymentProcessing},
 			`update payments set off_session = true where id = $1`, wanted,
-			"confirmed once more, as if the cardholder were there",
+			"confirmed once more as on-session",
 		},
-		"AboutAnotherPayment": {
+		"IntentOfAnotherPayment": {
 			testfactory.PaymentOpts{Status: wallet.PaymentProcessing},
 			`update payments set checks = 1 where id = $1`,
 			wallet.Outcome{Kind: wallet.OutcomeSucceeded, PaymentID: wallet.NewID()},
 			"the intent names another payment",
 		},
-		"WhenStripeIsAway": {
+		"StripeIsUnavailable": {
 			testfactory.PaymentOpts{Status: wallet.PaymentProcessing},
 			`update payments set checks = 1 where id = $1`,
 			wallet.Outcome{Kind: wallet.OutcomeUnavailable},
 			"the job would be tried again later",
 		},
-		"ForGood": {
+		"FinalDecline": {
 			testfactory.PaymentOpts{Status: wallet.PaymentProcessing},
 			`update payments set checks = 1 where id = $1`, declined,
 			`<span class="badge bad">Failed</span>`,
@@ -304,16 +304,16 @@ func TestReplayPreviewMatchesReplay(t *testing.T) {
 			page := b.as(t, postgres.RoleOperator).get("/admin/test/events/evt_preview/replay").body
 
 			require.Contains(t, page, test.want)
-			if name == "ForGood" {
+			if name == "FinalDecline" {
 				return
 			}
-			require.Contains(t, page, "stays as it is")
+			require.Contains(t, page, "unchanged")
 			require.NotContains(t, page, `<span class="badge bad">Failed</span>`)
 		})
 	}
 }
 
-func TestCheckIsQueued(t *testing.T) {
+func TestCheckPayment(t *testing.T) {
 	t.Parallel()
 
 	b := setup(t)
@@ -326,6 +326,6 @@ func TestCheckIsQueued(t *testing.T) {
 	jobID := int64(jsonOf(t, b.actions(t)[0].After)["job_id"].(float64))
 	require.Equal(t, "available", b.jobState(t, jobID))
 	page := c.get("/admin/test/payments/" + p.ID.String()).body
-	require.Contains(t, page, "ticket 4711", "the timeline tells of it")
+	require.Contains(t, page, "ticket 4711", "the timeline shows the action")
 	require.Contains(t, page, "/jobs/"+strconv.FormatInt(jobID, 10)+`"`)
 }

@@ -11,8 +11,8 @@ import (
 	"github.com/fundrail/fundrail/internal/wallet"
 )
 
-// attentionAges are from when on something is worth a look. What is younger is the
-// machine's usual business.
+// attentionAges are the ages from which on items need attention. Younger items are part of
+// normal operation.
 var attentionAges = views.AttentionAges{
 	Unknown:   2 * time.Minute,
 	Events:    time.Minute,
@@ -20,31 +20,31 @@ var attentionAges = views.AttentionAges{
 	Discarded: 7 * 24 * time.Hour,
 }
 
-// attentionLimit is how many things of a sort are listed.
+// attentionLimit is the number of items that a group lists.
 const attentionLimit = 50
 
-// concern is something that a person should look at.
+// concern is an item that an operator should look at.
 type concern struct {
 	Since  time.Time
 	Title  string
 	Link   string
 	Text   string
 	Amount string
-	// Next is what the machine does by itself, and NextAt when; Action is what the
-	// person is proposed.
+	// Next is the next automatic step, and NextAt its time. Action is what the operator
+	// should do.
 	Next   string
 	NextAt *time.Time
 	Action string
 }
 
-// concerns are those of one sort.
+// concerns is a group of items of one kind.
 type concerns struct {
 	Title string
 	Tone  string
-	// Text says what it means.
+	// Text explains the group.
 	Text string
 	List []concern
-	// All is the address of the whole list, empty when there is none.
+	// All is the path of the whole list, empty if there is none.
 	All string
 }
 
@@ -82,40 +82,21 @@ func (d *Dashboard) attention(r *request) error {
 	return r.view("Attention", "attention", page).live("attention", "").ok("attention")
 }
 
-func (r *request) writeAttentionCSV(page attentionPage) error {
-	type row struct {
-		group string
-		concern
-	}
-	var list []row
-	for _, g := range page.Groups {
-		for _, c := range g.List {
-			list = append(list, row{g.Title, c})
-		}
-	}
-	header := []string{"concern", "subject", "since", "amount", "what", "next_step", "next_step_at", "proposed_action"}
-	return writeCSV(r, "attention", header, func(string) (views.Page[row], error) {
-		return views.Page[row]{Rows: list}, nil
-	}, func(c row) []string {
-		return []string{c.group, c.Title, csvTime(c.Since), c.Amount, c.Text, c.Next, csvTime(c.NextAt), c.Action}
-	})
-}
-
 func (r *request) uncredited(a views.Attention) concerns {
 	g := concerns{
 		Title: "Charged but not credited", Tone: "bad",
-		Text: "Stripe reports a charge that no wallet has been credited for.",
+		Text: "Stripe reports a charge, but no wallet was credited.",
 	}
 	for _, x := range a.Drift {
 		if x.Kind == postgres.DriftChargedNotCredited {
-			g.List = append(g.List, r.drifted(a, x, "Compare with Stripe; fundrail reconcile --repair"))
+			g.List = append(g.List, r.drifted(a, x, "Compare with Stripe, then run fundrail reconcile --repair"))
 		}
 	}
 	for _, u := range a.Uncredited {
 		g.List = append(g.List, concern{
 			Since: u.ReceivedAt, Title: short(r.spell(u.PaymentID)), Link: r.path("/payments/" + u.PaymentID.String()),
 			Text: "Payment is " + label(u.Status) + "; event " + u.EventID, Amount: money(u.Amount, u.Currency),
-			Next: "Its job is queued again", NextAt: &u.DueAt, Action: "Look at the event's job; replay the event",
+			Next: "The event's job is queued again", NextAt: &u.DueAt, Action: "Check the event's job, then replay the event",
 		})
 	}
 	return g
@@ -124,11 +105,11 @@ func (r *request) uncredited(a views.Attention) concerns {
 func (r *request) uncharged(a views.Attention) concerns {
 	g := concerns{
 		Title: "Credited but not charged", Tone: "bad",
-		Text: "A wallet has money that Stripe does not know to have been taken.",
+		Text: "A wallet was credited, but Stripe reports no charge.",
 	}
 	for _, x := range a.Drift {
 		if x.Kind == postgres.DriftCreditedNotCharged {
-			g.List = append(g.List, r.drifted(a, x, "Look at the charge at Stripe; void the credits if there is none"))
+			g.List = append(g.List, r.drifted(a, x, "Find the charge at Stripe; void the credits if there is none"))
 		}
 	}
 	return g
@@ -137,13 +118,13 @@ func (r *request) uncharged(a views.Attention) concerns {
 func (r *request) discrepancies(a views.Attention) concerns {
 	g := concerns{
 		Title: "Stripe and the books differ", Tone: "bad",
-		Text: "The amount, the currency or the number of charges is not what was asked for.",
+		Text: "The amount, the currency or the number of charges is not as requested.",
 	}
 	for _, x := range a.Discrepancies {
 		g.List = append(g.List, concern{
 			Since: x.FoundAt, Title: short(r.spell(x.PaymentID)), Link: r.path("/payments/" + x.PaymentID.String()),
 			Text: label(x.Kind) + ": expected " + money(x.ExpectedAmount, x.ExpectedCurrency), Amount: money(x.ReceivedAmount, x.ReceivedCurrency),
-			Next: "Nothing happens by itself", Action: "Compare with Stripe; refund there what was taken twice",
+			Next: "None", Action: "Compare with Stripe; refund a duplicate charge there",
 		})
 	}
 	return g
@@ -152,23 +133,23 @@ func (r *request) discrepancies(a views.Attention) concerns {
 func (r *request) drift(a views.Attention) concerns {
 	g := concerns{
 		Title: "Drift found by the reconciliation", Tone: "bad",
-		Text: "The last comparison with Stripe differs here, and could not be repaired by itself.",
+		Text: "The last reconciliation found these differences and could not repair them.",
 	}
 	for _, x := range a.Drift {
 		switch x.Kind {
 		case postgres.DriftChargedNotCredited, postgres.DriftCreditedNotCharged: // have groups of their own
 		case postgres.DriftAmountDiffers, postgres.DriftDisputeDiffers, postgres.DriftOpenTooLong, postgres.DriftRefundDiffers:
-			g.List = append(g.List, r.drifted(a, x, "Compare with Stripe; fundrail reconcile --repair"))
+			g.List = append(g.List, r.drifted(a, x, "Compare with Stripe, then run fundrail reconcile --repair"))
 		}
 	}
 	return g
 }
 
-// drifted is a difference that the last reconciliation found.
+// drifted returns the item of a difference that the last reconciliation found.
 func (r *request) drifted(a views.Attention, x postgres.Drift, action string) concern {
 	c := concern{
 		Since: a.ReconciledAt, Title: x.StripeID, Text: label(x.Kind) + ": " + x.Detail, Amount: amountOf(a, x.PaymentID),
-		Next: "It is compared again every day", Action: action,
+		Next: "Compared again every day", Action: action,
 	}
 	if x.PaymentID != (wallet.ID{}) {
 		c.Title, c.Link = short(r.spell(x.PaymentID)), r.path("/payments/"+x.PaymentID.String())
@@ -178,8 +159,8 @@ func (r *request) drifted(a views.Attention, x postgres.Drift, action string) co
 	return c
 }
 
-// amountOf is what payments are worth together, empty when they are unknown or of
-// several currencies.
+// amountOf returns the sum of the payments' amounts. It is empty if one is unknown or the
+// currencies differ.
 func amountOf(a views.Attention, ids ...wallet.ID) string {
 	var sum views.Money
 	for _, id := range ids {
@@ -198,13 +179,13 @@ func amountOf(a views.Attention, ids ...wallet.ID) string {
 func (r *request) disputes(a views.Attention) concerns {
 	g := concerns{
 		Title: "Disputes", Tone: "warn",
-		Text: "A cardholder's bank asks for money back. It is answered in Stripe's dashboard.",
+		Text: "A cardholder disputed a charge. Answer the dispute in Stripe's dashboard.",
 	}
 	for _, x := range a.Disputes {
 		g.List = append(g.List, concern{
 			Since: x.CreatedAt, Title: short(r.spell(x.PaymentID)), Link: r.path("/payments/" + x.PaymentID.String()),
 			Text: label(x.Status) + ": " + label(x.Reason), Amount: money(x.Amount, x.Currency),
-			Next: "The wallet follows what Stripe says", Action: "Answer " + short(x.StripeID) + " at Stripe",
+			Next: "The wallet follows Stripe's decision", Action: "Answer " + short(x.StripeID) + " at Stripe",
 		})
 	}
 	return g
@@ -213,12 +194,12 @@ func (r *request) disputes(a views.Attention) concerns {
 func (r *request) endpoints(a views.Attention) concerns {
 	g := concerns{
 		Title: "Deliveries failing", Tone: "warn", All: r.path("/jobs?queue=deliver"),
-		Text: "A merchant's endpoint does not take what it is sent.",
+		Text: "A merchant's endpoint rejects deliveries or does not answer.",
 	}
 	for _, x := range a.Endpoints {
 		g.List = append(g.List, concern{
 			Since: x.FailingSince, Title: x.Name, Text: x.OrganizationName + ": " + x.LastError,
-			Next: fmt.Sprintf("Tried again; %d waiting", x.Waiting), NextAt: x.HeldUntil, Action: "Tell the merchant",
+			Next: fmt.Sprintf("Retried, %d pending", x.Waiting), NextAt: x.HeldUntil, Action: "Tell the merchant",
 		})
 	}
 	return g
@@ -227,13 +208,13 @@ func (r *request) endpoints(a views.Attention) concerns {
 func (r *request) unknown(a views.Attention) concerns {
 	g := concerns{
 		Title: "Outcome unknown", Tone: "warn", All: r.path("/payments?status=open"),
-		Text: "The charge may or may not have happened. Nothing is charged twice while it is open.",
+		Text: "The charge may or may not have succeeded. The card is not charged a second time meanwhile.",
 	}
 	for _, p := range a.Unknown {
 		g.List = append(g.List, concern{
 			Since: p.CreatedAt, Title: short(r.spell(p.ID)), Link: r.path("/payments/" + p.ID.String()),
 			Text: label(p.Status), Amount: money(p.Amount, p.Currency),
-			Next: "Stripe is asked again", NextAt: p.NextCheckAt, Action: "Check now",
+			Next: "Checked with Stripe again", NextAt: p.NextCheckAt, Action: "Check now",
 		})
 	}
 	return g
@@ -241,14 +222,14 @@ func (r *request) unknown(a views.Attention) concerns {
 
 func (r *request) lapsing(a views.Attention) concerns {
 	g := concerns{
-		Title: "Challenge about to lapse", Tone: "warn", All: r.path("/payments?status=requires_action"),
-		Text: "The cardholder has not confirmed at the bank yet.",
+		Title: "Challenge deadline near", Tone: "warn", All: r.path("/payments?status=requires_action"),
+		Text: "The cardholder has not completed the challenge yet.",
 	}
 	for _, p := range a.Lapsing {
 		g.List = append(g.List, concern{
 			Since: p.CreatedAt, Title: short(r.spell(p.ID)), Link: r.path("/payments/" + p.ID.String()),
 			Text: r.private(p.ExternalID), Amount: money(p.Amount, p.Currency),
-			Next: "Canceled unless it is passed", NextAt: p.ActionDeadlineAt, Action: "Remind the cardholder",
+			Next: "Canceled unless completed", NextAt: p.ActionDeadlineAt, Action: "Remind the cardholder",
 		})
 	}
 	return g
@@ -257,12 +238,12 @@ func (r *request) lapsing(a views.Attention) concerns {
 func (r *request) unhandled(a views.Attention) concerns {
 	g := concerns{
 		Title: "Events not handled", Tone: "warn", All: r.path("/events?status=pending"),
-		Text: "Stripe told us something, and no job has looked at it yet.",
+		Text: "No job has handled these events yet.",
 	}
 	for _, e := range a.Events {
 		c := concern{
 			Since: e.ReceivedAt, Title: e.ID, Link: r.path("/events/" + e.ID), Text: e.Type,
-			Next: "Its job is queued again", NextAt: &e.DueAt, Action: "Look at its job; is the settle queue paused?",
+			Next: "The event's job is queued again", NextAt: &e.DueAt, Action: "Check the event's job and whether the settle queue is paused",
 		}
 		if e.PaymentID != nil {
 			c.Amount = amountOf(a, *e.PaymentID)
@@ -274,13 +255,13 @@ func (r *request) unhandled(a views.Attention) concerns {
 
 func (r *request) discarded(a views.Attention) concerns {
 	g := concerns{
-		Title: "Jobs given up", Tone: "bad", All: r.path("/jobs?state=discarded"),
-		Text: "All attempts failed. Open payments are still checked, whatever became of their jobs.",
+		Title: "Discarded jobs", Tone: "bad", All: r.path("/jobs?state=discarded"),
+		Text: "All attempts failed. Open payments are still checked by other jobs.",
 	}
 	for _, j := range a.Discarded {
 		c := concern{
 			Title: label(j.Kind) + " " + strconv.FormatInt(j.ID, 10), Link: r.path("/jobs/" + strconv.FormatInt(j.ID, 10)),
-			Amount: amountOf(a, j.PaymentIDs...), Next: "Nothing happens by itself", Action: "Read the error, mend its cause, retry",
+			Amount: amountOf(a, j.PaymentIDs...), Next: "None", Action: "Fix the cause of the error, then retry",
 		}
 		if j.FinalizedAt != nil {
 			c.Since = *j.FinalizedAt

@@ -32,13 +32,7 @@ func (d *Dashboard) listActions(r *request) error {
 	}
 	if r.wantsCSV() {
 		f.Limit = csvPage
-		header := []string{"id", "at", "actor", "role", "action", "subject_kind", "subject_id", "reason", "before", "after", "request_id"}
-		return writeCSV(r, "audit", header, fetch, func(a postgres.OperatorAction) []string {
-			return []string{
-				strconv.FormatInt(a.ID, 10), csvTime(a.At), r.private(a.Actor), string(a.Role), a.Action, a.SubjectKind, a.SubjectID,
-				a.Reason, string(a.Before), string(a.After), a.RequestID,
-			}
-		})
+		return r.writeActionsCSV(fetch)
 	}
 	page, err := fetch(r.QueryParam("cursor"))
 	if err != nil {
@@ -49,7 +43,7 @@ func (d *Dashboard) listActions(r *request) error {
 
 type actionPage struct {
 	Action postgres.OperatorAction
-	// Subject is the address of what was acted on, empty when it has no page.
+	// Subject is the path of the subject's page, empty if it has none.
 	Subject string
 }
 

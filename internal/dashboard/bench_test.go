@@ -27,9 +27,9 @@ import (
 	"github.com/fundrail/fundrail/jobs"
 )
 
-// BenchmarkPages asks for each page as a browser does and reports the time of the
-// server, the worst of it, and the size. It fills a small database of its own, or
-// looks at the one that FILLED_DATABASE_URL names, which `fundrail seed` has filled.
+// BenchmarkPages requests each page and reports the median and maximum time of the server
+// and the size of the page. It fills a small database, or uses the one that
+// FILLED_DATABASE_URL names, which `fundrail seed` has filled.
 func BenchmarkPages(b *testing.B) {
 	pool := filled(b)
 	h := benchHandler(b, pool)
@@ -96,7 +96,7 @@ func benchHandler(b *testing.B, pool *pgxpool.Pool) http.Handler {
 	return e
 }
 
-// loginTo makes an admin, logs in and returns the session's cookie.
+// loginTo creates an admin, logs in and returns the session's cookie.
 func loginTo(b *testing.B, pool *pgxpool.Pool, h http.Handler) string {
 	b.Helper()
 
@@ -120,8 +120,8 @@ func loginTo(b *testing.B, pool *pgxpool.Pool, h http.Handler) string {
 	return session
 }
 
-// deep turns pages of a list until there are no more, or 39 times, and returns where
-// that leads.
+// deep follows the links to the next page of a list, at most 39 times, and returns the path
+// of the last page.
 func deep(b *testing.B, h http.Handler, cookie, path string) string {
 	b.Helper()
 
@@ -140,8 +140,8 @@ func deep(b *testing.B, h http.Handler, cookie, path string) string {
 	return path
 }
 
-// benchPaths are every list, with the filters that hurt most, and the pages of the
-// things in the middle of them.
+// benchPaths returns the paths of every list, of lists with the most expensive filters, and
+// of the detail pages of rows in the middle of the lists.
 func benchPaths(b *testing.B, pool *pgxpool.Pool) map[string]string {
 	b.Helper()
 

@@ -13,8 +13,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestDocs looks at the page that shows the API's description as at those of the
-// dashboard, closed and with everything opened.
+// TestDocs checks the page of the API's documentation like the pages of the dashboard, with
+// all sections closed and with all open.
 func TestDocs(t *testing.T) {
 	t.Parallel()
 
@@ -41,7 +41,7 @@ func TestDocs(t *testing.T) {
 		chromedp.Click(`.menu a[href="#refundPayment"]`), chromedp.WaitVisible(`article#refundPayment:target`))
 }
 
-// photograph keeps what the window shows.
+// photograph saves a screenshot of the window.
 func (b *tab) photograph(t *testing.T, path string) {
 	t.Helper()
 

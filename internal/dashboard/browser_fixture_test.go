@@ -34,13 +34,13 @@ import (
 
 const browserPassword = "correct horse battery"
 
-// house is the whole service on a simulated Stripe, with users to log in.
+// house is the whole service with a simulated Stripe and a user for each role.
 type house struct {
 	merchant testfactory.Merchant
 	pool     *pgxpool.Pool
 	sim      *simtest.Sim
 	url      string
-	// threeDS is a card that asks for a challenge.
+	// threeDS is a card that requires a challenge.
 	threeDS wallet.PaymentMethod
 }
 
@@ -103,17 +103,18 @@ func newHouse(t *testing.T) *house {
 	return h
 }
 
-// tab is a page in a browser of its own.
+// tab is a browser tab.
 type tab struct {
 	context.Context
 	t *testing.T
 
 	mu sync.Mutex
-	// complaints are what the browser's console says, above all about the policy.
+	// complaints are the errors of the console, such as violations of the content security
+	// policy.
 	complaints []string
 }
 
-// browse starts a browser. It ends with the test, and with the test's process.
+// browse starts a browser that ends with the test.
 func browse(t *testing.T) *tab {
 	t.Helper()
 
@@ -155,13 +156,13 @@ func (b *tab) listen(event any) {
 	}
 }
 
-// within bounds what follows, so that a page that never comes fails the test.
+// within returns a context with a timeout, so that a page that does not load fails the test.
 func (b *tab) within() (context.Context, context.CancelFunc) {
 	const limit = 30 * time.Second
 	return context.WithTimeout(b.Context, limit)
 }
 
-// do runs actions, and says what the page shows when one of them fails.
+// do runs actions. If one fails, the test fails with the text of the page.
 func (b *tab) do(actions ...chromedp.Action[chromedp.Void]) {
 	b.t.Helper()
 	ctx, cancel := b.within()
@@ -170,7 +171,7 @@ func (b *tab) do(actions ...chromedp.Action[chromedp.Void]) {
 		late, cancel := b.within()
 		defer cancel()
 		text, _ := chromedp.Run(late, chromedp.Evaluate[string]("location.href + '\\n' + document.body.innerText"))
-		require.NoError(b.t, err, "the page says:\n%s", text)
+		require.NoError(b.t, err, "text of the page:\n%s", text)
 	}
 }
 
@@ -184,7 +185,7 @@ func evaluate[T any](b *tab, script string) T {
 	return v
 }
 
-// login goes through the form.
+// login logs in with the form.
 func (b *tab) login(h *house, role postgres.Role) {
 	b.t.Helper()
 	b.do(
@@ -211,7 +212,7 @@ func confirm(name, reason string) chromedp.Action[chromedp.Void] {
 	)
 }
 
-// screen is a size of window.
+// screen is the size of a window.
 type screen struct {
 	name          string
 	width, height int64
@@ -227,7 +228,7 @@ func (s screen) use() chromedp.Action[chromedp.Void] {
 	return chromedp.EmulateViewport(s.width, s.height)
 }
 
-// scheme asks pages for their light or dark colours.
+// scheme selects the light or dark colour scheme.
 func scheme(name string) chromedp.Action[chromedp.Void] {
 	return chromedp.Func(func(ctx context.Context, t *chromedp.Target) error {
 		_, err := cdp.Call(ctx, t, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
@@ -237,7 +238,7 @@ func scheme(name string) chromedp.Action[chromedp.Void] {
 	})
 }
 
-// withoutScript turns scripts off, as some people do.
+// withoutScript disables scripts.
 func withoutScript() chromedp.Action[chromedp.Void] {
 	return chromedp.Func(func(ctx context.Context, t *chromedp.Target) error {
 		_, err := cdp.Call(ctx, t, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: true})

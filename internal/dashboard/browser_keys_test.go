@@ -12,8 +12,8 @@ import (
 	"github.com/fundrail/fundrail/internal/postgres"
 )
 
-// stop is where the focus is: which of the page's controls, in their order, and
-// whether that can be seen.
+// stop describes the focused control: its index among the page's controls, and whether it
+// and its focus indicator are visible.
 type stop struct {
 	Index   int    `json:"index"`
 	Name    string `json:"name"`
@@ -34,8 +34,8 @@ const focused = `(() => {
 	};
 })()`
 
-// TestKeyboard goes through pages with the Tab key: every control is reached, in the
-// order of the page, and it can be seen which one has the focus.
+// TestKeyboard tests that the Tab key reaches every control in the order of the page, that
+// the focus is visible, and that the shortcuts work.
 func TestKeyboard(t *testing.T) {
 	t.Parallel()
 
@@ -46,35 +46,35 @@ func TestKeyboard(t *testing.T) {
 
 	for _, path := range []string{"", "/payments", "/payments/" + id, "/jobs", "/queues", "/attention"} {
 		b.do(chromedp.Navigate(h.url+"/admin/test"+path), chromedp.WaitReady("main"))
-		says := evaluate[string](b, `(() => {
+		live := evaluate[string](b, `(() => {
 			const live = document.querySelector("[data-live]");
-			live?.click(); // nothing moves meanwhile
+			live?.click(); // pause the updates
 			document.activeElement.blur();
 			return live ? live.textContent + " " + live.getAttribute("aria-pressed") : "Paused false";
 		})()`)
-		require.Equal(t, "Paused false", says, path)
+		require.Equal(t, "Paused false", live, path)
 		last := -1
 		for {
 			b.do(chromedp.KeyEvent(kb.Tab))
 			at := evaluate[stop](b, focused)
 			if !at.OnPage || at.Index == 0 && last > 0 {
-				break // it has left the page, or begins anew
+				break // the focus has left the page, or is on the first control again
 			}
-			require.Equal(t, last+1, at.Index, "%s: the focus goes to %s", path, at.Name)
-			require.True(t, at.Seen, "%s: nothing shows the focus on %s", path, at.Name)
-			require.True(t, at.Visible, "%s: the focus is out of sight on %s", path, at.Name)
+			require.Equal(t, last+1, at.Index, "%s: the focus moves to %s", path, at.Name)
+			require.True(t, at.Seen, "%s: no focus indicator on %s", path, at.Name)
+			require.True(t, at.Visible, "%s: %s is not visible", path, at.Name)
 			last = at.Index
 		}
-		require.Equal(t, evaluate[stop](b, focused).Total-1, last, "%s: all are reached", path)
+		require.Equal(t, evaluate[stop](b, focused).Total-1, last, "%s: not all controls were reached", path)
 	}
 
 	b.do(chromedp.Navigate(h.url+"/admin/test/payments"), chromedp.WaitReady("main"),
 		chromedp.KeyEvent(kb.Tab), chromedp.KeyEvent(kb.Enter))
-	require.Equal(t, "main", evaluate[string](b, `document.activeElement.id`), "there is a way past the menu")
+	require.Equal(t, "main", evaluate[string](b, `document.activeElement.id`), "the skip link works")
 	b.do(chromedp.KeyEvent("/"))
-	require.Equal(t, "q", evaluate[string](b, `document.activeElement.name`), "one key leads to the search")
+	require.Equal(t, "q", evaluate[string](b, `document.activeElement.name`), "the slash key focuses the search")
 	evaluate[any](b, `document.activeElement.blur(), null`)
 	b.do(chromedp.KeyEvent("j"), chromedp.KeyEvent(kb.Enter), chromedp.WaitVisible(`//h2[contains(., "Timeline")]`))
-	require.Equal(t, h.url+"/admin/test/payments/"+id, evaluate[string](b, `location.href`), "rows are walked through and opened")
+	require.Equal(t, h.url+"/admin/test/payments/"+id, evaluate[string](b, `location.href`), "the keys j and Enter open a row")
 	require.Empty(t, b.complaints)
 }

@@ -24,15 +24,15 @@ import (
 	"github.com/fundrail/fundrail/internal/wallet"
 )
 
-// accessibility is the script that looks for what keeps people out: missing labels,
-// weak contrast, a broken order of headings or focus, absent landmarks.
+// accessibility is a script that finds accessibility problems: missing labels and landmarks,
+// low contrast, and a wrong order of headings or focus.
 //
 //go:embed testdata/accessibility.js
 var accessibility string
 
-// TestPages opens every page in both sizes and both colour schemes. None may
-// complain, overflow its window or keep somebody out. Where SCREENSHOTS names a
-// folder, the pages are drawn into it.
+// TestPages opens every page in both sizes and both colour schemes. No page may log an error,
+// overflow the window or have an accessibility problem. If SCREENSHOTS names a folder, the
+// test saves a screenshot of each page there.
 func TestPages(t *testing.T) {
 	t.Parallel()
 
@@ -57,7 +57,7 @@ func TestPages(t *testing.T) {
 	require.Empty(t, b.complaints)
 }
 
-// inspect looks at the page that is open, in every size and scheme.
+// inspect checks the open page and saves its screenshots, in every size and colour scheme.
 func (b *tab) inspect(t *testing.T, folder, name string) {
 	t.Helper()
 	for _, s := range screens {
@@ -78,8 +78,7 @@ func (b *tab) inspect(t *testing.T, folder, name string) {
 
 type pagePath struct{ name, path string }
 
-// furnish fills the house with enough for every page to show something, and names
-// the pages.
+// furnish stores rows for every page and returns the paths of the pages.
 func (h *house) furnish(t *testing.T) []pagePath {
 	t.Helper()
 
@@ -87,7 +86,7 @@ func (h *house) furnish(t *testing.T) []pagePath {
 	require.NoError(t, bench.Fill{
 		Payments: 2400, Jobs: 4800, Until: now.Add(-2 * time.Minute), Over: 40 * time.Hour, Progress: func(string, int) {},
 	}.Run(t.Context(), h.pool))
-	// What is tried again here was due when it was filled in, and nobody waited for it.
+	// Fill makes retryable jobs that were due in the past. Make them due in the future.
 	_, err := h.pool.Exec(t.Context(), `
 		update river_job set state = 'retryable', scheduled_at = now() + interval '20 minutes', finalized_at = null, attempt = 3
 		where attempt between 3 and 4`)
@@ -142,7 +141,8 @@ func (h *house) furnish(t *testing.T) []pagePath {
 	}
 }
 
-// story has a payment go all the way through a challenge, and a part of it back.
+// story creates a payment that settles after a challenge and is partly refunded, and returns
+// its id.
 func (h *house) story(t *testing.T) (id string) {
 	t.Helper()
 
@@ -152,7 +152,7 @@ func (h *house) story(t *testing.T) (id string) {
 	id, redirect := h.fund(t)
 	var intent string
 	require.NoError(t, h.pool.QueryRow(t.Context(), `select stripe_payment_intent_id from payments where id = $1`, id).Scan(&intent))
-	res, err := http.PostForm(redirect, url.Values{"outcome": {"succeed"}}) // and on to where the cardholder returns to
+	res, err := http.PostForm(redirect, url.Values{"outcome": {"succeed"}}) // follows the redirect to the return URL
 	require.NoError(t, err)
 	require.NoError(t, res.Body.Close())
 	settled := func(kind string) func() bool {
@@ -169,7 +169,7 @@ func (h *house) story(t *testing.T) (id string) {
 	return id
 }
 
-// troubles makes something of each sort that needs attention.
+// troubles stores items of each kind that needs attention.
 func (h *house) troubles(t *testing.T, ids map[string]string, now time.Time) {
 	t.Helper()
 

@@ -17,8 +17,8 @@ import (
 	"github.com/fundrail/fundrail/internal/wallet"
 )
 
-// fund asks for money as a merchant does, from a card that wants a challenge, and
-// returns the payment's id and where the cardholder has to go.
+// fund requests a payment through the API with a card that requires a challenge. It returns
+// the payment's id and the URL of the challenge.
 func (h *house) fund(t *testing.T) (id, redirect string) {
 	t.Helper()
 
@@ -38,9 +38,9 @@ func (h *house) fund(t *testing.T) (id, redirect string) {
 	return id, redirect
 }
 
-// TestFollowsAPaymentThroughItsChallenge finds a payment by its id and watches its
-// timeline while the challenge is passed in a second tab.
-func TestFollowsAPaymentThroughItsChallenge(t *testing.T) {
+// TestPaymentPageFollowsAChallenge searches for a payment by its id and watches its timeline
+// while a second tab completes the challenge.
+func TestPaymentPageFollowsAChallenge(t *testing.T) {
 	t.Parallel()
 
 	h := newHouse(t)
@@ -51,7 +51,7 @@ func TestFollowsAPaymentThroughItsChallenge(t *testing.T) {
 	b.do(
 		chromedp.SendKeys(`input[type=search]`, wallet.Spell(wallet.PrefixPayment, wallet.ModeTest, uuid.MustParse(id))+"\r"),
 		chromedp.WaitVisible(`//h3[contains(., "3-D Secure challenge")]`),
-		see("Challenge lapses"),
+		see("Challenge deadline"),
 	)
 	require.False(t, evaluate[bool](b, `document.body.innerText.includes("Settlement booked")`))
 
@@ -66,14 +66,14 @@ func TestFollowsAPaymentThroughItsChallenge(t *testing.T) {
 		chromedp.WaitVisible(`//h3[contains(., "Settlement booked")]`),
 		chromedp.WaitVisible(`//h1//span[contains(@class, "good")][contains(., "Succeeded")]`),
 	)
-	require.False(t, evaluate[bool](b, `document.body.innerText.includes("Challenge lapses")`), "nothing is ahead any more")
-	require.Equal(t, h.url+"/admin/test/payments/"+id, evaluate[string](b, `location.href`), "without another click")
+	require.False(t, evaluate[bool](b, `document.body.innerText.includes("Challenge deadline")`), "the challenge has ended")
+	require.Equal(t, h.url+"/admin/test/payments/"+id, evaluate[string](b, `location.href`), "the page updates itself")
 	require.Empty(t, b.complaints)
 }
 
-// TestRetriesADiscardedJob finds a job that was given up, retries it, and sees it
-// done.
-func TestRetriesADiscardedJob(t *testing.T) {
+// TestRetryDiscardedJob finds a discarded job, retries it, and waits on its page until it is
+// completed.
+func TestRetryDiscardedJob(t *testing.T) {
 	t.Parallel()
 
 	h := newHouse(t)
@@ -99,8 +99,8 @@ func TestRetriesADiscardedJob(t *testing.T) {
 	require.Empty(t, b.complaints)
 }
 
-// TestReplaysAnEvent looks at what a replay would change, and has it done.
-func TestReplaysAnEvent(t *testing.T) {
+// TestReplayEvent opens the preview of a replay and replays the event.
+func TestReplayEvent(t *testing.T) {
 	t.Parallel()
 
 	h := newHouse(t)
@@ -116,7 +116,7 @@ func TestReplaysAnEvent(t *testing.T) {
 		chromedp.Navigate(h.url+"/admin/test/events"),
 		chromedp.Click(chromedp.CSS(`.list tbody td.strong a`)),
 		chromedp.Click(`//a[contains(., "Replay")]`),
-		see("What it would change"),
+		see("What the replay would change"),
 		see("No money would move."),
 		chromedp.SendKeys(`form.sure input[name=reason]`, "to be sure"),
 		chromedp.Click(`form.sure button`),
@@ -127,8 +127,8 @@ func TestReplaysAnEvent(t *testing.T) {
 	require.Empty(t, b.complaints)
 }
 
-// TestPausesAQueue pauses a queue, sees nothing of it worked, and resumes it.
-func TestPausesAQueue(t *testing.T) {
+// TestPauseAndResumeQueue pauses a queue, checks that it is paused, and resumes it.
+func TestPauseAndResumeQueue(t *testing.T) {
 	t.Parallel()
 
 	h := newHouse(t)
@@ -159,8 +159,7 @@ func TestPausesAQueue(t *testing.T) {
 	require.Empty(t, b.complaints)
 }
 
-// post sends a form from inside the page, as a script of the page could, and
-// returns the answer's status.
+// post sends a form by a script in the page and returns the status of the response.
 func (b *tab) post(path, form string) int {
 	b.t.Helper()
 	ctx, cancel := b.within()
@@ -174,7 +173,7 @@ func (b *tab) post(path, form string) int {
 
 const ownToken = `"reason=none&csrf=" + document.querySelector("[name=csrf]").value`
 
-// TestViewerIsRefused offers a viewer nothing to write with, and takes nothing.
+// TestViewerIsRefused checks that a viewer sees no actions and that writes are refused.
 func TestViewerIsRefused(t *testing.T) {
 	t.Parallel()
 
@@ -191,7 +190,7 @@ func TestViewerIsRefused(t *testing.T) {
 	b.do(chromedp.Navigate(h.url+"/admin/test/jobs/bulk?action=retry"), see("Not allowed"))
 }
 
-// TestFormWithoutTokenIsRefused sends what a page of ours would, without its token.
+// TestFormWithoutTokenIsRefused sends the form of a page without its token.
 func TestFormWithoutTokenIsRefused(t *testing.T) {
 	t.Parallel()
 
@@ -214,8 +213,8 @@ func TestFormWithoutTokenIsRefused(t *testing.T) {
 	require.Zero(t, paused)
 }
 
-// TestReadsWithoutScript turns scripts off and still reads, finds and writes.
-func TestReadsWithoutScript(t *testing.T) {
+// TestWithoutScripts searches, reads and writes with scripts disabled.
+func TestWithoutScripts(t *testing.T) {
 	t.Parallel()
 
 	h := newHouse(t)

@@ -15,11 +15,11 @@ import (
 	"github.com/fundrail/fundrail/internal/postgres/views"
 )
 
-// maxBulk is how many jobs one action may touch. It runs in one transaction, which
-// should stay a matter of a second.
+// maxBulk is the largest number of jobs that one action changes. An action is one
+// transaction, which should not take much longer than a second.
 const maxBulk = 1000
 
-// bulkActions are what can be done to many jobs, and who may.
+// bulkActions are the actions on many jobs, with the roles that they require.
 var bulkActions = map[string]postgres.Role{
 	"cancel": postgres.RoleOperator,
 	"delete": postgres.RoleAdmin,
@@ -30,14 +30,13 @@ var bulkActions = map[string]postgres.Role{
 type bulkPage struct {
 	Action string
 	Jobs   []views.JobRow
-	// More tells that the filter finds more jobs than one action may touch, or than
-	// were looked at.
+	// More reports whether the filter may match more jobs than Jobs has.
 	More   bool
 	ByKind map[string]int
 	Back   string
 }
 
-// Sample is as many of the jobs as a person reads.
+// Sample returns the first jobs, to be shown to the user.
 func (p bulkPage) Sample() []views.JobRow {
 	const few = 20
 	return p.Jobs[:min(len(p.Jobs), few)]
@@ -50,13 +49,13 @@ func (r *request) bulkAction(values url.Values) (string, error) {
 		return "", errNotFound
 	}
 	if !r.user.Role.Includes(least) {
-		return "", refuse(http.StatusForbidden, "Not allowed", "This takes the role "+string(least)+"; yours is "+string(r.user.Role)+".")
+		return "", refuse(http.StatusForbidden, "Not allowed", "This requires the role "+string(least)+". Your role is "+string(r.user.Role)+".")
 	}
 	return action, nil
 }
 
-// previewBulk answers GET /admin/{mode}/jobs/bulk: it says how many jobs an action
-// would touch, and which. The form that follows names exactly those.
+// previewBulk answers GET /admin/{mode}/jobs/bulk with the jobs that an action would
+// change. The page's form names exactly these jobs.
 func (d *Dashboard) previewBulk(r *request) error {
 	action, err := r.bulkAction(r.QueryParams())
 	if err != nil {
@@ -88,17 +87,17 @@ func (d *Dashboard) previewBulk(r *request) error {
 	return r.view(label(action)+" jobs", "jobs", page).ok("bulk")
 }
 
-// bulkResult is what the audit row of a bulk action says.
+// bulkResult is the result of a bulk action in its audit row.
 type bulkResult struct {
 	Asked   int     `json:"asked"`
 	Touched []int64 `json:"touched"`
-	// Left are those that had been deleted, that were running and cannot be, or that
-	// were to be put off and did not wait.
+	// Left are the jobs that the action did not change, because they were deleted
+	// meanwhile, are running, or are to be snoozed but do not wait.
 	Left []int64 `json:"left,omitempty"`
 }
 
-// bulkJobs answers POST /admin/{mode}/jobs/bulk. It touches the jobs that the
-// preview named and that belong to this mode or none; all in one transaction.
+// bulkJobs answers POST /admin/{mode}/jobs/bulk. In one transaction it changes those jobs
+// of the preview that still exist and belong to this mode or to none.
 func (d *Dashboard) bulkJobs(r *request) error {
 	form := r.Request().PostForm
 	action, err := r.bulkAction(form)
@@ -110,8 +109,8 @@ func (d *Dashboard) bulkJobs(r *request) error {
 		return err
 	}
 	if len(ids) == 0 || len(ids) > maxBulk {
-		return refuse(http.StatusUnprocessableEntity, "Too few or too many",
-			fmt.Sprintf("One action touches 1 to %d jobs; this one names %d.", maxBulk, len(ids)))
+		return refuse(http.StatusUnprocessableEntity, "Too few or too many jobs",
+			fmt.Sprintf("One action changes 1 to %d jobs. This one names %d.", maxBulk, len(ids)))
 	}
 	do, err := d.bulkDo(r, action)
 	if err != nil {
@@ -145,10 +144,10 @@ func (d *Dashboard) bulkJobs(r *request) error {
 	return r.done(r.path("/audit"), "jobs")
 }
 
-// errNotWaiting reports a job that cannot be put off: it runs, or has ended.
-var errNotWaiting = errors.New("the job does not wait")
+// errNotWaiting reports that a job cannot be snoozed.
+var errNotWaiting = errors.New("the job is running or has ended")
 
-// bulkDo is what an action does to each job.
+// bulkDo returns the function that performs an action on one job.
 func (d *Dashboard) bulkDo(r *request, action string) (func(context.Context, pgx.Tx, int64) error, error) {
 	if action == "snooze" {
 		wait, err := r.snooze()
@@ -169,13 +168,13 @@ func (d *Dashboard) bulkDo(r *request, action string) (func(context.Context, pgx
 	}, nil
 }
 
-// riverError turns what River refuses into words for the person who asked.
+// riverError returns an error for the user if River refused an operation.
 func riverError(err error) error {
 	switch {
 	case errors.Is(err, rivertype.ErrNotFound):
-		return refuse(http.StatusNotFound, "Not found", "It is not there any more.")
+		return refuse(http.StatusNotFound, "Not found", "The job or queue does not exist any more.")
 	case errors.Is(err, rivertype.ErrJobRunning):
-		return refuse(http.StatusConflict, "The job is running", "Cancel it first, or wait until its attempt has ended.")
+		return refuse(http.StatusConflict, "The job is running", "Cancel it first, or wait until its attempt ends.")
 	}
 	return err
 }

@@ -9,8 +9,7 @@ import (
 	"github.com/fundrail/fundrail/internal/postgres/views"
 )
 
-// The measures of a chart, in units of its own: it is scaled to the width of the
-// page.
+// The dimensions of a chart, in its own units. Browsers scale it to the width of the page.
 const (
 	chartWidth  = 960
 	chartHeight = 220
@@ -21,9 +20,9 @@ const (
 	chartLines  = 4
 )
 
-// pulseChart draws how many payments settled, failed and are still open, in one
-// column for each part of the period. Each column is a link to its payments and
-// says its numbers.
+// pulseChart returns an SVG image with a column for each part of the period, which shows
+// how many payments settled, failed and are open. Each column has a link to its payments
+// and a title with the numbers.
 func pulseChart(p views.Pulse, now time.Time, link func(from, until time.Time) string) template.HTML {
 	var highest int64
 	for _, b := range p.Buckets {
@@ -54,7 +53,7 @@ func pulseChart(p views.Pulse, now time.Time, link func(from, until time.Time) s
 		fmt.Fprintf(&b, `<line class="now" x1="%[1]s" x2="%[1]s" y1="%[2]d" y2="%[3]d"/>`, hundredths(x), chartTop, chartHeight-chartBottom)
 	}
 	b.WriteString(`</svg>`)
-	return template.HTML(b.String()) //nolint:gosec // numbers, times and our own addresses, which are escaped
+	return template.HTML(b.String()) //nolint:gosec // it has only numbers, times and escaped paths of the dashboard
 }
 
 func drawColumn(b *strings.Builder, part views.PulseBucket, x, slot int, height func(int64) int64, href string) {
@@ -69,17 +68,17 @@ func drawColumn(b *strings.Builder, part views.PulseBucket, x, slot int, height 
 	fmt.Fprintf(b, `<rect class="slot" x="%s" y="%d" width="%s" height="%d"/>`,
 		hundredths(x), chartTop, hundredths(slot), chartHeight-chartTop-chartBottom)
 	y := int64(chartHeight - chartBottom)
-	for _, piece := range []struct {
+	for _, segment := range []struct {
 		class string
 		n     int64
 	}{{"good", part.Settled}, {"bad", part.Failed}, {"info", part.Open}} {
-		if piece.n == 0 {
+		if segment.n == 0 {
 			continue
 		}
-		h := max(height(piece.n), 1) // what is there must be seen
+		h := max(height(segment.n), 1) // a small number must be visible
 		y -= h
 		fmt.Fprintf(b, `<rect class="%s" x="%s" y="%d" width="%s" height="%d"/>`,
-			piece.class, hundredths(x+slot/6), y, hundredths(slot*2/3), h)
+			segment.class, hundredths(x+slot/6), y, hundredths(slot*2/3), h)
 	}
 	if empty {
 		b.WriteString(`</g>`)
@@ -88,8 +87,8 @@ func drawColumn(b *strings.Builder, part views.PulseBucket, x, slot int, height 
 	b.WriteString(`</a>`)
 }
 
-// niceStep is a round distance between the lines of a chart that has to hold a
-// number.
+// niceStep returns a round distance between the lines of a chart whose highest column has
+// this value.
 func niceStep(highest int64) int64 {
 	for step := int64(1); ; step *= 10 {
 		for _, factor := range []int64{1, 2, 5} {
@@ -107,5 +106,5 @@ func axisTime(t time.Time, span time.Duration) string {
 	return t.UTC().Format("15:04")
 }
 
-// hundredths writes a number of hundredths as a decimal.
+// hundredths formats a number of hundredths as a decimal.
 func hundredths(n int) string { return fmt.Sprintf("%d.%02d", n/100, n%100) }

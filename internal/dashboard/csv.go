@@ -12,18 +12,19 @@ import (
 )
 
 const (
-	// pageSize is how many rows a page of a list has.
+	// pageSize is the number of rows on a page of a list.
 	pageSize = 50
-	// csvPage is how many rows a download reads at once, and maxCSV where it ends.
+	// csvPage is the number of rows that a download reads at once, and maxCSV the largest
+	// number of rows in a file.
 	csvPage = 1000
 	maxCSV  = 100_000
 )
 
-// wantsCSV reports whether the list is wanted as a file.
+// wantsCSV reports whether the request asks for the list as a CSV file.
 func (r *request) wantsCSV() bool { return r.QueryParam("format") == "csv" }
 
-// writeCSV sends a whole list as a file. It reads page by page, so that the list is never
-// in memory as a whole. An error after the first page cuts the file short.
+// writeCSV writes a whole list as a CSV file. It reads the list page by page, because the
+// whole list may not fit in memory. An error after the first page truncates the file.
 func writeCSV[T any](r *request, name string, header []string, fetch func(cursor string) (views.Page[T], error), row func(T) []string) error {
 	page, err := fetch("")
 	if err != nil {
@@ -35,12 +36,12 @@ func writeCSV[T any](r *request, name string, header []string, fetch func(cursor
 		`attachment; filename="`+name+"-"+string(r.mode)+"-"+r.now.UTC().Format("20060102-150405")+`.csv"`)
 	r.Response().WriteHeader(http.StatusOK)
 	w := csv.NewWriter(r.Response())
-	_ = w.Write(header) // Flush reports it
+	_ = w.Write(header) // w.Error reports an error
 	for n := 0; ; {
 		for _, item := range page.Rows {
 			cells := row(item)
 			for i, cell := range cells {
-				cells[i] = inert(cell)
+				cells[i] = escapeFormula(cell)
 			}
 			_ = w.Write(cells)
 		}
@@ -58,15 +59,16 @@ func writeCSV[T any](r *request, name string, header []string, fetch func(cursor
 	}
 }
 
-// inert keeps a spreadsheet from evaluating a cell's text as a formula.
-func inert(cell string) string {
+// escapeFormula quotes a cell that a spreadsheet would evaluate as a formula. Numbers stay
+// as they are.
+func escapeFormula(cell string) string {
 	if cell == "" || !strings.ContainsRune("=+-@\t\r", rune(cell[0])) || strings.Trim(cell, "+-0123456789.") == "" {
 		return cell
 	}
 	return "'" + cell
 }
 
-// csvTime writes a time for a file, empty when there is none.
+// csvTime formats a time for a CSV file. It returns "" for a zero or nil time.
 func csvTime(v any) string {
 	t, ok := asTime(v)
 	if !ok {

@@ -7,12 +7,12 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/fundrail/fundrail/internal/postgres"
 	"github.com/fundrail/fundrail/internal/postgres/views"
 	"github.com/fundrail/fundrail/internal/wallet"
 )
 
-// This file has the columns of every list that can be downloaded as CSV, apart from those
-// of the attention and audit pages.
+// This file has the columns of every list that can be downloaded as CSV.
 
 func (d *Dashboard) writePaymentsCSV(r *request, f views.PaymentFilter) error {
 	f.Limit = csvPage
@@ -24,7 +24,7 @@ func (d *Dashboard) writePaymentsCSV(r *request, f views.PaymentFilter) error {
 		if f.Challenge != "" {
 			f.Cursor = cursor
 		} else if cursor != "" {
-			f.Before = uuid.MustParse(cursor) // the list has just made it
+			f.Before = uuid.MustParse(cursor) // the cursor is Next of the page before
 		}
 		return views.ListPaymentRows(r.ctx(), d.Pool, f)
 	}, func(p views.PaymentRow) []string {
@@ -45,7 +45,7 @@ func (d *Dashboard) writeWalletsCSV(r *request, f views.OwnerFilter) error {
 	}
 	return writeCSV(r, "wallets", header, func(cursor string) (views.Page[views.WalletRow], error) {
 		if cursor != "" {
-			f.Before = uuid.MustParse(cursor) // the list has just made it
+			f.Before = uuid.MustParse(cursor) // the cursor is Next of the page before
 		}
 		return views.ListWalletRows(r.ctx(), d.Pool, f)
 	}, func(w views.WalletRow) []string {
@@ -147,7 +147,7 @@ func (d *Dashboard) writeCustomersCSV(r *request, f views.OwnerFilter) error {
 	header := []string{"id", "organization", "external_id", "email", "name", "stripe_customer", "wallets", "created_at"}
 	return writeCSV(r, "customers", header, func(cursor string) (views.Page[views.CustomerRow], error) {
 		if cursor != "" {
-			f.Before = uuid.MustParse(cursor) // the list has just made it
+			f.Before = uuid.MustParse(cursor) // the cursor is Next of the page before
 		}
 		return views.ListCustomerRows(r.ctx(), d.Pool, f)
 	}, func(c views.CustomerRow) []string {
@@ -166,7 +166,7 @@ func (d *Dashboard) writeInvoicesCSV(r *request, f views.OwnerFilter) error {
 	}
 	return writeCSV(r, "invoices", header, func(cursor string) (views.Page[views.InvoiceRow], error) {
 		if cursor != "" {
-			f.Before = uuid.MustParse(cursor) // the list has just made it
+			f.Before = uuid.MustParse(cursor) // the cursor is Next of the page before
 		}
 		return views.ListInvoiceRows(r.ctx(), d.Pool, f)
 	}, func(i views.InvoiceRow) []string {
@@ -174,6 +174,36 @@ func (d *Dashboard) writeInvoicesCSV(r *request, f views.OwnerFilter) error {
 			i.ID.String(), i.Number, i.Status, i.PaymentStatus, wallet.FormatMinor(i.Amount, i.Currency),
 			wallet.FormatMinor(i.PaidAmount, i.Currency), string(i.Currency), i.CreditAmount.String(), i.OrganizationName,
 			r.private(i.ExternalID), optional(i.PaymentID), csvTime(i.CreatedAt), csvTime(i.FinalizedAt),
+		}
+	})
+}
+
+// writeAttentionCSV writes the items of all groups into one file.
+func (r *request) writeAttentionCSV(page attentionPage) error {
+	type row struct {
+		group string
+		concern
+	}
+	var list []row
+	for _, g := range page.Groups {
+		for _, c := range g.List {
+			list = append(list, row{g.Title, c})
+		}
+	}
+	header := []string{"concern", "subject", "since", "amount", "what", "next_step", "next_step_at", "proposed_action"}
+	return writeCSV(r, "attention", header, func(string) (views.Page[row], error) {
+		return views.Page[row]{Rows: list}, nil
+	}, func(c row) []string {
+		return []string{c.group, c.Title, csvTime(c.Since), c.Amount, c.Text, c.Next, csvTime(c.NextAt), c.Action}
+	})
+}
+
+func (r *request) writeActionsCSV(fetch func(cursor string) (views.Page[postgres.OperatorAction], error)) error {
+	header := []string{"id", "at", "actor", "role", "action", "subject_kind", "subject_id", "reason", "before", "after", "request_id"}
+	return writeCSV(r, "audit", header, fetch, func(a postgres.OperatorAction) []string {
+		return []string{
+			strconv.FormatInt(a.ID, 10), csvTime(a.At), r.private(a.Actor), string(a.Role), a.Action, a.SubjectKind, a.SubjectID,
+			a.Reason, string(a.Before), string(a.After), a.RequestID,
 		}
 	})
 }

@@ -24,6 +24,7 @@ import (
 	"github.com/fundrail/fundrail/internal/enginetest"
 	"github.com/fundrail/fundrail/internal/postgres"
 	"github.com/fundrail/fundrail/internal/postgres/views"
+	"github.com/fundrail/fundrail/internal/stripeapi"
 	"github.com/fundrail/fundrail/internal/testfactory"
 	"github.com/fundrail/fundrail/internal/wallet"
 	"github.com/fundrail/fundrail/jobs"
@@ -31,11 +32,11 @@ import (
 
 const password = "correct horse battery"
 
-// passwordHash is made once: it is meant to take its time.
+// passwordHash is computed once, because hashing is slow by design.
 var passwordHash = sync.OnceValues(func() (string, error) { return dashboard.HashPassword(password) })
 
-// testBundle is a dashboard on a database of its own, with a user for each role.
-// Nothing works the jobs.
+// testBundle is a dashboard on its own database, with a user for each role. No worker runs
+// the jobs.
 type testBundle struct {
 	merchant testfactory.Merchant
 	now      time.Time    // when the test began
@@ -86,27 +87,31 @@ func setup(t *testing.T, change ...func(*dashboard.Config)) *testBundle {
 	return b
 }
 
-// advance moves the clock on: the engine's own goroutines read it too.
+// advance moves the clock forward. It is safe to call while the engine's goroutines read the
+// clock.
 func (b *testBundle) advance(d time.Duration) { b.passed.Add(int64(d)) }
 
-// stripe is a Stripe that says what a test has it say.
+// stripe is a jobs.Stripe with an answer that a test sets.
 type stripe struct {
 	jobs.Stripe
 	retrieved wallet.Outcome
 }
 
+// Breaker implements jobs.Stripe. A nil breaker is always closed.
+func (*stripe) Breaker() *stripeapi.Breaker { return nil }
+
 // Retrieve implements jobs.Stripe.
 func (s *stripe) Retrieve(context.Context, string) wallet.Outcome { return s.retrieved }
 
-// client is a browser without a script: it keeps cookies and does not follow
-// redirects.
+// client sends requests as a browser without scripts does. It keeps cookies and does not
+// follow redirects.
 type client struct {
 	*testBundle
 	http *http.Client
 	t    *testing.T
 }
 
-// answer is what a request brought.
+// answer is the response to a request.
 type answer struct {
 	status int
 	header http.Header
@@ -124,7 +129,7 @@ func (b *testBundle) client(t *testing.T) *client {
 	}}
 }
 
-// as logs a user of a role in.
+// as returns a client that is logged in with a role.
 func (b *testBundle) as(t *testing.T, role postgres.Role) *client {
 	t.Helper()
 
@@ -147,7 +152,7 @@ func (c *client) get(path string) answer {
 	return c.send(http.MethodGet, path, nil, nil)
 }
 
-// post sends a form with the token that the audit page carries, and a reason.
+// post sends a form with a reason and the token of the session.
 func (c *client) post(path string, form url.Values) answer {
 	c.t.Helper()
 	if form == nil {
@@ -184,7 +189,7 @@ func (c *client) send(method, path string, form url.Values, header http.Header) 
 
 var tokenField = regexp.MustCompile(`name="csrf" value="([^"]+)"`)
 
-// token is the one that a page's forms carry.
+// token returns the token in a page's forms.
 func token(t *testing.T, body string) string {
 	t.Helper()
 	m := tokenField.FindStringSubmatch(body)

@@ -42,7 +42,7 @@ func (d *Dashboard) listEvents(r *request) error {
 	return v.ok("events")
 }
 
-// event finds a stored event of this mode.
+// event returns the stored event of this mode that the path names.
 func (d *Dashboard) event(r *request) (postgres.Event, error) {
 	e, err := postgres.GetEvent(r.ctx(), d.Pool, r.Param("id"))
 	if err == nil && e.Mode != r.mode {
@@ -60,7 +60,7 @@ type eventPage struct {
 	StripeURL string
 }
 
-// PaymentID is the payment that the event is about, nil when there is none.
+// PaymentID returns the payment that the event is about, nil if there is none.
 func (p eventPage) PaymentID() *wallet.ID {
 	if p.Event.PaymentID == (wallet.ID{}) {
 		return nil
@@ -98,27 +98,27 @@ func (d *Dashboard) showEvent(r *request) error {
 	return v.ok("event")
 }
 
-// eventBody is the body as this user may see it. The second result reports whether
-// something was masked.
+// eventBody returns the body as the user may see it. The second result reports whether
+// personal data is masked.
 func (r *request) eventBody(body []byte) (string, bool) {
 	if r.user.Role.Includes(postgres.RoleSupport) {
 		return pretty(body), false
 	}
 	var v any
 	if json.Unmarshal(body, &v) != nil {
-		return "The body is not JSON, and so is not shown.", true
+		return "The body is not shown, because it is not JSON.", true
 	}
 	return pretty(maskFields(v)), true
 }
 
-// personal are the fields of Stripe's objects that tell who somebody is.
+// personal is the set of the fields of Stripe's objects that may contain personal data.
 var personal = map[string]bool{
 	"address": true, "client_secret": true, "customer_email": true, "customer_name": true, "description": true,
 	"email": true, "fingerprint": true, "ip": true, "last4": true, "metadata": true, "name": true, "phone": true,
 	"receipt_email": true, "receipt_url": true, "shipping": true, "url": true,
 }
 
-// maskFields replaces what is personal in a decoded JSON value.
+// maskFields replaces the values of personal fields in a decoded JSON value.
 func maskFields(v any) any {
 	switch t := v.(type) {
 	case map[string]any:
@@ -140,12 +140,12 @@ func maskFields(v any) any {
 type replayPage struct {
 	Event   postgres.Event
 	Preview jobs.EventPreview
-	// Problem says why it cannot be told what would change.
+	// Problem is the error of the preview, empty if it succeeded.
 	Problem string
 }
 
-// previewReplay answers GET /admin/{mode}/events/{id}/replay: it shows what handling
-// the event again would change, by letting the machine do it and taking it back.
+// previewReplay answers GET /admin/{mode}/events/{id}/replay with what handling the event
+// again would change. It handles the event in a transaction that is rolled back.
 func (d *Dashboard) previewReplay(r *request) error {
 	e, err := d.event(r)
 	if err != nil {

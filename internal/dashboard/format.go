@@ -16,7 +16,7 @@ import (
 	"github.com/fundrail/fundrail/internal/wallet"
 )
 
-// functions are what templates can call beside the methods of view.
+// functions are the functions that templates can call, in addition to the methods of view.
 var functions = template.FuncMap{
 	"actions":  func() []string { return actionNames },
 	"at":       at,
@@ -48,7 +48,8 @@ var functions = template.FuncMap{
 	},
 }
 
-// dict makes a map of pairs, for parts that take more than one thing.
+// dict returns a map of the pairs of keys and values. Templates use it to pass several
+// values to a part.
 func dict(pairs ...any) map[string]any {
 	m := make(map[string]any, len(pairs)/2)
 	for i := 0; i+1 < len(pairs); i += 2 {
@@ -57,12 +58,12 @@ func dict(pairs ...any) map[string]any {
 	return m
 }
 
-// money writes an amount with thousands separated, and its currency.
+// money formats an amount with separated thousands and its currency.
 func money(amount int64, c wallet.Currency) string {
 	return grouped(wallet.FormatMinor(amount, c)) + " " + string(c)
 }
 
-// signed is money with a plus sign where it came in.
+// signed is like money, with a plus sign for a positive amount.
 func signed(amount int64, c wallet.Currency) string {
 	if amount > 0 {
 		return "+" + money(amount, c)
@@ -70,7 +71,7 @@ func signed(amount int64, c wallet.Currency) string {
 	return money(amount, c)
 }
 
-// grouped puts a comma between the thousands of a decimal number.
+// grouped separates the thousands of a decimal number with commas.
 func grouped(number string) string {
 	sign := ""
 	if strings.HasPrefix(number, "-") {
@@ -100,7 +101,7 @@ func formatCount(c views.Count) string {
 	return "≈ " + roughly(c.N)
 }
 
-// roughly writes a large number with three digits.
+// roughly formats a number and rounds large ones.
 func roughly(n int64) string {
 	const thousand, million = 1_000, 1_000_000
 	switch {
@@ -127,7 +128,7 @@ func asTime(v any) (time.Time, bool) {
 	return time.Time{}, false
 }
 
-// at writes a time in UTC, to the second.
+// at formats a time in UTC, to the second.
 func at(v any) template.HTML {
 	t, ok := asTime(v)
 	if !ok {
@@ -136,15 +137,15 @@ func at(v any) template.HTML {
 	return timeElement(t, t.UTC().Format("02 Jan 15:04:05"), false)
 }
 
-// timeElement marks a time up so that its title says it in full, and so that a
-// script can keep a relative one true.
+// timeElement returns a time element. Its title is the full time, and a script can update
+// the text of a relative time.
 func timeElement(t time.Time, text string, relative bool) template.HTML {
 	class := ""
 	if relative {
 		class = ` class="ago"`
 	}
 	utc := t.UTC()
-	return template.HTML(fmt.Sprintf(`<time%s datetime="%s" title="%s">%s</time>`, //nolint:gosec // nothing in it is anybody's text
+	return template.HTML(fmt.Sprintf(`<time%s datetime="%s" title="%s">%s</time>`, //nolint:gosec // it contains no text of users
 		class, utc.Format(time.RFC3339Nano), utc.Format("2006-01-02 15:04:05.000 UTC"), text))
 }
 
@@ -159,7 +160,7 @@ func ago(t, now time.Time) string {
 	return duration(now.Sub(t)) + " ago"
 }
 
-// duration writes a length of time in its two largest units.
+// duration formats a duration in at most two units.
 func duration(d time.Duration) string {
 	const day = 24 * time.Hour
 	if d < 0 {
@@ -193,7 +194,7 @@ func twoUnits(d, large time.Duration, largeName string, small time.Duration, sma
 
 func seconds(d time.Duration) string { return strconv.FormatInt(int64(d/time.Second), 10) }
 
-// short is the end of an id, which is where ids of the same minute differ.
+// short returns the end of an id. The beginning is the same for ids of about the same time.
 func short(v any) string {
 	const keep = 8
 	s := fmt.Sprint(v)
@@ -203,7 +204,7 @@ func short(v any) string {
 	return "…" + s[len(s)-keep:]
 }
 
-// tones are the colours of states. The word always stands beside the colour.
+// tones are the colours of states. A colour is never shown without the state's name.
 var tones = map[string]string{
 	"available": "info", "canceled": "idle", "cancelled": "idle", "completed": "good", "created": "info", "discarded": "bad",
 	"failed": "bad", "granted": "info", "handled": "good", "ignored": "idle", "invoiced": "idle", "paused": "warn",
@@ -211,7 +212,7 @@ var tones = map[string]string{
 	"running": "info", "scheduled": "idle", "settled": "good", "succeeded": "good", "voided": "idle", "working": "good",
 }
 
-// badge is a state with its colour.
+// badge returns a state with its colour.
 func badge(state any) template.HTML {
 	s := fmt.Sprint(state)
 	tone, ok := tones[s]
@@ -221,19 +222,19 @@ func badge(state any) template.HTML {
 	return template.HTML(`<span class="badge ` + tone + `">` + template.HTMLEscapeString(label(s)) + `</span>`) //nolint:gosec // escaped
 }
 
-// breaker says in words whether calls to Stripe are let through.
+// breaker returns a badge for the state of the circuit breaker.
 func breaker(s stripeapi.BreakerState) template.HTML {
 	switch s {
 	case stripeapi.BreakerOpen:
-		return `<span class="badge bad">Open, no calls</span>`
+		return `<span class="badge bad">Open: no calls</span>`
 	case stripeapi.BreakerHalfOpen:
-		return `<span class="badge warn">Half open, trying</span>`
+		return `<span class="badge warn">Half open: testing</span>`
 	case stripeapi.BreakerClosed:
 	}
 	return `<span class="badge good">Closed</span>`
 }
 
-// label turns a name with underscores into words.
+// label replaces underscores with spaces and capitalizes the first letter.
 func label(v any) string {
 	s := strings.ReplaceAll(fmt.Sprint(v), "_", " ")
 	if s == "" {
@@ -242,7 +243,7 @@ func label(v any) string {
 	return strings.ToUpper(s[:1]) + s[1:]
 }
 
-// pretty indents JSON; what is none stays as it is.
+// pretty indents JSON. It does not change text that is not JSON.
 func pretty(v any) string {
 	var raw []byte
 	switch t := v.(type) {
@@ -260,7 +261,7 @@ func pretty(v any) string {
 	return b.String()
 }
 
-// icons are drawn on a grid of 16, in the colour of the text around them.
+// icons are SVG paths on a grid of 16 by 16, in the colour of the surrounding text.
 var icons = map[string]string{
 	"attention": `<path d="M8 2.2 14.5 13.5h-13z"/><path d="M8 6.5v3.2M8 11.6v.1"/>`,
 	"audit":     `<path d="M3.5 2h6.2L12.5 5v9h-9z"/><path d="M5.8 7.5h4.5M5.8 10.5h4.5"/>`,
@@ -277,5 +278,5 @@ var icons = map[string]string{
 }
 
 func icon(name string) template.HTML {
-	return template.HTML(`<svg class="icon" viewBox="0 0 16 16" aria-hidden="true" focusable="false">` + icons[name] + `</svg>`) //nolint:gosec // our own drawings
+	return template.HTML(`<svg class="icon" viewBox="0 0 16 16" aria-hidden="true" focusable="false">` + icons[name] + `</svg>`) //nolint:gosec // icons are constants
 }

@@ -27,7 +27,7 @@ type jobsPage struct {
 	Filter views.JobFilter
 }
 
-// Narrow reports whether anything but the state is filtered by.
+// Narrow reports whether the filter has more than the state.
 func (p jobsPage) Narrow() bool {
 	f := p.Filter
 	return f.Kind != "" || f.Queue != "" || f.Priority != 0 || f.IDs != nil || f.Text != ""
@@ -51,7 +51,7 @@ func (r *request) jobFilter() (views.JobFilter, error) {
 	return f, r.findTag(&f)
 }
 
-// findTag narrows a filter to the jobs of the payment or event that was asked for.
+// findTag restricts a filter to the jobs of the payment or event that the request names.
 func (r *request) findTag(f *views.JobFilter) error {
 	tag := strings.TrimSpace(r.QueryParam("tag"))
 	if tag == "" {
@@ -104,7 +104,8 @@ type jobPage struct {
 	Actions  []postgres.OperatorAction
 }
 
-// CanRetry, CanCancel and CanSnooze tell which writes make sense for the job.
+// CanRetry, CanCancel, CanDelete and CanSnooze report whether the action would have an
+// effect on the job.
 func (p jobPage) CanRetry() bool  { return p.Job.State != "running" && p.Job.State != "available" }
 func (p jobPage) CanCancel() bool { return p.Job.FinalizedAt == nil }
 func (p jobPage) CanDelete() bool { return p.Job.State != "running" }
@@ -112,8 +113,8 @@ func (p jobPage) CanSnooze() bool {
 	return p.Job.State == "available" || p.Job.State == "retryable" || p.Job.State == "scheduled"
 }
 
-// Waited is how long the job was due before its last attempt began, and Took how
-// long that attempt was; zero when that is not known.
+// Waited returns the time from when the job was due to the start of its last attempt, zero
+// if it has not started.
 func (p jobPage) Waited() time.Duration {
 	if p.Job.AttemptedAt == nil {
 		return 0
@@ -121,7 +122,7 @@ func (p jobPage) Waited() time.Duration {
 	return max(p.Job.AttemptedAt.Sub(p.Job.ScheduledAt), 0)
 }
 
-// Took is how long the last attempt was, zero when it is not over.
+// Took returns the duration of the last attempt, zero if the job has not ended.
 func (p jobPage) Took() time.Duration {
 	if p.Job.AttemptedAt == nil || p.Job.FinalizedAt == nil {
 		return 0
@@ -164,7 +165,7 @@ func (d *Dashboard) showJob(r *request) error {
 
 // retryJob answers POST /admin/{mode}/jobs/{id}/retry.
 func (d *Dashboard) retryJob(r *request) error {
-	return r.steerJob("retry", func(ctx context.Context, tx pgx.Tx, id int64) error {
+	return r.changeJob("retry", func(ctx context.Context, tx pgx.Tx, id int64) error {
 		_, err := d.River.JobRetryTx(ctx, tx, id)
 		return err
 	})
@@ -172,7 +173,7 @@ func (d *Dashboard) retryJob(r *request) error {
 
 // cancelJob answers POST /admin/{mode}/jobs/{id}/cancel.
 func (d *Dashboard) cancelJob(r *request) error {
-	return r.steerJob("cancel", func(ctx context.Context, tx pgx.Tx, id int64) error {
+	return r.changeJob("cancel", func(ctx context.Context, tx pgx.Tx, id int64) error {
 		_, err := d.River.JobCancelTx(ctx, tx, id)
 		return err
 	})
@@ -180,22 +181,22 @@ func (d *Dashboard) cancelJob(r *request) error {
 
 // deleteJob answers POST /admin/{mode}/jobs/{id}/delete.
 func (d *Dashboard) deleteJob(r *request) error {
-	return r.steerJob("delete", func(ctx context.Context, tx pgx.Tx, id int64) error {
+	return r.changeJob("delete", func(ctx context.Context, tx pgx.Tx, id int64) error {
 		_, err := d.River.JobDeleteTx(ctx, tx, id)
 		return err
 	})
 }
 
-// snoozes are the lengths of time for which a job can be put off.
+// snoozes are the durations for which a job can be snoozed.
 var snoozes = map[string]time.Duration{
 	"5m": 5 * time.Minute, "1h": time.Hour, "24h": 24 * time.Hour,
 }
 
-// snooze is how long a form asks a job to be put off.
+// snooze returns the duration that a form selects.
 func (r *request) snooze() (time.Duration, error) {
 	wait, ok := snoozes[r.Request().PostForm.Get("for")]
 	if !ok {
-		return 0, refuse(http.StatusUnprocessableEntity, "For how long?", "A job can be put off by 5 minutes, an hour or a day.")
+		return 0, refuse(http.StatusUnprocessableEntity, "Invalid duration", "A job can be snoozed for 5 minutes, 1 hour or 24 hours.")
 	}
 	return wait, nil
 }
@@ -206,16 +207,16 @@ func (d *Dashboard) snoozeJob(r *request) error {
 	if err != nil {
 		return err
 	}
-	return r.steerJob("snooze", func(ctx context.Context, tx pgx.Tx, id int64) error {
+	return r.changeJob("snooze", func(ctx context.Context, tx pgx.Tx, id int64) error {
 		done, err := postgres.SnoozeJob(ctx, tx, id, r.now.Add(wait))
 		if err == nil && !done {
-			err = refuse(http.StatusConflict, "Too late", "The job runs already, or has ended.")
+			err = refuse(http.StatusConflict, "Too late", "The job is running or has ended.")
 		}
 		return err
 	})
 }
 
-// jobState is what the audit row of a job says before and after.
+// jobState is the state of a job in an audit row.
 type jobState struct {
 	State       string      `json:"state"`
 	Kind        string      `json:"kind"`
@@ -232,8 +233,8 @@ func stateOf(j views.JobRow) jobState {
 	}
 }
 
-// steerJob does one write to one job, of this mode or of none.
-func (r *request) steerJob(action string, do func(ctx context.Context, tx pgx.Tx, id int64) error) error {
+// changeJob performs an action on a job of this mode or of none.
+func (r *request) changeJob(action string, do func(ctx context.Context, tx pgx.Tx, id int64) error) error {
 	id, err := r.jobID()
 	if err != nil {
 		return err
@@ -250,7 +251,7 @@ func (r *request) steerJob(action string, do func(ctx context.Context, tx pgx.Tx
 		after, err := views.GetJob(ctx, tx, r.mode, id)
 		switch {
 		case wallet.HasCode(err, wallet.CodeNotFound):
-			return ch, nil // it was deleted
+			return ch, nil // the action deleted the job
 		case err != nil:
 			return ch, err
 		}
@@ -275,9 +276,9 @@ type queuesPage struct {
 type periodicRow struct {
 	Periodic
 	Last *views.PeriodicRun
-	// NextAt is when the job should come again, zero when it has never come.
+	// NextAt is when the job should run next, zero if it has not run.
 	NextAt time.Time
-	// Late tells that it is overdue by more than it should be.
+	// Late reports whether the job is overdue by more than one interval and a minute.
 	Late bool
 }
 
@@ -322,27 +323,27 @@ func (d *Dashboard) periodicRows(r *request) ([]periodicRow, error) {
 	return rows, nil
 }
 
-// pauseQueue answers POST /admin/{mode}/queues/{name}/pause. Queues serve both
-// modes; the audit row stands in the one from which it was done.
+// pauseQueue answers POST /admin/{mode}/queues/{name}/pause. Queues serve both modes; the
+// audit row belongs to the mode of the request.
 func (d *Dashboard) pauseQueue(r *request) error {
-	return d.steerQueue(r, "pause", func(ctx context.Context, tx pgx.Tx, name string) error {
+	return d.changeQueue(r, "pause", func(ctx context.Context, tx pgx.Tx, name string) error {
 		return d.River.QueuePauseTx(ctx, tx, name, nil)
 	})
 }
 
 // resumeQueue answers POST /admin/{mode}/queues/{name}/resume.
 func (d *Dashboard) resumeQueue(r *request) error {
-	return d.steerQueue(r, "resume", func(ctx context.Context, tx pgx.Tx, name string) error {
+	return d.changeQueue(r, "resume", func(ctx context.Context, tx pgx.Tx, name string) error {
 		return d.River.QueueResumeTx(ctx, tx, name, nil)
 	})
 }
 
-func (d *Dashboard) steerQueue(r *request, action string, do func(ctx context.Context, tx pgx.Tx, name string) error) error {
+// changeQueue performs an action on the queue that the path names.
+func (d *Dashboard) changeQueue(r *request, action string, do func(ctx context.Context, tx pgx.Tx, name string) error) error {
 	name, err := url.PathUnescape(r.Param("name"))
-	if err != nil || name == "*" { // which River takes for all of them
+	if err != nil || name == "*" { // River applies "*" to all queues
 		return errNotFound
 	}
-	notice := action
 	err = r.act("queue."+action, "queue", name, func(ctx context.Context, tx pgx.Tx) (change, error) {
 		before, err := postgres.QueuePausedAt(ctx, tx, name)
 		if err != nil {
@@ -357,10 +358,10 @@ func (d *Dashboard) steerQueue(r *request, action string, do func(ctx context.Co
 	if err != nil {
 		return err
 	}
-	return r.done(r.path("/queues"), notice)
+	return r.done(r.path("/queues"), action)
 }
 
-// ids reads the jobs that a form names.
+// ids parses the ids of the jobs that a form names.
 func (r *request) ids(values []string) ([]int64, error) {
 	var list []int64
 	for _, text := range values {
@@ -373,7 +374,7 @@ func (r *request) ids(values []string) ([]int64, error) {
 	return list, nil
 }
 
-// joined writes ids with spaces between them.
+// joined returns ids separated by spaces.
 func joined(ids []wallet.ID) string {
 	texts := make([]string, len(ids))
 	for i, id := range ids {
@@ -382,7 +383,8 @@ func joined(ids []wallet.ID) string {
 	return strings.Join(texts, " ")
 }
 
-// isUUID reports whether a text is an id in our own spelling.
+// isUUID parses a UUID in its usual form of 36 characters, and reports whether the text is
+// one.
 func isUUID(text string) (wallet.ID, bool) {
 	id, err := uuid.Parse(text)
 	const length = 36

@@ -23,7 +23,8 @@ import (
 
 var nextPage = regexp.MustCompile(`rel="next" href="([^"]+)"`)
 
-// walk reads a list page by page and gives what a pattern finds in its rows.
+// walk reads a list page by page and returns the matches of a pattern and the number of
+// pages.
 func (c *client) walk(path, pattern string) (found []string, pages int) {
 	c.t.Helper()
 	const enough = 20
@@ -41,11 +42,11 @@ func (c *client) walk(path, pattern string) (found []string, pages int) {
 		}
 		path = strings.ReplaceAll(m[1], "&amp;", "&")
 	}
-	require.Fail(c.t, "the list has no end")
+	require.Fail(c.t, "the list does not end")
 	return nil, 0
 }
 
-// sheet reads a list as a file, without its heading.
+// sheet returns the rows of a list's CSV file without the header.
 func (c *client) sheet(path string) [][]string {
 	c.t.Helper()
 	r := c.get(path)
@@ -98,7 +99,7 @@ func TestPaymentPages(t *testing.T) {
 	found, _ = c.walk("/admin/test/payments?from="+url.QueryEscape(from.Format(time.RFC3339))+"&until="+url.QueryEscape(until.Format(time.RFC3339)), paymentRow)
 	require.Equal(t, all[10:30], found)
 	found, _ = c.walk("/admin/test/payments?until=2026-03-14", paymentRow)
-	require.Equal(t, all, found, "the last day is part of the period")
+	require.Equal(t, all, found, "the period includes the last day")
 	require.Empty(t, first(c.walk("/admin/test/payments?until=2026-03-13", paymentRow)))
 
 	sheet := c.sheet("/admin/test/payments?status=failed&format=csv")
@@ -112,8 +113,8 @@ func TestPaymentPages(t *testing.T) {
 
 func first[A, B any](a A, _ B) A { return a }
 
-// TestRareRowsAreFoundFurtherBack has more rows than a filtered page looks at.
-func TestRareRowsAreFoundFurtherBack(t *testing.T) {
+// TestRareRowsAreFoundOnLaterPages has more rows than one page of a filtered list reads.
+func TestRareRowsAreFoundOnLaterPages(t *testing.T) {
 	t.Parallel()
 
 	b := setup(t)
@@ -133,7 +134,7 @@ func TestRareRowsAreFoundFurtherBack(t *testing.T) {
 	page, err := views.ListPaymentRows(t.Context(), b.pool, f)
 	require.NoError(t, err)
 	require.Empty(t, page.Rows)
-	require.True(t, page.Partial, "the page says that there may be more")
+	require.True(t, page.Partial, "the page reports that there may be more")
 	for page.Next != "" {
 		f.Before = must(wallet.ParseID("", "", page.Next))
 		page, err = views.ListPaymentRows(t.Context(), b.pool, f)
@@ -154,7 +155,7 @@ func TestJobPages(t *testing.T) {
 	for i := range n {
 		for _, kind := range []string{"charge_payments", "handle_event"} {
 			for _, state := range []string{"available", "completed", "discarded"} {
-				// Several at the same time: the id decides.
+				// Jobs of the same time are sorted by id.
 				at := b.now.Add(time.Duration(i/3) * time.Second)
 				id := strconv.FormatInt(b.job(t, state, kind, args, at), 10)
 				ids[state] = append(ids[state], id)
@@ -189,9 +190,9 @@ func TestJobPages(t *testing.T) {
 	require.ElementsMatch(t, ids["available"], found)
 	found, _ = c.walk("/admin/test/jobs?state=available&queue=charge", row)
 	require.Len(t, found, n)
-	require.True(t, slices.IsSortedFunc(found, func(a, b string) int { return must(strconv.Atoi(a)) - must(strconv.Atoi(b)) }), "what is due first comes first")
+	require.True(t, slices.IsSortedFunc(found, func(a, b string) int { return must(strconv.Atoi(a)) - must(strconv.Atoi(b)) }), "jobs are in the order in which they are due")
 	require.Empty(t, first(c.walk("/admin/test/jobs?priority=3", row)))
-	require.Empty(t, first(c.walk("/admin/test/jobs?text=100%25", row)), "a wildcard is a character like any other")
+	require.Empty(t, first(c.walk("/admin/test/jobs?text=100%25", row)), "a wildcard matches only itself")
 	require.Len(t, c.sheet("/admin/test/jobs?state=completed&format=csv"), 2*n)
 	require.Equal(t, http.StatusNotFound, c.get("/admin/test/jobs?state=lost").status)
 	require.Equal(t, http.StatusNotFound, c.get("/admin/test/jobs?cursor=x").status)
@@ -204,15 +205,15 @@ func backwards(list []string) []string {
 	return c
 }
 
-// TestJobsOfAPayment finds what no index holds.
+// TestJobsOfAPayment finds the jobs of a payment among others, without an index.
 func TestJobsOfAPayment(t *testing.T) {
 	t.Parallel()
 
 	b := setup(t)
-	for i := range 300 { // a crowd around them
+	for i := range 300 { // other jobs
 		b.job(t, "completed", "enqueue_checks", `{}`, b.now.Add(time.Duration(i-200)*time.Minute))
 		if i == 50 {
-			_, err := b.pool.Exec(t.Context(), `delete from river_job where id % 3 = 0 or id = 1`) // ids have holes
+			_, err := b.pool.Exec(t.Context(), `delete from river_job where id % 3 = 0 or id = 1`) // leave gaps between ids
 			require.NoError(t, err)
 		}
 	}
@@ -312,7 +313,7 @@ func TestWalletPages(t *testing.T) {
 	shown, pages := c.walk(wallets+b.merchant.Wallet.ID.String()+"?view=ledger", `<td class="num strong">([\d,.]+) USD</td>`)
 	require.Equal(t, 2, pages)
 	require.Len(t, shown, n)
-	require.Equal(t, "10.00", shown[n-1], "the balance goes on from page to page")
+	require.Equal(t, "10.00", shown[n-1], "the balance continues on the next page")
 	for _, view := range []string{"", "?view=lots"} {
 		found, _ := c.walk(wallets+b.merchant.Wallet.ID.String()+view, `<a class="mono" href="/admin/test/payments/([^"]+)"`)
 		require.Len(t, found, n, view)
@@ -325,7 +326,7 @@ func TestOwnersPages(t *testing.T) {
 	t.Parallel()
 
 	b := setup(t)
-	const n = 110 // and the merchant's own
+	const n = 110 // in addition to the merchant's own
 	for range n {
 		testfactory.Wallet(t, b.pool, testfactory.WalletOpts{})
 	}
@@ -342,7 +343,7 @@ func TestOwnersPages(t *testing.T) {
 	}
 }
 
-func TestSheetsHoldNoFormulas(t *testing.T) {
+func TestCSVContainsNoFormulas(t *testing.T) {
 	t.Parallel()
 
 	b := setup(t)

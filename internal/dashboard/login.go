@@ -18,15 +18,16 @@ import (
 	"github.com/fundrail/fundrail/internal/wallet"
 )
 
-// How many logins may fail before an account and an address have to wait, twice as
-// long each time. An address may stand for an office full of people.
+// The numbers of failed logins of an account and of an IP address before logins are
+// blocked; see postgres.NoteLoginFailure. The limit of an address is higher, because many
+// users may share one.
 const (
 	freeFailuresOfAccount = 5
 	freeFailuresOfAddress = 20
 )
 
-// loginCookie holds the token of the login form. There is no session yet that
-// could, and none is stored for somebody who only looks at the form.
+// loginCookie is the name of the cookie with the token of the login form. The token is not
+// in a session, because opening the form does not store one.
 const loginCookie = "fundrail_login"
 
 type loginPage struct {
@@ -42,7 +43,7 @@ func (d *Dashboard) showLogin(c echo.Context) error {
 
 func (d *Dashboard) writeLogin(c echo.Context, status int, p loginPage) error {
 	p.Token = rand.Text()
-	c.SetCookie(&http.Cookie{ //nolint:gosec // secure wherever browsers come over https
+	c.SetCookie(&http.Cookie{ //nolint:gosec // Secure is set if the public URL has https
 		Name: loginCookie, Value: p.Token, Path: "/admin/login", HttpOnly: true, Secure: d.secure(),
 		SameSite: http.SameSiteStrictMode,
 	})
@@ -50,8 +51,8 @@ func (d *Dashboard) writeLogin(c echo.Context, status int, p loginPage) error {
 	return v.render(status, "login")
 }
 
-// login answers POST /admin/login. It takes as long for an account that does not
-// exist as for one that does, and says the same.
+// login answers POST /admin/login. The time and the text of a refusal do not depend on
+// whether the account exists.
 func (d *Dashboard) login(c echo.Context) error {
 	token := ""
 	if cookie, err := c.Cookie(loginCookie); err == nil {
@@ -101,7 +102,8 @@ func (d *Dashboard) login(c echo.Context) error {
 	return c.Redirect(http.StatusSeeOther, ownPath(page.Next))
 }
 
-// noUserHash is checked when there is no such user, so that the answer takes as long.
+// noUserHash is the hash that is checked for an unknown user, so that the check takes the
+// same time.
 var noUserHash = sync.OnceValues(func() (string, error) { return HashPassword(rand.Text()) })
 
 func (d *Dashboard) authenticate(c echo.Context, email, password string) (postgres.User, bool, error) {
@@ -135,25 +137,25 @@ func accountSubject(email string) string {
 	return "account " + hex.EncodeToString(sum[:])
 }
 
-// addressSubject names the network a login comes from: one address of IPv4, or the
-// 64 bits of IPv6 that a household has.
+// addressSubject identifies the network that a login comes from: an IPv4 address, or the
+// /64 prefix of an IPv6 address, because a household has a whole one.
 func addressSubject(c echo.Context) string {
-	const household = 64
+	const prefixBits = 64
 	addr, err := netip.ParseAddr(clientAddress(c))
 	if err != nil {
 		return "address unknown"
 	}
 	addr = addr.Unmap()
 	if addr.Is6() {
-		if p, err := addr.Prefix(household); err == nil {
+		if p, err := addr.Prefix(prefixBits); err == nil {
 			return "address " + p.String()
 		}
 	}
 	return "address " + addr.String()
 }
 
-// clientAddress is where a request comes from. What a proxy says counts only where
-// the server has been told which proxies to believe.
+// clientAddress returns the IP address of the client. It uses the headers of proxies only
+// if the server is configured with trusted proxies.
 func clientAddress(c echo.Context) string {
 	if c.Echo().IPExtractor != nil {
 		return c.RealIP()
@@ -165,7 +167,8 @@ func clientAddress(c echo.Context) string {
 	return host
 }
 
-// ownPath keeps a redirect on the dashboard.
+// ownPath returns next if it is a path of the dashboard, else /admin. It prevents redirects
+// to other sites.
 func ownPath(next string) string {
 	if next == "/admin" || strings.HasPrefix(next, "/admin/") && !strings.ContainsAny(next, "\\\r\n") && !strings.Contains(next, "..") {
 		return next

@@ -16,7 +16,7 @@ import (
 func TestLogin(t *testing.T) {
 	t.Parallel()
 
-	t.Run("AdminLeadsToTheForm", func(t *testing.T) {
+	t.Run("AdminRedirectsToTheForm", func(t *testing.T) {
 		t.Parallel()
 
 		c := setup(t).client(t)
@@ -28,7 +28,7 @@ func TestLogin(t *testing.T) {
 		require.Contains(t, c.get("/admin/login").body, `<form method="post" action="/admin/login">`)
 	})
 
-	t.Run("RightPasswordLetsIn", func(t *testing.T) {
+	t.Run("CorrectPassword", func(t *testing.T) {
 		t.Parallel()
 
 		b := setup(t)
@@ -44,7 +44,7 @@ func TestLogin(t *testing.T) {
 		require.WithinDuration(t, b.now, *u.LastLoginAt, 0)
 	})
 
-	t.Run("WrongPasswordAndUnknownUserLookTheSame", func(t *testing.T) {
+	t.Run("WrongPasswordAndUnknownUserGetTheSameAnswer", func(t *testing.T) {
 		t.Parallel()
 
 		c := setup(t).client(t)
@@ -59,7 +59,7 @@ func TestLogin(t *testing.T) {
 		require.Equal(t, http.StatusSeeOther, c.get("/admin/test").status)
 	})
 
-	t.Run("IsRefusedWithoutTheFormsToken", func(t *testing.T) {
+	t.Run("RequiresTheFormToken", func(t *testing.T) {
 		t.Parallel()
 
 		c := setup(t).client(t)
@@ -70,7 +70,7 @@ func TestLogin(t *testing.T) {
 		require.Equal(t, http.StatusForbidden, r.status)
 	})
 
-	t.Run("GoesNowhereElseAfterwards", func(t *testing.T) {
+	t.Run("RedirectsOnlyToTheDashboard", func(t *testing.T) {
 		t.Parallel()
 
 		b := setup(t)
@@ -90,7 +90,7 @@ func TestLogin(t *testing.T) {
 		}
 	})
 
-	t.Run("CookieIsForThisServerAlone", func(t *testing.T) {
+	t.Run("CookieAttributes", func(t *testing.T) {
 		t.Parallel()
 
 		c := setup(t, func(o *dashboard.Config) { o.PublicURL = "https://fundrail.example" }).client(t)
@@ -99,14 +99,14 @@ func TestLogin(t *testing.T) {
 		form.Set("csrf", token(t, page.body))
 		cookie, _, _ := strings.Cut(page.header.Get("Set-Cookie"), ";")
 
-		// The test's client keeps no secure cookie of a plain address; so it is sent by hand.
+		// The test's client does not send a secure cookie over http, so the test sends it.
 		r := c.send(http.MethodPost, "/admin/login", form, http.Header{"Cookie": {cookie}})
 
 		require.Equal(t, http.StatusSeeOther, r.status, r.body)
 		require.Regexp(t, `^__Secure-fundrail_session=\S+; Path=/admin; Expires=[^;]+; Max-Age=\d+; HttpOnly; Secure; SameSite=Lax$`, r.header.Get("Set-Cookie"))
 	})
 
-	t.Run("StoreHoldsNoToken", func(t *testing.T) {
+	t.Run("TokenIsStoredHashed", func(t *testing.T) {
 		t.Parallel()
 
 		b := setup(t)
@@ -141,7 +141,7 @@ func TestSessionEnds(t *testing.T) {
 			t.Helper()
 			require.Equal(t, http.StatusSeeOther, c.post("/admin/logout", nil).status)
 		},
-		"WithItsRow": func(t *testing.T, b *testBundle, _ *client) {
+		"OnDeletion": func(t *testing.T, b *testBundle, _ *client) {
 			t.Helper()
 			require.NoError(t, postgres.DeleteSessions(t.Context(), b.pool, time.Now().Add(13*time.Hour)))
 		},
@@ -172,14 +172,14 @@ func TestLoginIsThrottled(t *testing.T) {
 	}
 
 	blocked := c.login("admin@fundrail.test", password)
-	require.Equal(t, http.StatusTooManyRequests, blocked.status, "the right password helps no more")
+	require.Equal(t, http.StatusTooManyRequests, blocked.status, "the correct password is refused too")
 	require.Equal(t, "2", blocked.header.Get("Retry-After"))
-	require.Equal(t, http.StatusSeeOther, b.client(t).login("viewer@fundrail.test", password).status, "others may go on")
+	require.Equal(t, http.StatusSeeOther, b.client(t).login("viewer@fundrail.test", password).status, "other users may log in")
 
 	b.advance(2 * time.Second)
 	require.Equal(t, http.StatusUnauthorized, c.login("admin@fundrail.test", "wrong horse battery").status)
 	b.advance(time.Second)
-	require.Equal(t, http.StatusTooManyRequests, c.login("admin@fundrail.test", password).status, "each failure doubles the wait")
+	require.Equal(t, http.StatusTooManyRequests, c.login("admin@fundrail.test", password).status, "a failure doubles the wait")
 
 	b.advance(10 * time.Second)
 	require.Equal(t, http.StatusSeeOther, c.login("admin@fundrail.test", password).status)
@@ -196,7 +196,7 @@ func TestAddressIsThrottled(t *testing.T) {
 	}
 	require.Equal(t, http.StatusTooManyRequests, c.login("viewer@fundrail.test", password).status)
 
-	// What a client says of its address counts for nothing.
+	// The address that a client claims is ignored.
 	form := url.Values{"csrf": {token(t, c.get("/admin/login").body)}, "email": {"viewer@fundrail.test"}, "password": {password}}
 	r := c.send(http.MethodPost, "/admin/login", form, http.Header{"X-Forwarded-For": {"203.0.113.9"}})
 	require.Equal(t, http.StatusTooManyRequests, r.status)
@@ -209,7 +209,7 @@ func TestPassword(t *testing.T) {
 	require.NoError(t, err)
 	second, err := dashboard.HashPassword(password)
 	require.NoError(t, err)
-	require.NotEqual(t, first, second, "each has a salt of its own")
+	require.NotEqual(t, first, second, "each hash has its own salt")
 	require.Contains(t, first, "$argon2id$v=19$m=19456,t=2,p=1$")
 	for given, want := range map[string]bool{password: true, password + " ": false, "": false} {
 		right, err := dashboard.CheckPassword(first, given)
@@ -224,7 +224,7 @@ func TestPassword(t *testing.T) {
 		require.Error(t, err, hash)
 		require.False(t, right)
 	}
-	// A hash that the first versions stored, which did not use the library.
+	// The first versions stored this hash. They did not use the library.
 	right, err := dashboard.CheckPassword(
 		"$argon2id$v=19$m=19456,t=2,p=1$U94xdb49fzDhlgAVvYOJcw$jYoLjl/pqaAXaJjnmvHgmDtLLV8W0wfUivAtDGhy6Rk", "correct horse battery staple")
 	require.NoError(t, err)

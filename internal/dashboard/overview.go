@@ -15,18 +15,17 @@ import (
 	"github.com/fundrail/fundrail/migrations"
 )
 
-// period is a length of time that the overview can look at, in whole parts.
+// period is a length of time that the overview can show. It consists of equal parts.
 type period struct {
 	Name  string
 	Title string
-	// Says is how a sentence names it.
+	// Says is the period in a sentence.
 	Says  string
 	part  time.Duration
 	parts int
 }
 
-// periods are proposed in this order; the first one is shown unless another is
-// asked for.
+// periods are in the order of the menu. The first is the default.
 var periods = []period{
 	{"today", "Today", "today", time.Hour, 24},
 	{"1h", "Last hour", "in the last hour", 2 * time.Minute, 30},
@@ -34,8 +33,8 @@ var periods = []period{
 	{"7d", "Last 7 days", "in the last 7 days", 6 * time.Hour, 28},
 }
 
-// until is where a period ends: with the part that has begun, and today's with the
-// day.
+// until returns the end of the period: the end of the current part, or of the current day
+// for today.
 func (p period) until(now time.Time) time.Time {
 	if p.Name == "today" {
 		return now.UTC().Truncate(24*time.Hour).AddDate(0, 0, 1)
@@ -51,10 +50,10 @@ type overviewPage struct {
 	Periods []period
 	Period  period
 	Pulse   views.Pulse
-	// FromText is the beginning of the period, as a filter takes it.
+	// FromText is the beginning of the period in the form that filters take.
 	FromText string
 	InFlight []views.InFlight
-	// Challenges are those that began or ended in the period.
+	// Challenges counts the challenges that began or ended in the period.
 	Challenges postgres.Challenges
 	Lag        views.EventLag
 	Types      []views.EventTypeRow
@@ -62,35 +61,34 @@ type overviewPage struct {
 	Workers    []postgres.Worker
 	Counts     map[string]views.Count
 	Attention  int
-	// Reconciled is the last comparison with Stripe, nil when there was none.
+	// Reconciled is the last reconciliation, nil if there was none.
 	Reconciled *postgres.Reconciliation
-	// Latencies are of the queues that had jobs in the last hour.
+	// Latencies has the queues that had jobs in the last hour.
 	Latencies map[string]*views.QueueLatency
-	// Breaker is this process's towards Stripe.
+	// Breaker is the state of this process's circuit breaker for Stripe.
 	Breaker stripeapi.BreakerState
-	// Schema is the version of the database, Wanted the newest that this program knows.
+	// Schema is the version of the database, and Wanted the newest that this program knows.
 	Schema, Wanted int64
 	Chart          template.HTML
 }
 
-// SuccessRate is how many of the payments that have an outcome succeeded, in per
-// cent with one decimal; empty when there are none.
+// SuccessRate returns the share of succeeded payments; see Rate.
 func (p overviewPage) SuccessRate() string {
 	return p.Rate(p.Settled())
 }
 
-// Settled, Declined and Canceled count payments of the period.
+// Settled, Declined and Canceled return the numbers of payments of the period.
 func (p overviewPage) Settled() int64  { return p.Pulse.ByStatus[wallet.PaymentSucceeded] }
 func (p overviewPage) Declined() int64 { return p.Pulse.ByStatus[wallet.PaymentFailed] }
 func (p overviewPage) Canceled() int64 { return p.Pulse.ByStatus[wallet.PaymentCanceled] }
 
-// Rate is a part of the payments that have an outcome, in per cent with one
-// decimal; empty when there are none.
+// Rate returns n as a percentage of the payments that have an outcome, with one decimal. It
+// is empty if there are none.
 func (p overviewPage) Rate(n int64) string {
 	return percent(n, p.Settled()+p.Declined()+p.Canceled())
 }
 
-// Paused counts the queues that somebody paused.
+// Paused returns the number of paused queues.
 func (p overviewPage) Paused() int {
 	n := 0
 	for _, q := range p.Queues {
@@ -101,20 +99,21 @@ func (p overviewPage) Paused() int {
 	return n
 }
 
-// Alive counts the workers that took a job lately. A periodic job runs four times a
-// minute, so some worker always has.
+// Alive returns the number of workers that took a job within two minutes. A periodic job
+// runs four times a minute, so at least one running worker always has.
 func (p overviewPage) Alive(now time.Time) int {
-	const lately = 2 * time.Minute
+	const recent = 2 * time.Minute
 	n := 0
 	for _, w := range p.Workers {
-		if now.Sub(w.SeenAt) < lately {
+		if now.Sub(w.SeenAt) < recent {
 			n++
 		}
 	}
 	return n
 }
 
-// percent writes a part of a whole in per cent, rounded to a tenth.
+// percent returns a part of a whole as a percentage, rounded to a tenth. It is empty if the
+// whole is 0.
 func percent(part, whole int64) string {
 	if whole == 0 {
 		return ""
@@ -180,8 +179,8 @@ func (d *Dashboard) overview(r *request) error {
 	return r.view("Overview", "overview", page).live("overview", "").ok("overview")
 }
 
-// pulseCache keeps the figures of a period for a few seconds: they read every
-// payment of it, and many people look at the same ones.
+// pulseCache caches the figures of each period, because computing them reads every payment
+// of the period. Users of the same mode share them.
 type pulseCache struct {
 	mu      sync.Mutex
 	entries map[string]*pulseEntry
@@ -194,7 +193,8 @@ type pulseEntry struct {
 	challenges postgres.Challenges
 }
 
-// pulseLife is how old figures may be. Longer periods change more slowly.
+// pulseLife returns how long figures are cached. Figures of longer periods change more
+// slowly.
 func (p period) pulseLife() time.Duration {
 	if p.Name == "7d" {
 		return time.Minute

@@ -83,7 +83,8 @@ func TestSearch(t *testing.T) {
 	require.Equal(t, http.StatusUnprocessableEntity, c.get("/admin/test/search?q="+strings.Repeat("x", 300)).status)
 }
 
-// moneyBack has a payment refunded and disputed in part, and returns our ids of both.
+// moneyBack stores a partial refund and a partial dispute of a payment, and returns their
+// ids.
 func (b *testBundle) moneyBack(t *testing.T, p wallet.Payment) (refund, dispute wallet.ID) {
 	t.Helper()
 	require.NoError(t, pgx.BeginFunc(t.Context(), b.pool, func(tx pgx.Tx) error {
@@ -127,26 +128,26 @@ func TestTimeline(t *testing.T) {
 	at := -1
 	for _, want := range []string{
 		"Request accepted", "order-1", "requires action after 0 ms", "from-the-shop", "a key of " + b.merchant.Organization.Name, "/admin/test/jobs/" + job,
-		"Stripe asked to charge the card", "The answer: requires action", "charge:" + p.ID.String() + ":1", "3-D Secure challenge",
-		"10 min in which nothing happened", "+ 10 min</span>", "payment_intent.succeeded", "signature verified", "Stripe took 25.00 USD", "ch_story",
+		"Charge requested from Stripe", "Answer: requires action", "charge:" + p.ID.String() + ":1", "3-D Secure challenge",
+		"10 min without activity", "+ 10 min</span>", "payment_intent.succeeded", "signature verified", "Stripe charged 25.00 USD", "ch_story",
 		"Settlement booked", "25.00 USD from Stripe clearing to Wallet", "Balance after",
 	} {
 		next := strings.Index(timeline, want)
 		require.Greater(t, next, at, "%q comes next", want)
 		at = next
 	}
-	require.NotContains(t, timeline, "Challenge lapses", "what is over is not ahead")
-	require.NotContains(t, b.as(t, postgres.RoleViewer).get("/admin/test/payments/"+p.ID.String()).body, "order-1", "a key may hold anything")
+	require.NotContains(t, timeline, "Challenge deadline", "the challenge has ended")
+	require.NotContains(t, b.as(t, postgres.RoleViewer).get("/admin/test/payments/"+p.ID.String()).body, "order-1", "an idempotency key may contain personal data")
 }
 
-func TestTimelineOfWhatIsOpenLooksAhead(t *testing.T) {
+func TestTimelineOfOpenPayment(t *testing.T) {
 	t.Parallel()
 
 	b := setup(t)
 	p := b.payment(t, 10*time.Second, testfactory.PaymentOpts{Status: wallet.PaymentRequiresAction})
 	body := b.as(t, postgres.RoleSupport).get("/admin/test/payments/" + p.ID.String()).body
 	require.Contains(t, body, "Next check")
-	require.Contains(t, body, "Challenge lapses")
+	require.Contains(t, body, "Challenge deadline")
 	require.Contains(t, body, "in 23 h")
 	require.Contains(t, body, `data-stream="/admin/test/stream?of=payment&#43;`+p.ID.String()+`&amp;seen=`)
 }
@@ -169,14 +170,14 @@ func TestOverview(t *testing.T) {
 	require.Contains(t, body, "66.7 %")
 	require.Contains(t, body, "Insufficient funds")
 	require.Contains(t, body, "70.00 USD")
-	require.Contains(t, body, "14 Mar 08:00 to 09:00 UTC: 1 settled, 1 failed, 1 open", "each column says its numbers")
-	require.Contains(t, body, `href="/admin/test/payments?from=2026-03-14T08%3A00%3A00Z&amp;until=2026-03-14T09%3A00%3A00Z"`, "and leads to its payments")
-	require.Contains(t, body, `>Insufficient funds</a></td><td class="num">1</td><td class="num quiet">33.3 %</td>`, "of those that have an outcome")
-	require.Contains(t, c.get("/admin/test?period=24h").body, "50.0 %", "yesterday's decline counts")
+	require.Contains(t, body, "14 Mar 08:00 to 09:00 UTC: 1 settled, 1 failed, 1 open", "the title of a column has its numbers")
+	require.Contains(t, body, `href="/admin/test/payments?from=2026-03-14T08%3A00%3A00Z&amp;until=2026-03-14T09%3A00%3A00Z"`, "a column links to its payments")
+	require.Contains(t, body, `>Insufficient funds</a></td><td class="num">1</td><td class="num quiet">33.3 %</td>`, "the rate is of the payments that have an outcome")
+	require.Contains(t, c.get("/admin/test?period=24h").body, "50.0 %", "the period includes yesterday's decline")
 	require.Contains(t, c.get("/admin/live").body, "0 of 0 payments")
 }
 
-func TestOverviewTellsOfHealth(t *testing.T) {
+func TestOverviewShowsHealth(t *testing.T) {
 	t.Parallel()
 
 	m := &machine{state: stripeapi.BreakerOpen}
@@ -195,26 +196,27 @@ func TestOverviewTellsOfHealth(t *testing.T) {
 		_, err := b.pool.Exec(t.Context(), `update river_job set attempted_at = scheduled_at + $2::bigint * interval '1 millisecond' where id = $1`, id, wait.Milliseconds())
 		require.NoError(t, err)
 	}
-	b.job(t, "completed", "handle_event", `{}`, b.now.Add(-2*time.Hour)) // too old to tell of now
+	b.job(t, "completed", "handle_event", `{}`, b.now.Add(-2*time.Hour)) // too old to count
 	c := b.as(t, postgres.RoleViewer)
 
 	body := c.get("/admin/test").body
 
-	require.Contains(t, body, "Open, no calls")
+	require.Contains(t, body, "Open: no calls")
 	require.Regexp(t, `queue=charge">charge</a></td>.*<td class="right wide quiet">40 ms / 40 ms</td>`, body)
 	require.Regexp(t, `queue=settle">settle</a></td>.*<td class="right wide quiet">–</td>`, body)
 	require.Regexp(t, `Schema version</th><td class="right num">\d+</td>`, body)
 	b.job(t, "completed", "charge_payments", `{}`, b.now) // without a wait
 	_, err = b.pool.Exec(t.Context(), `insert into goose_db_version (version_id, is_applied) values (9999, true)`)
 	require.NoError(t, err)
-	require.Contains(t, c.get("/admin/test").body, `<span class="badge bad">9999</span>`, "a newer program has been here")
+	require.Contains(t, c.get("/admin/test").body, `<span class="badge bad">9999</span>`, "a newer program has migrated the database")
 	m.state = stripeapi.BreakerHalfOpen
-	require.Contains(t, c.get("/admin/test").body, "Half open, trying")
+	require.Contains(t, c.get("/admin/test").body, "Half open: testing")
 	m.state = stripeapi.BreakerClosed
 	require.Contains(t, c.get("/admin/test").body, `<span class="badge good">Closed</span>`)
 }
 
-// machine is a dashboard.Payments whose breaker a test sets. Requests follow one another.
+// machine is a dashboard.Payments whose breaker a test sets. It is not safe for concurrent
+// requests.
 type machine struct {
 	dashboard.Payments
 	state stripeapi.BreakerState
@@ -223,9 +225,8 @@ type machine struct {
 // BreakerState implements dashboard.Payments.
 func (m *machine) BreakerState(wallet.Mode) stripeapi.BreakerState { return m.state }
 
-// TestChallengesLeadToTheirPayments follows each figure of the overview to the list
-// behind it.
-func TestChallengesLeadToTheirPayments(t *testing.T) {
+// TestChallengesLinkToPayments follows the link of each figure of the overview to its list.
+func TestChallengesLinkToPayments(t *testing.T) {
 	t.Parallel()
 
 	b := setup(t)
@@ -287,11 +288,11 @@ func TestAttention(t *testing.T) {
 	c := b.as(t, postgres.RoleSupport)
 	require.Contains(t, c.get("/admin/test/attention").body, "All is well")
 	unknown := b.payment(t, time.Hour, testfactory.PaymentOpts{Status: wallet.PaymentProcessing})
-	b.payment(t, time.Minute, testfactory.PaymentOpts{Status: wallet.PaymentProcessing}) // too young to worry
+	b.payment(t, time.Minute, testfactory.PaymentOpts{Status: wallet.PaymentProcessing}) // too young to need attention
 	lapsing := b.payment(t, 23*time.Hour, testfactory.PaymentOpts{Status: wallet.PaymentRequiresAction})
 	b.event(t, "evt_waiting", wallet.ModeTest, unknown, postgres.EventPending, b.now.Add(-time.Hour))
 	job := b.job(t, "discarded", "enqueue_checks", `{}`, b.now.Add(-time.Hour))
-	b.job(t, "discarded", "enqueue_checks", `{}`, b.now.Add(-30*24*time.Hour)) // forgotten
+	b.job(t, "discarded", "enqueue_checks", `{}`, b.now.Add(-30*24*time.Hour)) // too old to need attention
 	worth := b.payment(t, time.Minute, testfactory.PaymentOpts{Status: wallet.PaymentSucceeded, Amount: 77_00})
 	b.job(t, "discarded", "charge_payments", `{"payment_ids":["`+worth.ID.String()+`"]}`, b.now.Add(-time.Hour))
 	settled := b.payment(t, time.Hour, testfactory.PaymentOpts{Status: wallet.PaymentSucceeded})
@@ -304,18 +305,18 @@ func TestAttention(t *testing.T) {
 	body := c.get("/admin/test/attention").body
 
 	for _, want := range []string{
-		"Charged but not credited", "Stripe and the books differ", "Outcome unknown", "Challenge about to lapse", "Events not handled", "Jobs given up",
+		"Charged but not credited", "Stripe and the books differ", "Outcome unknown", "Challenge deadline near", "Events not handled", "Discarded jobs",
 		"/payments/" + lapsing.ID.String(), "/events/evt_waiting", "/jobs/" + strconv.FormatInt(job, 10), "24.00 USD", "i/o timeout", "77.00 USD",
 	} {
 		require.Contains(t, body, want)
 	}
-	require.Contains(t, c.get("/admin/test").body, "<strong>7</strong> things need attention")
+	require.Contains(t, c.get("/admin/test").body, "<strong>7</strong> items need attention")
 	require.Len(t, c.sheet("/admin/test/attention?format=csv"), 7)
-	require.Contains(t, c.get("/admin/live/attention").body, "Jobs given up", "a job of neither mode concerns both")
+	require.Contains(t, c.get("/admin/live/attention").body, "Discarded jobs", "a job of neither mode is shown in both")
 	require.NotContains(t, c.get("/admin/live/attention").body, "Outcome unknown")
 }
 
-func TestTimelineTellsOfMoneyBackAndDeliveries(t *testing.T) {
+func TestTimelineShowsMoneyBackAndDeliveries(t *testing.T) {
 	t.Parallel()
 
 	b := setup(t)
@@ -360,9 +361,9 @@ func TestTimelineTellsOfMoneyBackAndDeliveries(t *testing.T) {
 	c := b.as(t, postgres.RoleSupport)
 
 	body := c.get("/admin/test/payments/" + p.ID.String()).body
-	require.Less(t, strings.Index(body, "Settlement booked"), strings.Index(body, "Refund succeeded"), "nothing goes back that has not come")
+	require.Less(t, strings.Index(body, "Settlement booked"), strings.Index(body, "Refund succeeded"), "a refund comes after the settlement")
 	for _, want := range []string{
-		"Stripe asked how it stands", "The answer: succeeded", "req_settled", "https://dashboard.stripe.com/test/logs/req_settled", "Cardholder returned",
+		"Status requested from Stripe", "Answer: succeeded", "req_settled", "https://dashboard.stripe.com/test/logs/req_settled", "Cardholder returned",
 		"Refund succeeded", "4.00 USD back to the card", "re_back", "Refund booked", "4.00 USD from Wallet to",
 		"Dispute: needs response", "du_back", "fraudulent", "payment.succeeded to the merchant", "to Shop, pending", "503", "answered 503",
 	} {
@@ -402,10 +403,10 @@ func TestInvoices(t *testing.T) {
 	require.Len(t, found, n)
 	require.Equal(t, 2, pages)
 	require.Len(t, c.sheet("/admin/test/invoices?format=csv"), n)
-	require.Contains(t, c.get("/admin/live/invoices").body, "There is no invoice in this mode.")
+	require.Contains(t, c.get("/admin/live/invoices").body, "There are no invoices in this mode.")
 }
 
-func TestStreamTellsOfAMove(t *testing.T) {
+func TestStreamReportsChanges(t *testing.T) {
 	t.Parallel()
 
 	b := setup(t)
@@ -413,16 +414,16 @@ func TestStreamTellsOfAMove(t *testing.T) {
 	c := b.as(t, postgres.RoleViewer)
 	stream := regexp.MustCompile(`data-stream="([^"]+)"`).FindStringSubmatch(c.get("/admin/test/payments/" + p.ID.String()).body)
 	require.NotNil(t, stream)
-	// What changes between the page and the stream is told of as well.
+	// The stream also reports a change between loading the page and opening the stream.
 	testfactory.Move(t, b.pool, p.ID, wallet.Outcome{
 		Kind: wallet.OutcomeSucceeded, IntentID: "pi_live", ChargeID: "ch_1", AmountReceived: p.Amount, Currency: wallet.USD,
 	}, b.now)
-	// A stream goes on for longer than answers may take where it is served.
+	// A stream may last longer than the server's write timeout.
 	brisk := httptest.NewUnstartedServer(b.handler)
 	brisk.Config.WriteTimeout = 500 * time.Millisecond
 	brisk.Start()
 	t.Cleanup(brisk.Close)
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute) // less than a stream lasts by itself
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute) // less than streamLife
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, brisk.URL+html.UnescapeString(stream[1]), nil)
 	require.NoError(t, err)
@@ -457,7 +458,7 @@ func TestStreamTellsOfAMove(t *testing.T) {
 	require.Equal(t, "the end", next(), "a stream ends with its session")
 }
 
-func TestStreamIsForThoseWhoHaveLoggedIn(t *testing.T) {
+func TestStreamRequiresLogin(t *testing.T) {
 	t.Parallel()
 
 	b := setup(t)
@@ -469,7 +470,7 @@ func TestStreamIsForThoseWhoHaveLoggedIn(t *testing.T) {
 	}
 }
 
-func TestHomeLeadsToTheModeInUse(t *testing.T) {
+func TestHomeRedirectsToTheModeInUse(t *testing.T) {
 	t.Parallel()
 
 	b := setup(t)
@@ -478,6 +479,6 @@ func TestHomeLeadsToTheModeInUse(t *testing.T) {
 	testfactory.APIKey(t, b.pool, testfactory.APIKeyOpts{Mode: wallet.ModeLive})
 	require.Equal(t, "/admin/live", c.get("/admin").header.Get("Location"))
 	c.get("/admin/test/payments")
-	require.Equal(t, "/admin/test", c.get("/admin").header.Get("Location"), "the last one that was looked at")
+	require.Equal(t, "/admin/test", c.get("/admin").header.Get("Location"), "the mode of the last page")
 	require.Equal(t, http.StatusNotFound, c.get("/admin/both/payments").status)
 }

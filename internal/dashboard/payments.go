@@ -17,9 +17,9 @@ import (
 type paymentsPage struct {
 	Page     views.Page[views.PaymentRow]
 	Statuses []wallet.PaymentStatus
-	Customer *views.CustomerRow // whose payments alone are listed, nil for everybody's
-	Wallet   *views.WalletRow
-	Stages   []string // of a challenge
+	Customer *views.CustomerRow // restricts the list, nil for all customers
+	Wallet   *views.WalletRow   // restricts the list, nil for all wallets
+	Stages   []string           // of a challenge
 }
 
 // listPayments answers GET /admin/{mode}/payments.
@@ -56,7 +56,7 @@ func (d *Dashboard) listPayments(r *request) error {
 	return v.ok("payments")
 }
 
-// openStatuses stand for "open" in the filter.
+// openStatuses are the statuses that the filter calls "open".
 var openStatuses = slices.DeleteFunc(slices.Clone(wallet.PaymentStatuses), func(s wallet.PaymentStatus) bool { return !s.Open() })
 
 func (r *request) paymentFilter() (views.PaymentFilter, error) {
@@ -95,8 +95,8 @@ func (r *request) paymentFilter() (views.PaymentFilter, error) {
 	return f, err
 }
 
-// parseMoment reads a day, or a time in UTC; none for an empty text. A day at the
-// end of a period is part of it.
+// parseMoment parses a date or an RFC 3339 time. It returns the zero time for an empty
+// text. A period includes the date at its end, so end moves a date to the next day.
 func parseMoment(text string, end bool) (time.Time, error) {
 	if text == "" {
 		return time.Time{}, nil
@@ -109,16 +109,16 @@ func parseMoment(text string, end bool) (time.Time, error) {
 	}
 	t, err := time.Parse(time.RFC3339, text)
 	if err != nil {
-		return t, refuse(http.StatusUnprocessableEntity, "Not a day", "A day is written as in 2026-03-14.")
+		return t, refuse(http.StatusUnprocessableEntity, "Invalid date", "Enter a date such as 2026-03-14.")
 	}
 	return t, nil
 }
 
-// paymentID reads a payment's id in either spelling.
+// paymentID parses the payment's id in the path, in either spelling.
 func (r *request) paymentID() (wallet.ID, error) {
 	id, err := wallet.ParseID(wallet.PrefixPayment, r.mode, r.Param("id"))
 	if err != nil {
-		return id, &wallet.Error{Code: wallet.CodePaymentNotFound, Message: "No payment of this mode has this id."}
+		return id, &wallet.Error{Code: wallet.CodePaymentNotFound, Message: "There is no payment with this ID in this mode."}
 	}
 	return id, nil
 }
@@ -150,7 +150,7 @@ func (d *Dashboard) showPayment(r *request) error {
 	return v.ok("payment")
 }
 
-// stripeURL is the address of an object in Stripe's dashboard.
+// stripeURL returns the URL of an object in Stripe's dashboard.
 func (r *request) stripeURL(section, id string) string {
 	base := "https://dashboard.stripe.com/"
 	if r.mode == wallet.ModeTest {
@@ -159,8 +159,8 @@ func (r *request) stripeURL(section, id string) string {
 	return base + section + "/" + id
 }
 
-// checkPayment answers POST /admin/{mode}/payments/{id}/check: it has the payment
-// compared with Stripe now, by the job that does so anyway.
+// checkPayment answers POST /admin/{mode}/payments/{id}/check. It inserts the job that also
+// checks open payments periodically.
 func (d *Dashboard) checkPayment(r *request) error {
 	id, err := r.paymentID()
 	if err != nil {

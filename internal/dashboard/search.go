@@ -14,7 +14,7 @@ import (
 	"github.com/fundrail/fundrail/internal/wallet"
 )
 
-// spell writes a payment's id as the Lava dialect does.
+// spell returns a payment's id as the Lava dialect spells it.
 func (r *request) spell(id wallet.ID) string { return wallet.Spell(wallet.PrefixPayment, r.mode, id) }
 
 type searchPage struct {
@@ -24,18 +24,18 @@ type searchPage struct {
 	Customers []views.CustomerRow
 	Events    []views.EventRow
 	Jobs      []views.JobRow
-	// Elsewhere is the other mode, if what was looked for is there.
+	// Elsewhere is the other mode if the search would find something there.
 	Elsewhere wallet.Mode
-	// Hint says what could not be looked for, and why.
+	// Hint explains what was not searched.
 	Hint string
 }
 
-// N is how many things were found.
+// N returns the number of results.
 func (p searchPage) N() int {
 	return len(p.Payments) + len(p.Wallets) + len(p.Customers) + len(p.Events) + len(p.Jobs)
 }
 
-// only is the address of the one thing that was found, empty when there are more.
+// only returns the path of the only result, empty if there is not exactly one.
 func (p searchPage) only(r *request) string {
 	switch {
 	case p.N() != 1:
@@ -53,13 +53,13 @@ func (p searchPage) only(r *request) string {
 	}
 }
 
-// search answers GET /admin/{mode}/search: one box for every kind of id. What names
-// one thing leads there at once.
+// search answers GET /admin/{mode}/search, which finds every kind of id. It redirects to
+// the result if there is only one.
 func (d *Dashboard) search(r *request) error {
 	const longest = 255
 	page := searchPage{Query: strings.TrimSpace(r.QueryParam("q"))}
 	if len(page.Query) > longest {
-		return refuse(http.StatusUnprocessableEntity, "Too long", "No id is that long.")
+		return refuse(http.StatusUnprocessableEntity, "Search text too long", "The search text may have at most 255 characters.")
 	}
 	if page.Query != "" {
 		if err := d.find(r, &page); err != nil {
@@ -105,8 +105,8 @@ func (d *Dashboard) find(r *request, page *searchPage) error {
 	return nil
 }
 
-// anyID reads an id in either spelling. The second result is the mode that the
-// spelling names, if it names one.
+// anyID parses an id in any spelling. It returns the zero id if the text is none. The second
+// result is the mode that the spelling contains, if any.
 func anyID(text string) (wallet.ID, wallet.Mode) {
 	if id, ok := isUUID(text); ok {
 		return id, ""
@@ -123,7 +123,7 @@ func anyID(text string) (wallet.ID, wallet.Mode) {
 	return wallet.ID{}, ""
 }
 
-// findIDs looks for what is named by an id, ours, Stripe's or the merchant's.
+// findIDs searches for an id of ours, Stripe's or the merchant's.
 func (d *Dashboard) findIDs(r *request, page *searchPage, id wallet.ID) error {
 	q := page.Query
 	var err error
@@ -138,7 +138,7 @@ func (d *Dashboard) findIDs(r *request, page *searchPage, id wallet.ID) error {
 	email := ""
 	if strings.Contains(q, "@") {
 		if email = q; !r.user.Role.Includes(postgres.RoleSupport) {
-			email, page.Hint = "", "Looking for e-mail addresses takes the role support."
+			email, page.Hint = "", "Searching for e-mail addresses requires the role support."
 		}
 	}
 	if page.Customers, err = views.SearchCustomers(r.ctx(), d.Pool, r.mode, id, q, email); err != nil {
@@ -159,12 +159,12 @@ func (d *Dashboard) findIDs(r *request, page *searchPage, id wallet.ID) error {
 	return err
 }
 
-// findNumbers looks for jobs and for the last digits of cards.
+// findNumbers searches for jobs and for the last digits of cards.
 func (d *Dashboard) findNumbers(r *request, page *searchPage, _ wallet.ID) error {
 	if wholeNumber.MatchString(page.Query) {
 		n, err := strconv.ParseInt(page.Query, 10, 64)
 		if err != nil {
-			return nil //nolint:nilerr // then it is no job's id
+			return nil //nolint:nilerr // then it is not the id of a job
 		}
 		j, err := views.GetJob(r.ctx(), d.Pool, r.mode, n)
 		switch {
@@ -178,7 +178,7 @@ func (d *Dashboard) findNumbers(r *request, page *searchPage, _ wallet.ID) error
 		return nil
 	}
 	if !r.user.Role.Includes(postgres.RoleSupport) {
-		page.Hint = "Looking for the digits of cards takes the role support."
+		page.Hint = "Searching for the digits of cards requires the role support."
 		return nil
 	}
 	list, err := views.SearchPaymentsByCard(r.ctx(), d.Pool, r.mode, page.Query)
@@ -186,8 +186,8 @@ func (d *Dashboard) findNumbers(r *request, page *searchPage, _ wallet.ID) error
 	return err
 }
 
-// findAmounts looks for payments of an amount on a day, such as "25.00 2026-03-14".
-// The amount is in major units of the payment's currency.
+// findAmounts searches for payments of an amount on a day, such as "25.00 2026-03-14". The
+// amount is in major units of the payment's currency.
 func (d *Dashboard) findAmounts(r *request, page *searchPage, _ wallet.ID) error {
 	m := amountAndDay.FindStringSubmatch(page.Query)
 	if m == nil || m[2] == "" && !strings.Contains(m[1], ".") {
@@ -195,7 +195,7 @@ func (d *Dashboard) findAmounts(r *request, page *searchPage, _ wallet.ID) error
 	}
 	amount, err := decimal.NewFromString(strings.ReplaceAll(m[1], ",", ""))
 	if err != nil {
-		return nil //nolint:nilerr // then it is no amount
+		return nil //nolint:nilerr // then it is not an amount
 	}
 	from, until := views.Day(r.now)
 	switch m[2] {
@@ -204,7 +204,7 @@ func (d *Dashboard) findAmounts(r *request, page *searchPage, _ wallet.ID) error
 		from, until = from.AddDate(0, 0, -1), from
 	default:
 		if from, err = time.Parse(time.DateOnly, m[2]); err != nil {
-			return refuse(http.StatusUnprocessableEntity, "Not a day", "A day is written as in 2026-03-14.")
+			return refuse(http.StatusUnprocessableEntity, "Invalid date", "Enter a date such as 2026-03-14.")
 		}
 		until = from.AddDate(0, 0, 1)
 	}
@@ -227,7 +227,7 @@ func (d *Dashboard) findAmounts(r *request, page *searchPage, _ wallet.ID) error
 		}
 	}
 	if !complete {
-		page.Hint = "Only the newest payments of that day were looked at."
+		page.Hint = "Only the newest payments of that day were searched."
 	}
 	return nil
 }

@@ -18,16 +18,16 @@ import (
 	"github.com/fundrail/fundrail/internal/wallet"
 )
 
-// sessionLife is how long a login lasts: a working day.
+// sessionLife is how long a login lasts. It covers a working day.
 const sessionLife = 12 * time.Hour
 
-// modeCookie remembers which mode was looked at last. It is a convenience and
-// decides nothing.
+// modeCookie is the name of the cookie with the mode of the last page. It only selects the
+// start page and grants no access.
 const modeCookie = "fundrail_mode"
 
 func newSessions(pool *pgxpool.Pool, secure bool) *scs.SessionManager {
 	m := scs.New()
-	m.Store = pgxstore.NewWithCleanupInterval(pool, 0) // logins remove what has expired
+	m.Store = pgxstore.NewWithCleanupInterval(pool, 0) // beginSession deletes expired sessions
 	m.HashTokenInStore = true
 	m.Lifetime = sessionLife
 	m.Cookie.Name = "fundrail_session"
@@ -41,7 +41,7 @@ func newSessions(pool *pgxpool.Pool, secure bool) *scs.SessionManager {
 	return m
 }
 
-// What a session holds.
+// The keys of a session's values.
 const (
 	keyCSRF            = "csrf"
 	keyPasswordChanged = "password_changed_at"
@@ -54,8 +54,8 @@ type session struct {
 	csrf              string
 }
 
-// loadSession reads the session that the request's cookie names, or begins an empty
-// one that nobody has stored.
+// loadSession adds the session of the request's cookie to the request's context, and
+// returns that context. Without a valid cookie the session is empty and not stored.
 func (d *Dashboard) loadSession(c echo.Context) (context.Context, error) {
 	token := ""
 	if cookie, err := c.Cookie(d.sessions.Cookie.Name); err == nil {
@@ -81,8 +81,8 @@ func (d *Dashboard) session(ctx context.Context) (session, bool) {
 	}, true
 }
 
-// beginSession logs a user in: with a new token, so that one that was planted
-// before is worth nothing.
+// beginSession logs a user in. It renews the session's token, so that a token that an
+// attacker has planted in the browser gives no access.
 func (d *Dashboard) beginSession(c echo.Context, u postgres.User) error {
 	ctx := c.Request().Context()
 	if err := d.sessions.RenewToken(ctx); err != nil {
@@ -101,7 +101,7 @@ func (d *Dashboard) beginSession(c echo.Context, u postgres.User) error {
 		postgres.DeleteSessions(ctx, d.Pool, d.Now()))
 }
 
-// logout ends the session, here and in the database.
+// logout answers POST /admin/logout. It ends the session in the browser and the database.
 func (d *Dashboard) logout(r *request) error {
 	if err := d.sessions.Destroy(r.ctx()); err != nil {
 		return err

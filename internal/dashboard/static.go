@@ -17,8 +17,8 @@ import (
 //go:embed static
 var staticFiles embed.FS
 
-// assets are the static files under names that hold a hash of their content: a
-// browser may keep each for ever, and a new version has another name.
+// assets are the static files. Their names contain a hash of their content, so browsers may
+// cache them forever: a new version has a new name.
 var assets = loadAssets()
 
 type asset struct {
@@ -33,7 +33,7 @@ type assetSet struct {
 
 func loadAssets() assetSet {
 	s := assetSet{byName: make(map[string]string), files: make(map[string]asset)}
-	list, _ := staticFiles.ReadDir("static") // embedded: it is there
+	list, _ := staticFiles.ReadDir("static") // it is embedded, so there is no error
 	for _, f := range list {
 		body, _ := staticFiles.ReadFile(path.Join("static", f.Name()))
 		const hashLength = 12
@@ -55,8 +55,8 @@ func contentType(ext string) string {
 
 func gzipped(body []byte) []byte {
 	var b bytes.Buffer
-	w, _ := gzip.NewWriterLevel(&b, gzip.BestCompression) // the level is a valid one
-	_, _ = w.Write(body)                                  // to memory
+	w, _ := gzip.NewWriterLevel(&b, gzip.BestCompression) // the level is valid
+	_, _ = w.Write(body)                                  // to memory, so there is no error
 	_ = w.Close()
 	return b.Bytes()
 }

@@ -20,17 +20,17 @@ import (
 )
 
 const (
-	// streamEvery is how often a page about one thing looks whether it has changed.
+	// streamEvery is how often the stream of a detail page checks for a change.
 	streamEvery = time.Second
-	// listEvery is how often a list is read anew.
+	// listEvery is how often a list is reloaded.
 	listEvery = 5 * time.Second
-	// streamLife ends a stream; the browser opens another, and is asked again who it
-	// is.
+	// streamLife is how long a stream lasts. The browser then opens another, whose session
+	// is checked again.
 	streamLife = 5 * time.Minute
 )
 
-// stream answers GET /admin/{mode}/stream?of=…, server-sent events that say when the
-// page should be read again. They carry nothing else.
+// stream answers GET /admin/{mode}/stream?of=… with server-sent events. An event means that
+// the page has changed and carries only the new version.
 func (d *Dashboard) stream(r *request) error {
 	look, every := d.follow(r)
 	if look == nil {
@@ -45,13 +45,13 @@ func (d *Dashboard) stream(r *request) error {
 	}
 	h := r.Response().Header()
 	h.Set(echo.HeaderContentType, "text/event-stream")
-	h.Set("X-Accel-Buffering", "no") // what proxies go by
+	h.Set("X-Accel-Buffering", "no") // keeps proxies from buffering the stream
 	r.Response().WriteHeader(http.StatusOK)
 	ctx, cancel := context.WithTimeout(r.ctx(), streamLife)
 	defer cancel()
-	// A stream lives longer than other answers may.
+	// A stream lasts longer than the server's limit for other responses.
 	if deadline, ok := ctx.Deadline(); ok {
-		_ = http.NewResponseController(r.Response()).SetWriteDeadline(deadline.Add(listEvery)) // not every writer has one
+		_ = http.NewResponseController(r.Response()).SetWriteDeadline(deadline.Add(listEvery)) // some writers have no deadline
 	}
 	r.send("retry: 3000\n\n")
 	tick := time.NewTicker(every)
@@ -60,7 +60,7 @@ func (d *Dashboard) stream(r *request) error {
 	for {
 		now, err := look(ctx)
 		if err != nil {
-			return nil // the browser asks again, and finds out what is wrong
+			return nil // the browser reconnects and then gets the error
 		}
 		if now != last {
 			last = now
@@ -73,15 +73,15 @@ func (d *Dashboard) stream(r *request) error {
 			return nil
 		case <-tick.C:
 		}
-		if !r.stillWelcome(ctx) {
-			return nil // the browser asks again, and is told
+		if !r.stillAllowed(ctx) {
+			return nil // the browser reconnects and is then refused
 		}
 	}
 }
 
-// stillWelcome reports whether the user is who began the stream: a new password or
-// another role ends it, as they end a session.
-func (r *request) stillWelcome(ctx context.Context) bool {
+// stillAllowed reports whether the user may continue the stream. A new password, a change of
+// the role or disabling the user ends it.
+func (r *request) stillAllowed(ctx context.Context) bool {
 	u, err := postgres.GetUser(ctx, r.dashboard.Pool, r.user.ID)
 	return err == nil && u.DisabledAt == nil && u.Role == r.user.Role && u.PasswordChangedAt.Equal(r.user.PasswordChangedAt)
 }
@@ -91,8 +91,8 @@ func (r *request) send(text string) {
 	r.Response().Flush()
 }
 
-// follow finds how to tell two states of something apart, and how often to look; nil
-// for something that cannot be followed.
+// follow returns a function that returns the version of the subject that the request names,
+// and how often to call it. The function is nil for an unknown subject.
 func (d *Dashboard) follow(r *request) (func(context.Context) (string, error), time.Duration) {
 	kind, id, _ := strings.Cut(r.QueryParam("of"), " ")
 	switch kind {
@@ -129,7 +129,7 @@ func (d *Dashboard) follow(r *request) (func(context.Context) (string, error), t
 		n := -1
 		return func(context.Context) (string, error) {
 			if n++; n == 0 {
-				return r.QueryParam("seen"), nil // it has just been read
+				return r.QueryParam("seen"), nil // the browser has just loaded the list
 			}
 			return strconv.Itoa(n), nil
 		}, listEvery
@@ -137,9 +137,9 @@ func (d *Dashboard) follow(r *request) (func(context.Context) (string, error), t
 	return nil, 0
 }
 
-// version is a short text that differs for two states of something.
+// version returns a short hash of v. It differs for different values.
 func version(v any) string {
-	b, _ := json.Marshal(v) // what it cannot write has no version
+	b, _ := json.Marshal(v) // the pages' data can always be encoded
 	sum := sha256.Sum256(b)
 	const length = 8
 	return hex.EncodeToString(sum[:length])

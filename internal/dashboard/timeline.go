@@ -12,33 +12,32 @@ import (
 	"github.com/fundrail/fundrail/internal/wallet"
 )
 
-// moment is one thing that happened to a payment.
+// moment is an entry of a payment's timeline.
 type moment struct {
 	At    time.Time
-	Kind  string // what sort of thing it is, for the eye
+	Kind  string // shown as a tag
 	Title string
 	Text  string
 	Tone  string // good, bad, warn, info or idle
 	Link  string
 	Facts []fact
-	// Gap is the time that passed before it without anything, when that was long
-	// enough to wonder about.
+	// Gap is the time since the previous entry, zero if it is less than gapFrom.
 	Gap time.Duration
-	// After is how long after the request it happened.
+	// After is the time since the request.
 	After time.Duration
-	// Ahead tells that it has not happened yet.
+	// Ahead reports whether the entry is in the future.
 	Ahead bool
-	// rank sorts what happened at the same time.
+	// rank orders entries of the same time.
 	rank int
 }
 
-// fact is a detail of a moment.
+// fact is a detail of an entry.
 type fact struct{ Name, Value, Link string }
 
-// gapFrom is the length of time that is drawn as a gap.
+// gapFrom is the shortest time without entries that is shown as a gap.
 const gapFrom = 5 * time.Second
 
-// timeline puts everything that is known of a payment into one order.
+// timeline returns everything that is known about a payment, in chronological order.
 func (r *request) timeline(s views.PaymentStory) []moment {
 	var list []moment
 	list = append(list, r.requestMoments(s)...)
@@ -64,7 +63,7 @@ func (r *request) timeline(s views.PaymentStory) []moment {
 	return append(list, r.aheadMoments(s)...)
 }
 
-// The order of things that happen at the same time: causes before effects.
+// The order of entries of the same time: causes come before effects.
 const (
 	rankRequest = iota
 	rankJob
@@ -92,14 +91,14 @@ func (r *request) requestMoments(s views.PaymentStory) []moment {
 	}
 	m.Facts = append(m.Facts, fact{Name: "Caller", Value: "a key of " + s.OrganizationName})
 	if len(s.Requests) == 0 {
-		m.Facts = append(m.Facts, fact{Name: "Idempotency-Key", Value: "none, or forgotten after 24 hours"})
+		m.Facts = append(m.Facts, fact{Name: "Idempotency-Key", Value: "none, or deleted after 24 hours"})
 	}
 	return []moment{m}
 }
 
-// answerText is what a request was told, which follows from when it stopped to wait
-// and from when the payment was first more than processing. A caller that hung up
-// earlier was told nothing.
+// answerText returns the answer to a request. It follows from the time until which the
+// request waited and the first status after processing. A caller that disconnected earlier
+// got no answer.
 func answerText(q views.RequestRow, s views.PaymentStory) string {
 	for _, m := range s.Moves {
 		if m.To == wallet.PaymentCreated || m.To == wallet.PaymentProcessing {
@@ -116,7 +115,7 @@ func answerText(q views.RequestRow, s views.PaymentStory) string {
 	return "pending at once"
 }
 
-// jobMoments shows each attempt that failed, and the last one of each job.
+// jobMoments returns an entry for each failed attempt and for the last attempt of each job.
 func (r *request) jobMoments(s views.PaymentStory) []moment {
 	var list []moment
 	for _, j := range s.Jobs {
@@ -143,14 +142,15 @@ func (r *request) jobMoments(s views.PaymentStory) []moment {
 		case j.FinalizedAt != nil:
 			m.At, m.Text = *j.FinalizedAt, j.State
 		default:
-			continue // aheadMoments tells of it
+			continue // aheadMoments returns its entry
 		}
 		list = append(list, m)
 	}
 	return list
 }
 
-// moveMoments shows the moves, and before each the call to Stripe that brought it.
+// moveMoments returns an entry for each move, after the entry of the call to Stripe that
+// caused it.
 func (r *request) moveMoments(s views.PaymentStory) []moment {
 	var list []moment
 	for _, m := range s.Moves {
@@ -180,22 +180,22 @@ func (r *request) moveMoments(s views.PaymentStory) []moment {
 	return list
 }
 
-// callMoment is the call to Stripe that a move follows from, as far as one is known
-// of: calls that moved nothing are told of by the errors of their jobs alone.
+// callMoment returns an entry for the call to Stripe that caused a move, if one is known.
+// Calls that did not move the payment appear only as errors of their jobs.
 func (r *request) callMoment(m views.MoveRow, s views.PaymentStory) (moment, bool) {
 	charges := m.From == wallet.PaymentCreated && m.CauseKind == wallet.CauseJob && s.Payment.StripePaymentIntentID != ""
 	if m.RequestID == "" && !charges {
 		return moment{}, false
 	}
 	c := moment{
-		At: m.At, Kind: "stripe_call", Tone: tones[string(m.To)], rank: rankCall, Title: "Stripe asked how it stands",
-		Text: "The answer: " + strings.ToLower(label(m.To)),
+		At: m.At, Kind: "stripe_call", Tone: tones[string(m.To)], rank: rankCall, Title: "Status requested from Stripe",
+		Text: "Answer: " + strings.ToLower(label(m.To)),
 	}
 	if m.RequestID != "" {
 		c.Facts = append(c.Facts, fact{Name: "Request", Value: m.RequestID, Link: r.stripeURL("logs", m.RequestID)})
 	}
 	if charges {
-		c.Title = "Stripe asked to charge the card"
+		c.Title = "Charge requested from Stripe"
 		c.Facts = append(c.Facts, fact{Name: "Idempotency-Key", Value: stripeapi.ChargeKey(s.Payment.ID, 1)})
 	}
 	return c, true
@@ -204,7 +204,7 @@ func (r *request) callMoment(m views.MoveRow, s views.PaymentStory) (moment, boo
 func moveText(m views.MoveRow, s views.PaymentStory) string {
 	switch m.To {
 	case wallet.PaymentSucceeded:
-		return "Stripe took " + money(s.Payment.AmountReceived, s.Payment.Currency)
+		return "Stripe charged " + money(s.Payment.AmountReceived, s.Payment.Currency)
 	case wallet.PaymentFailed, wallet.PaymentCanceled:
 		text := s.Payment.Failure.Message
 		if s.Payment.Failure.DeclineCode != "" {
@@ -214,9 +214,9 @@ func moveText(m views.MoveRow, s views.PaymentStory) string {
 		}
 		return strings.TrimSpace(text)
 	case wallet.PaymentRequiresAction:
-		return "The cardholder has to confirm at the bank"
+		return "The cardholder must confirm the payment at the bank"
 	case wallet.PaymentProcessing:
-		return "Stripe has not decided, or its answer was lost"
+		return "Stripe has not decided yet, or its answer was lost"
 	case wallet.PaymentCreated:
 		return ""
 	default:
@@ -248,7 +248,7 @@ func (r *request) eventMoments(s views.PaymentStory) []moment {
 		if e.Deliveries > 1 {
 			m.Facts = append(m.Facts, fact{Name: "Deliveries", Value: strconv.Itoa(e.Deliveries)})
 		}
-		// What is handled the moment it comes is one thing, not two.
+		// An event that is handled within a second of its receipt gets one entry, not two.
 		const atOnce = time.Second
 		switch {
 		case e.HandledAt == nil:
@@ -269,7 +269,7 @@ func (r *request) eventMoments(s views.PaymentStory) []moment {
 	return list
 }
 
-// handlerFacts lead to the job that handled an event, if one did.
+// handlerFacts returns a link to the job that handled an event, if a job did.
 func (r *request) handlerFacts(e views.EventRow) []fact {
 	job, isJob := strings.CutPrefix(e.HandledBy, "job ")
 	if !isJob {
@@ -280,14 +280,14 @@ func (r *request) handlerFacts(e views.EventRow) []fact {
 
 func sourceText(source string) string {
 	if source == "sweep" {
-		return "Found by asking Stripe; the webhook had not come"
+		return "Found in Stripe's list of events; no webhook was received"
 	}
 	return "Webhook received, signature verified"
 }
 
 func handledText(e views.EventRow) string {
 	text := string(e.Status)
-	if e.HandledBy != "" && !strings.HasPrefix(e.HandledBy, "job ") { // a job is linked to
+	if e.HandledBy != "" && !strings.HasPrefix(e.HandledBy, "job ") { // handlerFacts links to a job
 		text += " by " + e.HandledBy
 	}
 	if e.Note != "" {
@@ -328,7 +328,7 @@ func (r *request) otherMoments(s views.PaymentStory) []moment {
 	if s.ReturnedAt != nil {
 		list = append(list, moment{
 			At: *s.ReturnedAt, Kind: "challenge", Tone: "info", rank: rankOther, Title: "Cardholder returned",
-			Text: "The browser came back from the bank; that alone proves nothing",
+			Text: "The browser came back from the bank. This does not prove that the challenge succeeded",
 		})
 	}
 	for _, a := range s.Actions {
@@ -341,11 +341,11 @@ func (r *request) otherMoments(s views.PaymentStory) []moment {
 	return list
 }
 
-// moneyBackMoments shows when a refund or a dispute was first heard of, and how it
-// stands now. What it booked is among the transfers.
+// moneyBackMoments returns an entry for the beginning of each refund and dispute, with its
+// present status. Transfers have entries of their own.
 func (r *request) moneyBackMoments(s views.PaymentStory) []moment {
 	var list []moment
-	// Stripe's clock has whole seconds, and nothing goes back that has not come.
+	// Stripe's timestamps have whole seconds, so a refund may seem to precede the charge.
 	after := func(at time.Time) time.Time {
 		if s.SucceededAt != nil && at.Before(*s.SucceededAt) {
 			return *s.SucceededAt
@@ -361,7 +361,7 @@ func (r *request) moneyBackMoments(s views.PaymentStory) []moment {
 			m.Facts = append(m.Facts, fact{Name: "Refund", Value: x.StripeRefundID, Link: r.stripeURL("refunds", x.StripeRefundID)})
 		}
 		if x.FailureReason != "" {
-			m.Facts = append(m.Facts, fact{Name: "Failed because of", Value: x.FailureReason})
+			m.Facts = append(m.Facts, fact{Name: "Failure reason", Value: x.FailureReason})
 		}
 		list = append(list, m)
 	}
@@ -378,7 +378,7 @@ func (r *request) moneyBackMoments(s views.PaymentStory) []moment {
 	return list
 }
 
-// deliveryMoments shows what the merchant was told.
+// deliveryMoments returns an entry for each delivery to the merchant.
 func deliveryMoments(s views.PaymentStory) []moment {
 	var list []moment
 	for _, d := range s.Deliveries {
@@ -400,7 +400,8 @@ func deliveryMoments(s views.PaymentStory) []moment {
 	return list
 }
 
-// aheadMoments shows what comes next, for a payment that is still open.
+// aheadMoments returns entries for what is scheduled: jobs, the next check and the
+// challenge's deadline.
 func (r *request) aheadMoments(s views.PaymentStory) []moment {
 	var list []moment
 	for _, j := range s.Jobs {
@@ -416,13 +417,13 @@ func (r *request) aheadMoments(s views.PaymentStory) []moment {
 	p := s.Payment
 	if p.NextCheckAt != nil {
 		list = append(list, moment{
-			At: *p.NextCheckAt, Kind: "job", Tone: "idle", Title: "Next check", Ahead: true, Text: "Stripe is asked how the payment stands",
+			At: *p.NextCheckAt, Kind: "job", Tone: "idle", Title: "Next check", Ahead: true, Text: "The payment is compared with Stripe",
 		})
 	}
 	if p.Status == wallet.PaymentRequiresAction && p.ActionDeadlineAt != nil {
 		list = append(list, moment{
-			At: *p.ActionDeadlineAt, Kind: "challenge", Tone: "idle", Title: "Challenge lapses", Ahead: true,
-			Text: "Unless the cardholder passes it, the payment is canceled",
+			At: *p.ActionDeadlineAt, Kind: "challenge", Tone: "idle", Title: "Challenge deadline", Ahead: true,
+			Text: "The payment is canceled unless the cardholder completes the challenge",
 		})
 	}
 	slices.SortStableFunc(list, func(a, b moment) int { return a.At.Compare(b.At) })

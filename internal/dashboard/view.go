@@ -20,14 +20,13 @@ import (
 //go:embed templates
 var templateFiles embed.FS
 
-// templates holds each page, together with the layout and the parts that pages
-// share.
+// templates has a template for each page, together with the layout and the shared parts.
 var templates = parseTemplates()
 
 func parseTemplates() map[string]*template.Template {
 	shared := template.Must(template.New("layout.html").Funcs(functions).
 		ParseFS(templateFiles, "templates/layout.html", "templates/parts.html"))
-	names, _ := templateFiles.ReadDir("templates") // embedded: it is there
+	names, _ := templateFiles.ReadDir("templates") // it is embedded, so there is no error
 	pages := make(map[string]*template.Template)
 	for _, f := range names {
 		name := strings.TrimSuffix(f.Name(), ".html")
@@ -40,26 +39,26 @@ func parseTemplates() map[string]*template.Template {
 	return pages
 }
 
-// view is what a template sees of a page: its own data, and who looks at it.
+// view is the data of a template: the page's own data and the request.
 type view struct {
 	Title string
 	// Nav is the entry of the menu that the page belongs to.
 	Nav string
-	// Stream is what the page is kept up to date about, empty for a page that is not.
+	// Stream names the subject of the page's stream, empty for a page without live updates.
 	Stream string
-	// seen is the version of it that the page shows, empty for a list.
+	// seen is the version of the subject that the page shows, empty for a list.
 	seen string
 	Data any
 	*request
 }
 
-// view begins a page.
+// view returns the view of a page.
 func (r *request) view(title, nav string, data any) *view {
 	return &view{Title: title, Nav: nav, Data: data, request: r}
 }
 
-// live has the page follow what it shows: a name that the stream knows, and the
-// version that is shown, so that what changes before the stream begins isn't missed.
+// live enables live updates of the page. stream names the subject, and seen is the version
+// that the page shows, so that a change before the stream begins is not missed.
 func (v *view) live(stream, seen string) *view {
 	v.Stream, v.seen = stream, seen
 	return v
@@ -70,11 +69,11 @@ func (v *view) ok(name string) error { return v.render(http.StatusOK, name) }
 func (v *view) render(status int, name string) error {
 	var b bytes.Buffer
 	if err := templates[name].ExecuteTemplate(&b, "layout.html", v); err != nil {
-		return fmt.Errorf("page %s: %w", name, err)
+		return fmt.Errorf("render page %s: %w", name, err)
 	}
 	if v.mode != "" && status == http.StatusOK {
 		const year = 365 * 24 * 60 * 60
-		v.SetCookie(&http.Cookie{ //nolint:gosec // secure wherever browsers come over https
+		v.SetCookie(&http.Cookie{ //nolint:gosec // Secure is set if the public URL has https
 			Name: modeCookie, Value: string(v.mode), Path: "/admin", MaxAge: year, HttpOnly: true,
 			Secure: v.dashboard.secure(), SameSite: http.SameSiteLaxMode,
 		})
@@ -83,22 +82,22 @@ func (v *view) render(status int, name string) error {
 	return v.Blob(status, echo.MIMETextHTMLCharsetUTF8, b.Bytes())
 }
 
-// LoggedIn reports whether somebody is.
+// LoggedIn reports whether a user is logged in.
 func (v *view) LoggedIn() bool { return v.user.ID != (wallet.ID{}) }
 
-// User is the e-mail of who looks.
+// User returns the user's e-mail address.
 func (v *view) User() string { return v.user.Email }
 
-// Role is what the user may do.
+// Role returns the user's role.
 func (v *view) Role() string { return string(v.user.Role) }
 
-// CSRF is the token that a form must send back.
+// CSRF returns the token that a form must send.
 func (v *view) CSRF() string { return v.csrf }
 
-// Mode is test, live or empty.
+// Mode returns test, live or "".
 func (v *view) Mode() string { return string(v.mode) }
 
-// Path is the address of a page in this mode.
+// Path returns the path of a page in this mode.
 func (v *view) Path(parts ...any) string {
 	var b strings.Builder
 	b.WriteString("/admin/" + string(v.mode))
@@ -108,13 +107,13 @@ func (v *view) Path(parts ...any) string {
 	return b.String()
 }
 
-// StreamPath is the address of the events that the page follows.
+// StreamPath returns the path of the page's stream.
 func (v *view) StreamPath() string {
 	return v.path("/stream?" + url.Values{"of": {v.Stream}, "seen": {v.seen}}.Encode())
 }
 
-// SwitchTo is the address of the section in a mode; not of the very page, which
-// does not exist there.
+// SwitchTo returns the path of the page's section in a mode. The page itself may not exist
+// in that mode.
 func (v *view) SwitchTo(mode string) string {
 	if v.Nav == "" || v.Nav == "overview" {
 		return "/admin/" + mode
@@ -122,10 +121,10 @@ func (v *view) SwitchTo(mode string) string {
 	return "/admin/" + mode + "/" + v.Nav
 }
 
-// Can reports whether the user's role includes another.
+// Can reports whether the user's role includes role.
 func (v *view) Can(role string) bool { return v.user.Role.Includes(postgres.Role(role)) }
 
-// Private is personal data as this user may see it.
+// Private returns personal data as the user may see it.
 func (v *view) Private(s string) string { return v.private(s) }
 
 func (r *request) private(s string) string {
@@ -135,7 +134,8 @@ func (r *request) private(s string) string {
 	return mask(s)
 }
 
-// mask leaves the first letter, and of an e-mail address its domain's end.
+// mask hides a text except for its first letter and the top-level domain of an e-mail
+// address.
 func mask(s string) string {
 	if s == "" {
 		return ""
@@ -152,7 +152,7 @@ func mask(s string) string {
 	return string(runes[:1]) + "•••"
 }
 
-// Ago is how long ago something was, or how long it will take.
+// Ago returns the time since or until at.
 func (v *view) Ago(at any) template.HTML {
 	t, ok := asTime(at)
 	if !ok {
@@ -161,49 +161,48 @@ func (v *view) Ago(at any) template.HTML {
 	return timeElement(t, ago(t, v.now), true)
 }
 
-// Age is how long something has been going on, in its largest unit.
+// Age returns the time since at, in its largest unit.
 func (v *view) Age(at any) string {
 	t, ok := asTime(at)
 	if !ok {
 		return "–"
 	}
-	const units = 2 // of which each has a number and a name
+	const fields = 2 // a number and its unit
 	words := strings.Fields(duration(v.now.Sub(t)))
-	return strings.Join(words[:min(len(words), units)], " ")
+	return strings.Join(words[:min(len(words), fields)], " ")
 }
 
-// Past reports whether a time is over.
+// Past reports whether at is before the time of the page.
 func (v *view) Past(at any) bool {
 	t, ok := asTime(at)
 	return ok && t.Before(v.now)
 }
 
-// Now is the time of the page.
+// Now returns the time of the page.
 func (v *view) Now() time.Time { return v.now }
 
-// Notice says what the request before this one did.
+// Notice returns the message about the write that redirected to this page.
 func (v *view) Notice() string { return notices[v.QueryParam("done")] }
 
-// notices are the things that a write can have done. They are named in addresses,
-// so that nothing but these can be said.
+// notices are the messages about writes. URLs contain only their keys, so that a link cannot
+// show any other text.
 var notices = map[string]string{
-	"cancel":  "The job is canceled, or will be when its attempt ends.",
-	"check":   "A check of this payment has been queued.",
-	"delete":  "The job was deleted.",
-	"jobs":    "Done. What became of each job stands in the audit row below.",
-	"pause":   "The queue is paused. Jobs that run go on; no new ones start.",
-	"replay":  "The event is pending again, and its job has been queued.",
-	"resume":  "The queue works again.",
-	"retry":   "The job has been queued to run now.",
-	"snooze":  "The job has been put off.",
-	"already": "Nothing to do: it was so already.",
+	"cancel": "The job was canceled. If it is running, it is canceled when its attempt ends.",
+	"check":  "A check of this payment has been queued.",
+	"delete": "The job was deleted.",
+	"jobs":   "Done. The audit row below has the result for each job.",
+	"pause":  "The queue is paused. Running jobs continue, and no new jobs start.",
+	"replay": "The event is pending again, and its job has been queued.",
+	"resume": "The queue was resumed.",
+	"retry":  "The job has been queued to run now.",
+	"snooze": "The job was snoozed.",
 }
 
-// Asset is the address of a static file.
+// Asset returns the path of a static file.
 func (v *view) Asset(name string) string { return assets.path(name) }
 
-// FilterPath is the address of this list with one field of its filter replaced,
-// from the first page on.
+// FilterPath returns the path of the first page of this list with one field of its filter
+// replaced.
 func (v *view) FilterPath(field, value string) string {
 	q := v.Request().URL.Query()
 	for _, k := range []string{"cursor", "done", field} {
@@ -215,7 +214,7 @@ func (v *view) FilterPath(field, value string) string {
 	return withQuery(v.Request().URL.Path, q)
 }
 
-// PagePath is the address of another page of this list.
+// PagePath returns the path of another page of this list.
 func (v *view) PagePath(cursor string) string {
 	q := v.Request().URL.Query()
 	q.Del("done")
@@ -226,7 +225,7 @@ func (v *view) PagePath(cursor string) string {
 	return withQuery(v.Request().URL.Path, q)
 }
 
-// CSVPath is the address of this list as a file.
+// CSVPath returns the path of this list as a CSV file.
 func (v *view) CSVPath() string {
 	q := v.Request().URL.Query()
 	q.Del("done")
@@ -238,7 +237,7 @@ func (v *view) CSVPath() string {
 // FirstPage reports whether this is the first page of a list.
 func (v *view) FirstPage() bool { return v.QueryParam("cursor") == "" }
 
-// Query is a field of the filter.
+// Query returns a field of the filter.
 func (v *view) Query(field string) string { return v.QueryParam(field) }
 
 func withQuery(path string, q url.Values) string {

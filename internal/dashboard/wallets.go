@@ -8,7 +8,7 @@ import (
 	"github.com/fundrail/fundrail/internal/wallet"
 )
 
-// ownerFilter reads the filter of lists of wallets and customers.
+// ownerFilter parses the filter of lists of wallets, customers and invoices.
 func (r *request) ownerFilter() (views.OwnerFilter, error) {
 	f := views.OwnerFilter{Mode: r.mode, Limit: pageSize}
 	for field, id := range map[string]*wallet.ID{"customer": &f.CustomerID, "cursor": &f.Before} {
@@ -54,14 +54,14 @@ type walletPage struct {
 	Ledger       views.Page[views.LedgerRow]
 }
 
-// Next is the cursor of the next page of whichever view is shown.
+// Next returns the cursor of the next page of the view that is shown.
 func (p walletPage) Next() string { return p.Transactions.Next + p.Ledger.Next }
 
 // showWallet answers GET /admin/{mode}/wallets/{id}.
 func (d *Dashboard) showWallet(r *request) error {
 	id, err := wallet.ParseID(wallet.PrefixWallet, r.mode, r.Param("id"))
 	if err != nil {
-		return &wallet.Error{Code: wallet.CodeNotFound, Message: "No wallet of this mode has this id."}
+		return &wallet.Error{Code: wallet.CodeNotFound, Message: "There is no wallet with this ID in this mode."}
 	}
 	page := walletPage{View: r.QueryParam("view")}
 	if page.Wallet, err = views.GetWalletRow(r.ctx(), d.Pool, r.mode, id); err != nil {
@@ -138,8 +138,8 @@ type customerPage struct {
 	StripeURL string
 }
 
-// showCustomer answers GET /admin/{mode}/customers/{id}: where this customer's
-// money is.
+// showCustomer answers GET /admin/{mode}/customers/{id} with the customer's wallets, cards
+// and newest payments.
 func (d *Dashboard) showCustomer(r *request) error {
 	id, err := uuid.Parse(r.Param("id"))
 	if err != nil {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/fundrail/fundrail/internal/nullable"
 	"github.com/fundrail/fundrail/internal/wallet"
 )
 
@@ -83,7 +84,7 @@ func lavaData(e wallet.MerchantEvent) any {
 		CustomerID:  wallet.Spell(wallet.PrefixCustomer, e.Mode, e.Customer.ID),
 		ReferenceID: e.Customer.ExternalID,
 		Contact: lavaContact{
-			Email: orNull(e.Customer.Email), FirstName: orNull(e.Customer.Firstname), LastName: orNull(e.Customer.Lastname),
+			Email: nullable.From(e.Customer.Email), FirstName: nullable.From(e.Customer.Firstname), LastName: nullable.From(e.Customer.Lastname),
 		},
 		CreatedAt: seconds(e.Customer.CreatedAt),
 		Wallet:    w,
@@ -166,10 +167,10 @@ func newPaymentObject(e wallet.MerchantEvent) paymentObject {
 		o.AmountBack = &back
 	}
 	if p.Status == wallet.PaymentRequiresAction {
-		o.RedirectURL = orNull(p.RedirectURL)
+		o.RedirectURL = nullable.From(p.RedirectURL)
 	}
 	if p.Status == wallet.PaymentFailed || p.Status == wallet.PaymentCanceled {
-		o.Error = &paymentError{Code: p.Failure.Code, Message: p.Failure.Message, DeclineCode: orNull(p.Failure.DeclineCode)}
+		o.Error = &paymentError{Code: p.Failure.Code, Message: p.Failure.Message, DeclineCode: nullable.From(p.Failure.DeclineCode)}
 	}
 	return o
 }
@@ -233,12 +234,5 @@ func secondsOrNull(t *time.Time) *string {
 		return nil
 	}
 	s := seconds(*t)
-	return &s
-}
-
-func orNull(s string) *string {
-	if s == "" {
-		return nil
-	}
 	return &s
 }

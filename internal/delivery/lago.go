@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 
 	"github.com/fundrail/fundrail/internal/lagojson"
+	"github.com/fundrail/fundrail/internal/nullable"
 	"github.com/fundrail/fundrail/internal/wallet"
 )
 
@@ -92,7 +93,7 @@ func newLagoPaymentError(e wallet.MerchantEvent) lagoPaymentError {
 		TransactionID:       e.Payment.WalletTransactionID,
 		CustomerID:          e.Customer.ID,
 		ExternalCustomerID:  e.Customer.ExternalID,
-		ProviderCustomerID:  orNull(e.Customer.StripeCustomerID),
+		ProviderCustomerID:  nullable.From(e.Customer.StripeCustomerID),
 		PaymentProvider:     "stripe",
 		PaymentProviderCode: "stripe",
 		ProviderError:       lagoProviderError{Message: e.Payment.Failure.Message, ErrorCode: code},

@@ -9,6 +9,7 @@ import (
 
 	"github.com/shopspring/decimal"
 
+	"github.com/fundrail/fundrail/internal/nullable"
 	"github.com/fundrail/fundrail/internal/wallet"
 )
 
@@ -92,14 +93,14 @@ func NewTransaction(t wallet.Transaction) Transaction {
 		RemainingCreditAmount: (*Credits)(t.RemainingCredits()),
 
 		Priority:            t.Priority,
-		PurchaseOrderNumber: orNull(t.PurchaseOrderNumber),
+		PurchaseOrderNumber: nullable.From(t.PurchaseOrderNumber),
 		SettledAt:           (*Moment)(t.SettledAt),
 		FailedAt:            (*Moment)(t.FailedAt),
 		CreatedAt:           Moment(t.CreatedAt),
 
 		InvoiceRequiresSuccessfulPayment: t.InvoiceRequiresSuccessfulPayment,
 		Metadata:                         t.Metadata,
-		Name:                             orNull(t.Name),
+		Name:                             nullable.From(t.Name),
 	}
 	if r.Metadata == nil {
 		r.Metadata = []wallet.MetadataPair{}
@@ -149,10 +150,10 @@ func NewWallet(w wallet.Wallet) Wallet {
 		BillingEntityCode:  w.BillingEntityCode,
 		Status:             w.Status,
 		Currency:           w.Currency,
-		Name:               orNull(w.Name),
+		Name:               nullable.From(w.Name),
 		Code:               w.Code,
 
-		PurchaseOrderNumber:   orNull(w.PurchaseOrderNumber),
+		PurchaseOrderNumber:   nullable.From(w.PurchaseOrderNumber),
 		RateAmount:            Credits(w.RateAmount),
 		CreditsBalance:        Credits(w.CreditsBalance),
 		CreditsOngoingBalance: Credits(w.CreditsBalance),
@@ -174,12 +175,4 @@ func NewWallet(w wallet.Wallet) Wallet {
 		r.TerminatedAt = new(w.TerminatedAt.UTC().Format("2006-01-02T15:04:05.000Z"))
 	}
 	return r
-}
-
-// orNull returns nil for an empty string.
-func orNull(s string) *string {
-	if s == "" {
-		return nil
-	}
-	return &s
 }

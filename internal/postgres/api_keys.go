@@ -12,8 +12,8 @@ import (
 	"github.com/fundrail/fundrail/internal/wallet"
 )
 
-// APIKey is a merchant's key without the key itself, of which only the SHA-256
-// is stored.
+// APIKey describes a merchant's API key. The key itself is not stored, only its
+// SHA-256 hash.
 type APIKey struct {
 	ID             wallet.ID
 	OrganizationID wallet.ID
@@ -27,7 +27,7 @@ type APIKey struct {
 	LastUsedAt     *time.Time // to the minute
 }
 
-// InsertAPIKey stores a new key by its hash. Without scopes it may do everything.
+// InsertAPIKey stores a new key by its hash. A key without scopes gets all scopes.
 func InsertAPIKey(ctx context.Context, db DB, k APIKey, key string) error {
 	scopes := k.Scopes
 	if len(scopes) == 0 {
@@ -47,8 +47,8 @@ func InsertAPIKey(ctx context.Context, db DB, k APIKey, key string) error {
 const apiKeyColumns = `id, organization_id, mode, name, hint, scopes, created_at, expires_at, revoked_at,
 	(select u.last_used_at from api_key_uses u where u.api_key_id = api_keys.id) as last_used_at`
 
-// ListAPIKeys gives an organization's keys of both modes, revoked ones too, the
-// newest first.
+// ListAPIKeys returns an organization's keys of both modes, including revoked ones,
+// the newest first.
 func ListAPIKeys(ctx context.Context, db DB, organizationID wallet.ID) ([]APIKey, error) {
 	rows, _ := db.Query(ctx, `select `+apiKeyColumns+` from api_keys where organization_id = $1 order by id desc`, organizationID)
 	list, err := pgx.CollectRows(rows, pgx.RowToStructByName[APIKey])
@@ -58,9 +58,10 @@ func ListAPIKeys(ctx context.Context, db DB, organizationID wallet.ID) ([]APIKey
 	return nonNil(list), nil
 }
 
-// RetireAPIKey has a key end at a time, unless it ends before, and returns it as it
-// was. One that is unknown is CodeNotFound, and so is one that has ended or was
-// replaced before: its life has been cut, and its successor's would be as well.
+// RetireAPIKey makes a key expire at a time, unless it expires earlier, and marks it as
+// replaced. It returns the key as it was before. The error is CodeNotFound if the key is
+// unknown, has ended, or was replaced before: a second replacement would leave two
+// successors.
 func RetireAPIKey(ctx context.Context, tx pgx.Tx, id wallet.ID, at, now time.Time) (APIKey, error) {
 	rows, _ := tx.Query(ctx, `select `+apiKeyColumns+` from api_keys
 		where id = $1 and revoked_at is null and replaced_at is null and (expires_at is null or expires_at > $2) for no key update`, id, now)
@@ -79,8 +80,8 @@ func RetireAPIKey(ctx context.Context, tx pgx.Tx, id wallet.ID, at, now time.Tim
 	return k, nil
 }
 
-// NoteKeyUse remembers when keys were used. A time less than a minute after the one
-// that is stored is left out, so that many processes write no more often than one.
+// NoteKeyUse stores when keys were used. It ignores a time that is less than a minute
+// after the stored one, so that many processes together write no more often than one.
 func NoteKeyUse(ctx context.Context, db DB, ids []wallet.ID, at []time.Time) error {
 	_, err := db.Exec(ctx, `
 		insert into api_key_uses as k (api_key_id, last_used_at)
@@ -93,8 +94,8 @@ func NoteKeyUse(ctx context.Context, db DB, ids []wallet.ID, at []time.Time) err
 	return nil
 }
 
-// RevokeAPIKey ends a key's life and returns when that was: now, or earlier when
-// it had been revoked before. An unknown key is CodeNotFound.
+// RevokeAPIKey revokes a key and returns the time of its revocation, which is earlier than
+// now if the key had been revoked before. The error is CodeNotFound for an unknown key.
 func RevokeAPIKey(ctx context.Context, db DB, id wallet.ID, now time.Time) (time.Time, error) {
 	var revokedAt time.Time
 	err := db.QueryRow(ctx, `

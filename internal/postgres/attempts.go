@@ -11,32 +11,33 @@ import (
 	"github.com/fundrail/fundrail/internal/wallet"
 )
 
-// Attempt is another try to get a purchase paid that is not settled.
+// Attempt is a new payment for a purchase that is not settled.
 type Attempt struct {
 	PaymentID      wallet.ID
 	OrganizationID wallet.ID
 	Mode           wallet.Mode
 	TransactionID  wallet.ID
-	// PaymentMethodID is the saved card to charge. It is zero when the cardholder
-	// is to pay at Stripe's checkout: such a payment has no charge job, and whoever
-	// checks it must ask for the session and never charge.
+	// PaymentMethodID is the saved card to charge. It is zero if the cardholder pays on a
+	// page of Stripe Checkout. Such a payment has no charge job, and its check must
+	// retrieve the Checkout session and never charge.
 	PaymentMethodID wallet.ID
 	ReturnURL       string
-	RequestID       string // of the request that asks for it, empty for none
+	RequestID       string // of the API request that asked for the attempt, empty if there was none
 	Now             time.Time
 }
 
-// errSettledMeanwhile rolls an attempt back.
-var errSettledMeanwhile = errors.New("settled meanwhile")
+// errNotPayable rolls back the transaction of OpenAttempt.
+var errNotPayable = errors.New("the purchase has an open payment or is settled")
 
-// OpenAttempt stores a payment for a purchase that has none open. The result is
-// false, and nothing is stored, when another payment is open, or the purchase is
-// settled or not there: one payment at a time owns a purchase. Whoever then sends
-// something to Stripe should look once more whether the purchase is settled,
-// because a payment that had failed may still succeed.
+// OpenAttempt stores a payment for a purchase that has no open payment. A purchase has
+// at most one. OpenAttempt returns false and stores nothing if another payment is open,
+// or if the purchase is settled or does not exist. The caller must check again that the
+// purchase is not settled before it sends a request to Stripe, because an earlier payment
+// that failed may still succeed.
 func OpenAttempt(ctx context.Context, db Beginner, a Attempt) (bool, error) {
 	err := pgx.BeginTxFunc(ctx, db, pgx.TxOptions{}, func(tx pgx.Tx) error {
-		// The transaction's row is not locked: settling locks it after the payments.
+		// This does not lock the wallet transaction. Settling locks payments before wallet
+		// transactions, and the opposite order here could deadlock.
 		tag, err := tx.Exec(ctx, `
 			insert into payments (id, organization_id, mode, wallet_id, wallet_transaction_id, payment_method_id, amount, currency,
 				off_session, receipt_email, return_url, request_id, status, next_check_at, created_at, updated_at)
@@ -54,7 +55,7 @@ func OpenAttempt(ctx context.Context, db Beginner, a Attempt) (bool, error) {
 			return err
 		}
 		if tag.RowsAffected() == 0 {
-			return errSettledMeanwhile
+			return errNotPayable
 		}
 		_, err = tx.Exec(ctx, `
 			update invoices set payment_status = 'pending', updated_at = $2
@@ -62,16 +63,17 @@ func OpenAttempt(ctx context.Context, db Beginner, a Attempt) (bool, error) {
 		if err != nil {
 			return err
 		}
+		// The purchase may have been settled since the insert read it.
 		var status wallet.TransactionStatus
 		if err := tx.QueryRow(ctx, `select status from wallet_transactions where id = $1`, a.TransactionID).Scan(&status); err != nil {
 			return err
 		}
 		if status == wallet.TransactionSettled {
-			return errSettledMeanwhile
+			return errNotPayable
 		}
 		return nil
 	})
-	if errors.Is(err, errSettledMeanwhile) {
+	if errors.Is(err, errNotPayable) {
 		return false, nil
 	}
 	if err != nil {
@@ -80,8 +82,8 @@ func OpenAttempt(ctx context.Context, db Beginner, a Attempt) (bool, error) {
 	return true, nil
 }
 
-// NewestPayment finds the newest payment of a purchase. The second result is false
-// when there is none.
+// NewestPayment returns the newest payment of a purchase. The second result is false if
+// there is none.
 func NewestPayment(ctx context.Context, db DB, transactionID wallet.ID) (wallet.Payment, bool, error) {
 	rows, _ := db.Query(ctx, `
 		select `+paymentColumns+` from payments p where p.wallet_transaction_id = $1 order by p.id desc limit 1`, transactionID)
@@ -95,29 +97,31 @@ func NewestPayment(ctx context.Context, db DB, transactionID wallet.ID) (wallet.
 	return p, true, nil
 }
 
-// Order is what a page says on which a purchase is paid.
+// Order is what a page of Stripe Checkout needs to know about a purchase.
 type Order struct {
-	// Title is what is paid for.
+	// Title describes the purchase to the cardholder, in at most 250 characters.
 	Title            string
 	StripeCustomerID string
 	ReceiptEmail     string
 	ReturnURL        string
-	// Settled: the purchase has been paid.
+	// Settled reports whether the purchase has been paid.
 	Settled bool
 }
 
-// GetOrder finds the order of a payment. An unknown one is CodePaymentNotFound.
+// GetOrder returns the order of a payment. The error is CodePaymentNotFound for an unknown
+// payment.
 func GetOrder(ctx context.Context, db DB, paymentID wallet.ID) (Order, error) {
-	var o Order
-	err := db.QueryRow(ctx, `
-		select left(coalesce(i.description, 'Prepaid credits'), 250), coalesce(c.stripe_customer_id, ''),
-			coalesce(p.receipt_email, ''), p.return_url, t.status = 'settled'
+	rows, _ := db.Query(ctx, `
+		select left(coalesce(i.description, 'Prepaid credits'), 250) as title,
+			coalesce(c.stripe_customer_id, '') as stripe_customer_id, coalesce(p.receipt_email, '') as receipt_email,
+			p.return_url, t.status = 'settled' as settled
 		from payments p
 		join wallet_transactions t on t.id = p.wallet_transaction_id
 		join wallets w on w.id = p.wallet_id
 		join customers c on c.id = w.customer_id
 		left join invoices i on i.id = t.invoice_id
-		where p.id = $1`, paymentID).Scan(&o.Title, &o.StripeCustomerID, &o.ReceiptEmail, &o.ReturnURL, &o.Settled)
+		where p.id = $1`, paymentID)
+	o, err := pgx.CollectExactlyOneRow(rows, pgx.RowToStructByName[Order])
 	if errors.Is(err, pgx.ErrNoRows) {
 		return o, &wallet.Error{Code: wallet.CodePaymentNotFound, Message: "Payment not found."}
 	}

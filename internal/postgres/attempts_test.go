@@ -32,7 +32,7 @@ func TestOpenAttempt(t *testing.T) {
 	require.True(t, open(attempt))
 	second := attempt
 	second.PaymentID, second.PaymentMethodID = wallet.NewID(), m.PaymentMethod.ID
-	require.False(t, open(second), "one payment owns the purchase")
+	require.False(t, open(second), "the purchase has an open payment")
 
 	atCheckout := wallet.Outcome{Kind: wallet.OutcomeRequiresAction, CheckoutSessionID: "cs_1", RedirectURL: "https://checkout.stripe.com/c/pay/cs_1"}
 	p := testfactory.Move(t, pool, attempt.PaymentID, atCheckout, now)
@@ -48,14 +48,14 @@ func TestOpenAttempt(t *testing.T) {
 	testfactory.Move(t, pool, second.PaymentID, testfactory.Succeeded(25_00, wallet.USD), now)
 	third := second
 	third.PaymentID = wallet.NewID()
-	require.False(t, open(third), "it is settled")
+	require.False(t, open(third), "the purchase is settled")
 	third.TransactionID = wallet.NewID()
-	require.False(t, open(third), "it is not there")
+	require.False(t, open(third), "the purchase does not exist")
 	requireBooksBalance(t, pool)
 }
 
-// TestPurchaseWithTwoPayments: one of them had failed and succeeds after all, while
-// the other one fails. Whatever comes first in a batch, the purchase is paid.
+// TestPurchaseWithTwoPayments settles a purchase with two payments in one batch: a failed
+// payment succeeds late, and the newer payment fails. The purchase is paid in either order.
 func TestPurchaseWithTwoPayments(t *testing.T) {
 	t.Parallel()
 

@@ -7,25 +7,32 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// Finding is one thing in the books that does not add up.
+// Finding is one violation of a rule of the books.
 type Finding struct {
-	// Check names the rule that is broken.
+	// Check is the name of the rule.
 	Check string `json:"check"`
-	// ID is the row that breaks it: a wallet, a payment or a transfer.
+	// ID is the id of the row that breaks the rule, or a currency for
+	// accounts_sum_to_zero.
 	ID string `json:"id"`
-	// Detail says how, with the figures.
+	// Detail explains the violation, with the figures.
 	Detail string `json:"detail"`
 }
 
-// AuditReport is what an audit looked at and what it found.
+// AuditReport is the result of an audit.
 type AuditReport struct {
-	Wallets   int64     `json:"wallets"`
-	Payments  int64     `json:"payments"`
-	Transfers int64     `json:"transfers"`
-	Findings  []Finding `json:"findings"`
+	AuditScope
+	Findings []Finding `json:"findings"`
 }
 
-// auditChecks prove the books. Each query lists the rows that break its rule.
+// AuditScope counts the rows that an audit checked.
+type AuditScope struct {
+	Wallets   int64 `json:"wallets"`
+	Payments  int64 `json:"payments"`
+	Transfers int64 `json:"transfers"`
+}
+
+// auditChecks are the rules of the books. Each query returns the rows that break its rule:
+// their id and the details. Audit names these two columns.
 var auditChecks = []struct{ name, query string }{
 	{"balance_equals_account", `
 		with flows as (
@@ -140,8 +147,8 @@ var auditChecks = []struct{ name, query string }{
 		where w.traceable
 		group by w.id
 		having coalesce(sum(t.remaining_amount), 0) <> greatest(w.balance, 0)`},
-	// A wallet that money was taken back from may have been below zero. What came in
-	// then filled the hole, and is neither left nor consumed by anything.
+	// A refund or dispute may take a balance below zero. Money that arrives then fills the
+	// gap. That part of it is neither remaining nor consumed.
 	{"remaining_equals_inbound_less_consumed", `
 		select t.id::text, format('%s left of %s with %s consumed', t.remaining_amount, t.amount, coalesce(sum(c.amount), 0))
 		from wallet_transactions t
@@ -183,7 +190,7 @@ var auditChecks = []struct{ name, query string }{
 			or (t.status = 'pending' and i.payment_status <> 'pending')`},
 	{"invoice_numbers_have_no_gaps", `
 		select coalesce(n.organization_id, i.organization_id)::text,
-			format('%s invoices with numbers from %s to %s, the last one given is %s', i.count, i.first, i.last, n.last_number)
+			format('%s invoices with numbers from %s to %s, the last assigned number is %s', i.count, i.first, i.last, n.last_number)
 		from invoice_numbers n
 		full join (
 			select organization_id, mode, count(*) as count, min(sequential_id) as first, max(sequential_id) as last
@@ -193,13 +200,13 @@ var auditChecks = []struct{ name, query string }{
 			or coalesce(i.first, 1) <> 1`},
 }
 
-// Beginner begins transactions: a pool or a connection.
+// Beginner begins transactions. It is a pool or a connection.
 type Beginner interface {
 	BeginTx(ctx context.Context, opts pgx.TxOptions) (pgx.Tx, error)
 }
 
-// Audit proves every wallet against the ledger, and the ledger against the
-// payments. It reads one snapshot, so it can run while money moves.
+// Audit checks the wallets against the ledger and the ledger against the payments. It
+// reads one snapshot, so it can run while money moves.
 func Audit(ctx context.Context, db Beginner) (AuditReport, error) {
 	report := AuditReport{Findings: []Finding{}}
 	tx, err := db.BeginTx(ctx, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly})
@@ -207,22 +214,21 @@ func Audit(ctx context.Context, db Beginner) (AuditReport, error) {
 		return report, fmt.Errorf("audit: %w", err)
 	}
 	defer func() { _ = tx.Rollback(ctx) }() // nothing was written
-	err = tx.QueryRow(ctx, `
-		select (select count(*) from wallets), (select count(*) from payments), (select count(*) from transfers)`).
-		Scan(&report.Wallets, &report.Payments, &report.Transfers)
+	rows, _ := tx.Query(ctx, `
+		select (select count(*) from wallets) as wallets, (select count(*) from payments) as payments,
+			(select count(*) from transfers) as transfers`)
+	report.AuditScope, err = pgx.CollectExactlyOneRow(rows, pgx.RowToStructByName[AuditScope])
 	if err != nil {
 		return report, fmt.Errorf("audit: %w", err)
 	}
 	for _, check := range auditChecks {
-		rows, _ := tx.Query(ctx, check.query)
-		f := Finding{Check: check.name}
-		_, err := pgx.ForEachRow(rows, []any{&f.ID, &f.Detail}, func() error {
-			report.Findings = append(report.Findings, f)
-			return nil
-		})
+		rows, _ := tx.Query(ctx, `select @check::text as check, id, detail from (`+check.query+`) f (id, detail)`,
+			pgx.StrictNamedArgs{"check": check.name})
+		found, err := pgx.CollectRows(rows, pgx.RowToStructByName[Finding])
 		if err != nil {
 			return report, fmt.Errorf("audit %s: %w", check.name, err)
 		}
+		report.Findings = append(report.Findings, found...)
 	}
 	return report, nil
 }

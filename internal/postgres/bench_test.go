@@ -14,11 +14,11 @@ import (
 	"github.com/fundrail/fundrail/internal/wallet"
 )
 
-// group is how many members the steps of the money's way take at once under load.
-// Times and allocations of the benchmarks here are those of a whole group.
+// group is how many payments or events a step takes at once under load. The benchmarks
+// report the time and allocations of a whole group.
 const group = 32
 
-// newGroup makes payments of as many merchants, each with an idempotency key.
+// newGroup returns a payment of each merchant, each with an idempotency key.
 func newGroup(merchants []testfactory.Merchant) []postgres.NewPayment {
 	list := make([]postgres.NewPayment, len(merchants))
 	for i, m := range merchants {

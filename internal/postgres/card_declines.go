@@ -11,7 +11,7 @@ import (
 	"github.com/fundrail/fundrail/internal/wallet"
 )
 
-// CardDecline is why a card is not to be charged by ourselves.
+// CardDecline is the decline that forbids charging a card automatically.
 type CardDecline struct {
 	Class      wallet.DeclineClass
 	Code       string
@@ -19,19 +19,19 @@ type CardDecline struct {
 	DeclinedAt time.Time
 }
 
-// MayCharge reports whether a payment method may be charged without anybody asking
-// for it, as an automatic top-up does. It may not when its card was declined in a
-// way that forbids another try, under whatever payment method that was, and has not
-// been charged since: trying again costs fees and the merchant's standing. A
-// cardholder may try, and a success forgives the card. The second result says why
-// not.
+// MayCharge reports whether a payment method may be charged automatically, without a
+// request of the cardholder. It may not if the last decline of its card forbids a retry
+// and the card was not charged since, even if that was under another payment method: a
+// retry costs fees and harms the merchant's reputation with the card networks. The
+// cardholder may still retry, and a successful charge clears the decline. If the first
+// result is false, the second is the decline.
 func MayCharge(ctx context.Context, db DB, paymentMethodID wallet.ID) (bool, CardDecline, error) {
-	var d CardDecline
-	err := db.QueryRow(ctx, `
+	rows, _ := db.Query(ctx, `
 		select d.class, d.code, d.payment_id, d.declined_at
 		from payment_methods m
 		join card_declines d on d.organization_id = m.organization_id and d.mode = m.mode and d.fingerprint = m.fingerprint
-		where m.id = $1`, paymentMethodID).Scan(&d.Class, &d.Code, &d.PaymentID, &d.DeclinedAt)
+		where m.id = $1`, paymentMethodID)
+	d, err := pgx.CollectExactlyOneRow(rows, pgx.RowToStructByName[CardDecline])
 	if errors.Is(err, pgx.ErrNoRows) {
 		return true, d, nil
 	}

@@ -15,7 +15,7 @@ func TestMayCharge(t *testing.T) {
 	t.Parallel()
 
 	pool := testdb.New(t)
-	// pay charges a card of the merchant's and lets that end in an outcome.
+	// pay charges a card of the merchant with an outcome.
 	pay := func(t *testing.T, m testfactory.Merchant, card wallet.PaymentMethod, o wallet.Outcome) wallet.Payment {
 		t.Helper()
 		m.PaymentMethod = card
@@ -60,11 +60,11 @@ func TestMayCharge(t *testing.T) {
 			}
 			shown, err := postgres.GetPaymentMethod(t.Context(), pool, m.Customer.ID, c.ID)
 			require.NoError(t, err)
-			require.NotEmpty(t, shown.ErrorCode, "the merchant sees that it failed")
+			require.NotEmpty(t, shown.ErrorCode, "the merchant sees the failure")
 		})
 	}
 
-	t.Run("TheCardAndNotThePaymentMethod", func(t *testing.T) {
+	t.Run("OtherPaymentMethodsWithTheCard", func(t *testing.T) {
 		t.Parallel()
 
 		m, others := testfactory.NewMerchant(t, pool, testfactory.MerchantOpts{}), testfactory.NewMerchant(t, pool, testfactory.MerchantOpts{})
@@ -73,14 +73,14 @@ func TestMayCharge(t *testing.T) {
 
 		require.False(t, may(t, again))
 		require.True(t, may(t, another))
-		require.True(t, may(t, elsewhere), "another merchant's business")
-		require.True(t, may(t, m.PaymentMethod), "a card that cannot be told from others")
+		require.True(t, may(t, elsewhere), "declines at another merchant do not count")
+		require.True(t, may(t, m.PaymentMethod), "a card without a fingerprint")
 
 		pay(t, m, again, testfactory.Succeeded(25_00, wallet.USD))
-		require.True(t, may(t, first), "a success forgives it")
+		require.True(t, may(t, first), "a successful charge clears the decline")
 	})
 
-	t.Run("TheLastWordCounts", func(t *testing.T) {
+	t.Run("LastDeclineCounts", func(t *testing.T) {
 		t.Parallel()
 
 		m := testfactory.NewMerchant(t, pool, testfactory.MerchantOpts{})

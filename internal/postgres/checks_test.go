@@ -29,7 +29,7 @@ func TestClaimDueChecks(t *testing.T) {
 		return ids
 	}
 
-	t.Run("FollowsTheScheduleForAsLongAsThePaymentIsOpen", func(t *testing.T) {
+	t.Run("FollowsTheScheduleWhileThePaymentIsOpen", func(t *testing.T) {
 		t.Parallel()
 
 		pool := testdb.New(t)
@@ -49,7 +49,7 @@ func TestClaimDueChecks(t *testing.T) {
 		require.Empty(t, claim(t, pool, now.Add(1000*time.Hour)))
 	})
 
-	t.Run("LooksAtTheDeadlineOfAChallenge", func(t *testing.T) {
+	t.Run("ChecksAtTheDeadlineOfAChallenge", func(t *testing.T) {
 		t.Parallel()
 
 		pool := testdb.New(t)
@@ -62,11 +62,11 @@ func TestClaimDueChecks(t *testing.T) {
 
 		require.Empty(t, claim(t, pool, now.Add(89*time.Minute)))
 		require.Len(t, claim(t, pool, now.Add(90*time.Minute)), 1)
-		require.Empty(t, claim(t, pool, now.Add(91*time.Minute)), "and hourly afterwards")
+		require.Empty(t, claim(t, pool, now.Add(91*time.Minute)), "the next check is an hour after the deadline")
 		require.Len(t, claim(t, pool, now.Add(150*time.Minute)), 1)
 	})
 
-	t.Run("TwoClaimersNeverGetTheSamePayment", func(t *testing.T) {
+	t.Run("ConcurrentCallsClaimDifferentPayments", func(t *testing.T) {
 		t.Parallel()
 
 		pool := testdb.New(t)
@@ -79,7 +79,7 @@ func TestClaimDueChecks(t *testing.T) {
 			ids, err := postgres.ClaimDueChecks(t.Context(), tx, at, ages, time.Hour, 3)
 			require.NoError(t, err)
 			require.Len(t, ids, 3)
-			require.Len(t, claim(t, pool, at), 2, "the first one's rows are locked")
+			require.Len(t, claim(t, pool, at), 2, "the first call has locked three rows")
 			return nil
 		}))
 	})
@@ -128,7 +128,7 @@ func TestIdempotencyKeys(t *testing.T) {
 		require.Equal(t, [32]byte{7}, got.Fingerprint)
 	})
 
-	t.Run("KeyCountsAsNewAfterItsLife", func(t *testing.T) {
+	t.Run("KeyIsNewAgainAfterItsLife", func(t *testing.T) {
 		t.Parallel()
 
 		pool := testdb.New(t)
@@ -145,7 +145,7 @@ func TestIdempotencyKeys(t *testing.T) {
 		require.Equal(t, []bool{true}, accept(t, pool, testfactory.NewPayment(testfactory.PaymentOpts{Merchant: m, Idempotency: record("a")})))
 	})
 
-	t.Run("OtherModesAndOperationsHaveKeysOfTheirOwn", func(t *testing.T) {
+	t.Run("KeysAreOfOneModeAndOperation", func(t *testing.T) {
 		t.Parallel()
 
 		pool := testdb.New(t)
@@ -160,7 +160,7 @@ func TestIdempotencyKeys(t *testing.T) {
 		require.False(t, found)
 	})
 
-	t.Run("OldOnesAreDeleted", func(t *testing.T) {
+	t.Run("OldKeysAreDeleted", func(t *testing.T) {
 		t.Parallel()
 
 		pool := testdb.New(t)
@@ -178,13 +178,12 @@ func TestIdempotencyKeys(t *testing.T) {
 	})
 }
 
-// TestAuditFindsWhatIsWrong breaks the books in each way that a check is for.
-// The triggers and constraints that stand in the way are taken down first: an
-// audit is for the day on which somebody has done that.
-func TestAuditFindsWhatIsWrong(t *testing.T) {
+// TestAudit breaks the books in a way that each check must find. It disables triggers that
+// would prevent this: the audit must also find what was done without them.
+func TestAudit(t *testing.T) {
 	t.Parallel()
 
-	for check, vandalism := range map[string]string{
+	for check, corruption := range map[string]string{
 		"balance_equals_account":                  `update wallets set balance = balance + 1`,
 		"succeeded_payment_has_one_settlement":    `alter table transfers disable trigger user; delete from transfers`,
 		"settlement_has_one_succeeded_payment":    `update payments set status = 'failed', failed_at = now(), failure_code = 'x', succeeded_at = null, balance_after = null`,
@@ -200,7 +199,7 @@ func TestAuditFindsWhatIsWrong(t *testing.T) {
 			testfactory.Payment(t, pool, testfactory.PaymentOpts{Status: wallet.PaymentSucceeded})
 			requireBooksBalance(t, pool)
 
-			_, err := pool.Exec(t.Context(), vandalism)
+			_, err := pool.Exec(t.Context(), corruption)
 			require.NoError(t, err)
 
 			report, err := postgres.Audit(t.Context(), pool)
@@ -220,12 +219,12 @@ func TestSchemaRefuses(t *testing.T) {
 	pool := testdb.New(t)
 	testfactory.Payment(t, pool, testfactory.PaymentOpts{Status: wallet.PaymentSucceeded, IntentID: "pi_1"})
 	for name, statement := range map[string]string{
-		"ChangeOfTheTrail":        `update payment_moves set cause_id = 'x'`,
-		"DeletionFromTheLedger":   `delete from transfers`,
+		"ChangeOfAMove":           `update payment_moves set cause_id = 'x'`,
+		"DeletionOfATransfer":     `delete from transfers`,
 		"SecondSettlement":        `insert into transfers (debit_account, credit_account, amount, currency, kind, payment_id, wallet_transaction_id, created_at) select debit_account, credit_account, amount, currency, kind, payment_id, wallet_transaction_id, created_at from transfers`,
 		"TransferToItself":        `insert into transfers (debit_account, credit_account, amount, currency, kind, wallet_transaction_id, created_at) select debit_account, debit_account, amount, currency, 'grant', wallet_transaction_id, created_at from transfers`,
 		"SucceededWithoutBalance": `update payments set balance_after = null`,
-		"SucceededThatIsChecked":  `update payments set next_check_at = now()`,
+		"SucceededWithCheck":      `update payments set next_check_at = now()`,
 		"FailedWithoutReason":     `update payments set status = 'failed', succeeded_at = null, balance_after = null, failed_at = now()`,
 		"UnknownStatus":           `update payments set status = 'done'`,
 		"MoveOutOfSucceeded":      `insert into payment_moves (payment_id, from_status, to_status, cause_kind, cause_id, moved_at) select id, 'succeeded', 'failed', 'job', '1', now() from payments`,

@@ -10,11 +10,13 @@ import (
 	"github.com/fundrail/fundrail/internal/wallet"
 )
 
-// CloseIntentAfter is how long the intent of a failed payment may stay open before
-// somebody else closes it. Whoever failed the payment does so at once.
+// CloseIntentAfter is how long the intent of a failed payment may stay open before a
+// periodic job closes it. Usually the job that failed the payment closes the intent at
+// once.
 const CloseIntentAfter = time.Minute
 
-// IntentClosed notes that a failed payment's intent can't take money any more.
+// IntentClosed records that the intent of a failed payment is closed, so that it cannot
+// take money any more.
 func IntentClosed(ctx context.Context, db DB, paymentID wallet.ID) error {
 	_, err := db.Exec(ctx, `update payments set close_due_at = null where id = $1 and close_due_at is not null`, paymentID)
 	if err != nil {
@@ -23,10 +25,10 @@ func IntentClosed(ctx context.Context, db DB, paymentID wallet.ID) error {
 	return nil
 }
 
-// ClaimDueClosings finds up to limit failed payments whose intents should be closed
-// by now and may not be, and puts their next look off by repeat. Those that could
-// not be closed for a day are left alone. The transaction must also insert the jobs
-// that close the intents.
+// ClaimDueClosings returns up to limit failed payments whose intents may still be open, and
+// postpones the next attempt to close each by repeat. It claims a payment that failed more
+// than a day ago for the last time. The transaction must also insert the jobs that close
+// the intents.
 func ClaimDueClosings(ctx context.Context, tx pgx.Tx, now time.Time, repeat time.Duration, limit int) ([]wallet.ID, error) {
 	rows, _ := tx.Query(ctx, `
 		with due as (

@@ -13,7 +13,7 @@ import (
 	"github.com/fundrail/fundrail/internal/wallet"
 )
 
-// Customer is the owner of wallets. ExternalID is the merchant's own id for it.
+// Customer owns wallets. ExternalID is the merchant's id for the customer.
 type Customer struct {
 	ID               wallet.ID
 	OrganizationID   wallet.ID
@@ -23,10 +23,10 @@ type Customer struct {
 	Name             string
 	Firstname        string
 	Lastname         string
-	Currency         wallet.Currency // of wallets that ask for none; may be empty
-	Timezone         string          // of the customer's invoices
+	Currency         wallet.Currency // of new wallets whose request has no currency; may be empty
+	Timezone         string          // for the dates of the customer's invoices
 	StripeCustomerID string
-	// Profile is a JSON object that is stored and shown, and means nothing to us.
+	// Profile is a JSON object that the merchant chose. Nothing depends on its contents.
 	Profile   json.RawMessage
 	CreatedAt time.Time
 	UpdatedAt time.Time
@@ -44,8 +44,8 @@ func InsertCustomer(ctx context.Context, db DB, c Customer) error {
 	return nil
 }
 
-// CustomerChange is what a request says of a customer. What is nil stays as it
-// is; an empty string removes.
+// CustomerChange is a change of a customer. A nil field stays as it is; an empty string
+// removes the value.
 type CustomerChange struct {
 	// ID is the id that a new customer gets, made here when it is zero.
 	ID               wallet.ID
@@ -56,18 +56,19 @@ type CustomerChange struct {
 	Currency         *string
 	Timezone         *string
 	StripeCustomerID *string
-	// Profile holds the keys that change, nil for none.
+	// Profile has the keys that change, nil if none does.
 	Profile json.RawMessage
 }
 
-// UpsertCustomer changes the customer that the organization calls externalID, or
-// makes it. A time zone that Postgres does not know, or a Stripe customer that
-// belongs to another customer, is a ValidationError.
+// UpsertCustomer changes the customer with an external id, or creates it. The error is a
+// ValidationError if PostgreSQL does not know the time zone, or if the Stripe customer
+// belongs to another customer.
 func UpsertCustomer(ctx context.Context, db DB, organizationID wallet.ID, mode wallet.Mode, externalID string, change CustomerChange, now time.Time) (Customer, error) {
 	rows, _ := db.Query(ctx, `
 		insert into customers as c (id, organization_id, mode, external_id, email, name, firstname, lastname, currency,
 			timezone, stripe_customer_id, profile, created_at, updated_at)
 		values ($1, $2, $3, $4, nullif($5, ''), nullif($6, ''), nullif($7, ''), nullif($8, ''), nullif($9, ''),
+			-- The conversion fails for an unknown time zone.
 			case when ($13::timestamptz at time zone coalesce(nullif($10::text, ''), 'UTC')) is not null
 				then coalesce(nullif($10::text, ''), 'UTC') end,
 			nullif($11, ''), coalesce($12::jsonb, '{}'), $13, $13)
@@ -104,14 +105,14 @@ const customerColumns = `c.id, c.organization_id, c.mode, c.external_id, coalesc
 	coalesce(c.name, '') as name, coalesce(c.firstname, '') as firstname, coalesce(c.lastname, '') as lastname,
 	coalesce(c.currency, '') as currency, c.timezone, coalesce(c.stripe_customer_id, '') as stripe_customer_id, c.profile, c.created_at, c.updated_at`
 
-// GetCustomer finds a customer by its id. An unknown one is CodeCustomerNotFound.
+// GetCustomer returns a customer. The error is CodeCustomerNotFound for an unknown one.
 func GetCustomer(ctx context.Context, db DB, id wallet.ID) (Customer, error) {
 	rows, _ := db.Query(ctx, `select `+customerColumns+` from customers c where c.id = $1`, id)
 	return collectCustomer(rows, id.String())
 }
 
-// FindCustomer finds a customer by the name that the merchant gave. An unknown
-// one is CodeCustomerNotFound.
+// FindCustomer returns the customer with an external id. The error is CodeCustomerNotFound
+// for an unknown one.
 func FindCustomer(ctx context.Context, db DB, organizationID wallet.ID, mode wallet.Mode, externalID string) (Customer, error) {
 	rows, _ := db.Query(ctx, `
 		select `+customerColumns+` from customers c where c.organization_id = $1 and c.mode = $2 and c.external_id = $3`,
@@ -130,8 +131,8 @@ func collectCustomer(rows pgx.Rows, name string) (Customer, error) {
 	return c, nil
 }
 
-// ListCustomers gives a page of an organization's customers, newest first, and
-// how many there are in all.
+// ListCustomers returns a page of an organization's customers, newest first, and the
+// number of customers on all pages.
 func ListCustomers(ctx context.Context, db DB, organizationID wallet.ID, mode wallet.Mode, page wallet.Page) ([]Customer, int, error) {
 	return listPage(ctx, db, listQuery{
 		columns: customerColumns,
@@ -142,8 +143,8 @@ func ListCustomers(ctx context.Context, db DB, organizationID wallet.ID, mode wa
 	}, page, pgx.RowToStructByName[Customer])
 }
 
-// LinkStripeCustomer notes who a customer is at Stripe, unless that is known, and
-// returns who it is.
+// LinkStripeCustomer stores the Stripe customer of a customer unless it has one already.
+// It returns the id of the stored Stripe customer.
 func LinkStripeCustomer(ctx context.Context, db DB, id wallet.ID, stripeCustomerID string, now time.Time) (string, error) {
 	var linked string
 	err := db.QueryRow(ctx, `

@@ -86,10 +86,11 @@ func TestPaymentMethods(t *testing.T) {
 	list, err = postgres.ListPaymentMethods(t.Context(), pool, m.Customer.ID)
 	require.NoError(t, err)
 	require.Len(t, list, 1)
-	require.False(t, list[0].IsDefault, "no other card takes its place")
+	require.False(t, list[0].IsDefault, "no other card becomes the default")
 }
 
-// TestChargedCard walks the chain in which a card is chosen, against the database.
+// TestChargedCard tests which card is charged: that of the request, of the wallet, or the
+// customer's default.
 func TestChargedCard(t *testing.T) {
 	t.Parallel()
 
@@ -127,7 +128,7 @@ func TestChargedCard(t *testing.T) {
 	_, err = postgres.RemovePaymentMethod(t.Context(), pool, m.Customer.ID, ofWallet.ID, now)
 	require.NoError(t, err)
 	gone := buy(wallet.MethodRequest{})
-	require.True(t, gone.PaymentMethodGone, "and no other card is charged")
+	require.True(t, gone.PaymentMethodGone, "no other card is charged")
 	require.Equal(t, ofWallet.ID, *gone.Payment.PaymentMethodID)
 
 	_, err = updateWallet(t, pool, m.Wallet, postgres.WalletChange{
@@ -143,5 +144,5 @@ func TestChargedCard(t *testing.T) {
 	require.NoError(t, err)
 	_, err = postgres.RemovePaymentMethod(t.Context(), pool, m.Customer.ID, m.PaymentMethod.ID, now)
 	require.NoError(t, err)
-	require.Nil(t, buy(wallet.MethodRequest{}), "the customer has no default any more")
+	require.Nil(t, buy(wallet.MethodRequest{}), "the customer has no default")
 }

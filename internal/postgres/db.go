@@ -1,7 +1,7 @@
-// Package postgres holds the SQL of the money's way and of its tables, one file per
-// table or step. Steps of that way take many members at once and write them
-// in one transaction; a single member is a batch of one. What the rows mean is
-// package wallet's business, and who calls Stripe is package jobs'.
+// Package postgres contains the SQL of the service, one file per table or per step of a
+// payment. The steps of a payment take many payments at once and write them in one
+// transaction; a single payment is a batch of one. Package wallet decides what the rows
+// mean, and package jobs calls Stripe.
 package postgres
 
 import (
@@ -11,8 +11,8 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 )
 
-// DB runs statements: a pool, a connection or a transaction, as the caller
-// chooses. A batch sent to a pool is one transaction.
+// DB runs statements. It is a pool, a connection or a transaction. A batch that is sent
+// to a pool is one transaction.
 type DB interface {
 	Exec(ctx context.Context, sql string, args ...any) (pgconn.CommandTag, error)
 	Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)
@@ -20,8 +20,7 @@ type DB interface {
 	SendBatch(ctx context.Context, b *pgx.Batch) pgx.BatchResults
 }
 
-// nonNil turns a nil slice into an empty one, because a nil slice is NULL to
-// Postgres.
+// nonNil returns s, or an empty slice if s is nil. pgx encodes a nil slice as null.
 func nonNil[T any](s []T) []T {
 	if s == nil {
 		return []T{}

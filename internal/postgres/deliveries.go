@@ -12,17 +12,17 @@ import (
 	"github.com/fundrail/fundrail/internal/wallet"
 )
 
-// Lane is the pending deliveries of one object to one endpoint, worked by
-// the holder of the claim.
+// Lane identifies the pending deliveries of one object to one endpoint. Only the holder
+// of the claim delivers them, so they arrive in order.
 type Lane struct {
 	EndpointID wallet.ID `json:"endpoint_id"`
 	ObjectID   wallet.ID `json:"object_id"`
 	Claim      wallet.ID `json:"claim"`
 }
 
-// ClaimLanes takes lanes that are due: as many per endpoint as may be under way to
-// it at once, and of an endpoint that is held a single one. A claim that is not
-// renewed is over after lease. The transaction must also insert the jobs.
+// ClaimLanes claims lanes that are due. At most perEndpoint lanes of an endpoint are
+// claimed at the same time, and one of an endpoint that is held. A claim ends after lease
+// unless it is renewed. The transaction must also insert the jobs that deliver the lanes.
 func ClaimLanes(ctx context.Context, tx pgx.Tx, now time.Time, lease time.Duration, perEndpoint int) ([]Lane, error) {
 	rows, _ := tx.Query(ctx, `
 		with ready as (
@@ -57,21 +57,21 @@ func ClaimLanes(ctx context.Context, tx pgx.Tx, now time.Time, lease time.Durati
 	return lanes, nil
 }
 
-// Delivery is an event on its way to an endpoint.
+// Delivery is an event to be sent to an endpoint.
 type Delivery struct {
 	ID       wallet.ID
 	Attempts int
 	Endpoint wallet.Endpoint
-	// EndpointFailures is how many attempts in a row have failed at the endpoint.
+	// EndpointFailures is the number of failed attempts at the endpoint since its last
+	// success.
 	EndpointFailures int
-	// Secrets are what the endpoint's deliveries are signed with, the current one
-	// first.
+	// Secrets are the secrets that sign the endpoint's deliveries, the current one first.
 	Secrets []string
 	Event   wallet.MerchantEvent
 }
 
-// NextDelivery is the first pending delivery of a lane, nil when there is none, the
-// endpoint hears nothing any more, or another process holds the claim.
+// NextDelivery returns the first pending delivery of a lane. It returns nil if there is
+// none, if the endpoint is disabled or deleted, or if another process holds the claim.
 func NextDelivery(ctx context.Context, db DB, l Lane, now time.Time) (*Delivery, error) {
 	order := `d.sequence`
 	if breakpoint.Broken(breakpoint.DeliveryOrder) {
@@ -100,8 +100,8 @@ func NextDelivery(ctx context.Context, db DB, l Lane, now time.Time) (*Delivery,
 	return &d, readSnapshot(ctx, db, &d.Event)
 }
 
-// deliveryRow is a delivery with its endpoint and event. Columns that both have carry a
-// prefix in the event's.
+// deliveryRow is a delivery with its endpoint and event. The event's columns have a prefix
+// where the endpoint has a column of the same name.
 type deliveryRow struct {
 	wallet.Endpoint
 	DeliveryID              wallet.ID
@@ -137,9 +137,9 @@ func (r deliveryRow) delivery(now time.Time) Delivery {
 	return d
 }
 
-// readSnapshot reads what the event is about. The rows of the snapshot are laid
-// over those of today, so that one which was written before a column was added has
-// the column.
+// readSnapshot reads the rows that the event is about, as they were when it was written.
+// The snapshot overlays the present rows: a snapshot that is older than a column gets the
+// column's present value.
 func readSnapshot(ctx context.Context, db DB, e *wallet.MerchantEvent) error {
 	var b pgx.Batch
 	b.Queue(`
@@ -171,7 +171,7 @@ func readSnapshot(ctx context.Context, db DB, e *wallet.MerchantEvent) error {
 		join customers c on c.id = (e.snapshot->'wallet'->>'customer_id')::uuid
 		where e.id = $1`, e.ID)
 	results := db.SendBatch(ctx, &b)
-	err := readParts(results, e)
+	err := readSnapshotRows(results, e)
 	if closeErr := results.Close(); err == nil {
 		err = closeErr
 	}
@@ -181,26 +181,26 @@ func readSnapshot(ctx context.Context, db DB, e *wallet.MerchantEvent) error {
 	return nil
 }
 
-func readParts(results pgx.BatchResults, e *wallet.MerchantEvent) error {
+func readSnapshotRows(results pgx.BatchResults, e *wallet.MerchantEvent) error {
 	var err error
-	if e.Payment, err = readPart(results, scanPayment); err != nil {
+	if e.Payment, err = readOptional(results, scanPayment); err != nil {
 		return err
 	}
-	if e.Transaction, err = readPart(results, scanTransaction); err != nil {
+	if e.Transaction, err = readOptional(results, scanTransaction); err != nil {
 		return err
 	}
-	if e.Wallet, err = readPart(results, scanWallet); err != nil {
+	if e.Wallet, err = readOptional(results, scanWallet); err != nil {
 		return err
 	}
-	customer, err := readPart(results, pgx.RowToStructByName[wallet.EventCustomer])
+	customer, err := readOptional(results, pgx.RowToStructByName[wallet.EventCustomer])
 	if customer != nil {
 		e.Customer = *customer
 	}
 	return err
 }
 
-// readPart reads the one row of a result, nil when there is none.
-func readPart[T any](results pgx.BatchResults, scan pgx.RowToFunc[T]) (*T, error) {
+// readOptional reads the only row of a result, nil if there is none.
+func readOptional[T any](results pgx.BatchResults, scan pgx.RowToFunc[T]) (*T, error) {
 	rows, _ := results.Query()
 	v, err := pgx.CollectExactlyOneRow(rows, scan)
 	if errors.Is(err, pgx.ErrNoRows) {
@@ -209,31 +209,32 @@ func readPart[T any](results pgx.BatchResults, scan pgx.RowToFunc[T]) (*T, error
 	return &v, err
 }
 
-// DeliveryAttempt is what came of one attempt to deliver.
+// DeliveryAttempt is the outcome of one attempt to deliver.
 type DeliveryAttempt struct {
 	DeliveryID     wallet.ID
 	AttemptedAt    time.Time
 	Duration       time.Duration
-	ResponseStatus int    // 0 without an answer
-	Error          string // empty when it succeeded
-	// RetryAfter is when a failed one is tried again; 0 gives it up.
+	ResponseStatus int    // 0 if there was no response
+	Error          string // empty if the attempt succeeded
+	// RetryAfter is the wait before the next attempt after a failure; 0 gives the delivery
+	// up.
 	RetryAfter time.Duration
-	// HoldFor is how long the endpoint is left alone if it has now failed
-	// wallet.HoldAfter times in a row or more.
+	// HoldFor is how long the endpoint is held if this is at least its
+	// wallet.HoldAfter-th failure in a row.
 	HoldFor time.Duration
 }
 
-// AttemptResult is where things stand after an attempt.
+// AttemptResult is the state of the lane and its endpoint after an attempt.
 type AttemptResult struct {
-	// Next tells that the lane has a delivery that may be tried at once, and that
-	// the caller still holds the claim.
+	// Next reports whether the caller still holds the claim and the lane has a delivery
+	// that may be sent at once.
 	Next bool
-	// Failures is how many attempts in a row have failed at the endpoint.
+	// Failures is the number of failed attempts at the endpoint since its last success.
 	Failures int
 }
 
-// RecordAttempt stores what came of an attempt, finishes the delivery if it
-// succeeded or is given up, and renews, puts off or ends the lane.
+// RecordAttempt stores the outcome of an attempt, finishes the delivery if it succeeded or
+// is given up, and renews, postpones or ends the lane.
 func RecordAttempt(ctx context.Context, db DB, l Lane, a DeliveryAttempt, lease time.Duration) (AttemptResult, error) {
 	finished := a.AttemptedAt.Add(a.Duration)
 	status := wallet.DeliveryFailed
@@ -243,11 +244,12 @@ func RecordAttempt(ctx context.Context, db DB, l Lane, a DeliveryAttempt, lease 
 	case a.RetryAfter > 0:
 		status = wallet.DeliveryPending
 	}
-	// The lane's row comes first: a transaction that adds a delivery to the lane
-	// waits for it, and the delivery is seen by the last statement.
+	// The lane's row is locked first. A transaction that adds a delivery to the lane locks
+	// it too, so it either commits before and the last statement sees its delivery, or it
+	// waits and makes a new lane.
 	var b pgx.Batch
 	b.Queue(`select from delivery_lanes where endpoint_id = $1 and object_id = $2 for update`, l.EndpointID, l.ObjectID)
-	b.Queue(recordAttempt, a.DeliveryID, l.EndpointID, a.AttemptedAt, a.Duration.Milliseconds(), nullZero(a.ResponseStatus),
+	b.Queue(recordAttempt, a.DeliveryID, l.EndpointID, a.AttemptedAt, a.Duration.Milliseconds(), orNull(a.ResponseStatus),
 		orNull(a.Error), string(status), finished, wallet.HoldAfter, finished.Add(a.HoldFor))
 	b.Queue(moveLane, l.EndpointID, l.ObjectID, l.Claim, status == wallet.DeliveryPending,
 		finished.Add(a.RetryAfter), finished.Add(lease))
@@ -263,8 +265,8 @@ func RecordAttempt(ctx context.Context, db DB, l Lane, a DeliveryAttempt, lease 
 }
 
 const (
-	// recordAttempt touches the endpoint only where there is something to note. An
-	// endpoint is locked behind a lane here and nowhere the other way round.
+	// recordAttempt updates the endpoint only if something changes. Every transaction that
+	// locks both locks the lane before the endpoint, so that none deadlocks.
 	recordAttempt = `
 	with attempt as (
 		insert into delivery_attempts (delivery_id, attempted_at, duration_ms, response_status, error)
@@ -273,34 +275,33 @@ const (
 		update deliveries
 		set attempts = least(attempts + 1, 1000), status = $7, finished_at = case when $7 <> 'pending' then $8::timestamptz end
 		where id = $1 and status = 'pending'
-	), better as (
+	), recovered as (
 		update webhook_endpoints
 		set failures = 0, failing_since = null, held_until = null, last_error = null
 		where id = $2 and $6::text is null and failures > 0
-		returning failures
-	), worse as (
+	), failing as (
 		update webhook_endpoints
 		set failures = failures + 1, failing_since = coalesce(failing_since, $3), last_error = $6,
 			held_until = case when failures + 1 >= $9::integer then $10::timestamptz end
 		where id = $2 and $6::text is not null
 		returning failures
 	)
-	select coalesce((select failures from worse), 0)`
+	select coalesce((select failures from failing), 0)`
 
-	// moveLane ends a lane without pending deliveries, puts off one whose first is to
-	// be repeated, and keeps the claim on one that goes on.
+	// moveLane deletes a lane without pending deliveries. It releases the lane until the
+	// retry if its first delivery is to be retried, and otherwise renews the claim.
 	moveLane = `
-	with left_over as (
+	with remaining as (
 		select exists (
 			select from deliveries d where d.endpoint_id = $1 and d.object_id = $2 and d.status = 'pending') as any
 	), ended as (
-		delete from delivery_lanes l using left_over
-		where l.endpoint_id = $1 and l.object_id = $2 and not left_over.any
+		delete from delivery_lanes l using remaining
+		where l.endpoint_id = $1 and l.object_id = $2 and not remaining.any
 	), kept as (
 		update delivery_lanes l
 		set due_at = case when $4 then $5::timestamptz else $6::timestamptz end, claim = case when not $4 then l.claim end
-		from left_over
-		where l.endpoint_id = $1 and l.object_id = $2 and l.claim = $3 and left_over.any
+		from remaining
+		where l.endpoint_id = $1 and l.object_id = $2 and l.claim = $3 and remaining.any
 		returning 1
 	)
 	select not $4 and exists (select from kept)`
@@ -317,7 +318,7 @@ func readAttempt(results pgx.BatchResults) (AttemptResult, error) {
 	return r, results.QueryRow().Scan(&r.Next)
 }
 
-// ReleaseLane gives a claimed lane back, to be taken at due.
+// ReleaseLane releases a claimed lane, which may be claimed again at due.
 func ReleaseLane(ctx context.Context, db DB, l Lane, due time.Time) error {
 	_, err := db.Exec(ctx, `
 		update delivery_lanes set due_at = $4, claim = null
@@ -328,14 +329,7 @@ func ReleaseLane(ctx context.Context, db DB, l Lane, due time.Time) error {
 	return nil
 }
 
-func nullZero(n int) *int {
-	if n == 0 {
-		return nil
-	}
-	return &n
-}
-
-// EndLane ends a claimed lane in which nothing is pending any more.
+// EndLane deletes a claimed lane unless it has pending deliveries.
 func EndLane(ctx context.Context, db DB, l Lane) error {
 	var b pgx.Batch
 	b.Queue(`select from delivery_lanes where endpoint_id = $1 and object_id = $2 for update`, l.EndpointID, l.ObjectID)

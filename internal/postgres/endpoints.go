@@ -12,19 +12,19 @@ import (
 	"github.com/fundrail/fundrail/internal/wallet"
 )
 
-// DefaultEndpointLimit is how many endpoints an organization may have in a mode.
+// DefaultEndpointLimit is the largest number of endpoints of an organization in a mode.
 const DefaultEndpointLimit = 10
 
-// ErrEndpointLimit reports an organization that has as many endpoints as it may.
+// ErrEndpointLimit reports that an organization has as many endpoints as allowed.
 var ErrEndpointLimit = errors.New("no more webhook endpoints are allowed")
 
 const endpointColumns = `e.id, e.organization_id, e.mode, e.name, e.url, e.signature, e.events,
 	case when e.status = 'enabled' and e.held_until is not null then 'held' else e.status end as status,
 	e.failing_since, coalesce(e.last_error, '') as last_error, e.created_at, e.updated_at`
 
-// InsertEndpoint stores a new endpoint and what its deliveries are signed with. It
-// is ErrEndpointLimit when the organization has limit of them in the mode already;
-// two requests at once cannot pass the limit together.
+// InsertEndpoint stores a new endpoint and the secret that signs its deliveries. The error
+// is ErrEndpointLimit if the organization already has limit endpoints in the mode. It locks
+// the organization, so that concurrent requests cannot exceed the limit.
 func InsertEndpoint(ctx context.Context, tx pgx.Tx, e wallet.Endpoint, types []wallet.EventType, secret string, limit int) error {
 	var have int
 	if _, err := tx.Exec(ctx, `select from organizations where id = $1 for no key update`, e.OrganizationID); err != nil {
@@ -56,7 +56,7 @@ type EndpointRef struct {
 	ID             wallet.ID
 }
 
-// GetEndpoint finds an endpoint. An unknown one is CodeWebhookNotFound.
+// GetEndpoint returns an endpoint. The error is CodeWebhookNotFound for an unknown one.
 func GetEndpoint(ctx context.Context, db DB, ref EndpointRef) (wallet.Endpoint, error) {
 	rows, _ := db.Query(ctx, `
 		select `+endpointColumns+` from webhook_endpoints e
@@ -72,8 +72,8 @@ func GetEndpoint(ctx context.Context, db DB, ref EndpointRef) (wallet.Endpoint, 
 	return e, nil
 }
 
-// GetEndpointSecret finds an endpoint with what its deliveries are signed with now.
-// An unknown one is CodeWebhookNotFound.
+// GetEndpointSecret returns an endpoint and the current secret that signs its deliveries.
+// The error is CodeWebhookNotFound for an unknown endpoint.
 func GetEndpointSecret(ctx context.Context, db DB, ref EndpointRef) (wallet.Endpoint, string, error) {
 	e, err := GetEndpoint(ctx, db, ref)
 	if err != nil {
@@ -90,12 +90,11 @@ func errEndpointNotFound() error {
 	return &wallet.Error{Code: wallet.CodeWebhookNotFound, Message: "Webhook not found."}
 }
 
-// FindEndpointRef finds who an endpoint belongs to. An unknown one is
-// CodeWebhookNotFound.
+// FindEndpointRef returns the organization and mode of an endpoint. The error is
+// CodeWebhookNotFound for an unknown endpoint.
 func FindEndpointRef(ctx context.Context, db DB, id wallet.ID) (EndpointRef, error) {
-	ref := EndpointRef{ID: id}
-	err := db.QueryRow(ctx, `select organization_id, mode from webhook_endpoints where id = $1 and deleted_at is null`, id).
-		Scan(&ref.OrganizationID, &ref.Mode)
+	rows, _ := db.Query(ctx, `select id, organization_id, mode from webhook_endpoints where id = $1 and deleted_at is null`, id)
+	ref, err := pgx.CollectExactlyOneRow(rows, pgx.RowToStructByName[EndpointRef])
 	if errors.Is(err, pgx.ErrNoRows) {
 		return ref, errEndpointNotFound()
 	}
@@ -105,9 +104,8 @@ func FindEndpointRef(ctx context.Context, db DB, id wallet.ID) (EndpointRef, err
 	return ref, nil
 }
 
-// ListEndpoints gives up to limit endpoints of an organization in a mode, newest
-// first, beginning after the one with the id before; the zero id begins at the
-// newest.
+// ListEndpoints returns up to limit endpoints of an organization in a mode with ids below
+// before, newest first. A zero before does not limit the ids.
 func ListEndpoints(ctx context.Context, db DB, organizationID wallet.ID, mode wallet.Mode, before wallet.ID, limit int) ([]wallet.Endpoint, error) {
 	if before == (wallet.ID{}) {
 		before = uuid.Max
@@ -124,33 +122,33 @@ func ListEndpoints(ctx context.Context, db DB, organizationID wallet.ID, mode wa
 	return nonNil(list), nil
 }
 
-// EndpointChange is what changes of an endpoint. What is nil stays as it is.
+// EndpointChange is a change of an endpoint. A nil field stays as it is.
 type EndpointChange struct {
 	Name *string
 	URL  *string
-	// Subscription replaces the events and the dialect that they are named in.
+	// Subscription replaces the subscribed events and the kind of signature.
 	Subscription *Subscription
-	// Enabled false ends all deliveries until it is true again. Events of the time
-	// between are not delivered. Enabling a held endpoint tries again at once.
+	// Enabled false stops deliveries until it is set to true again. Events that occur in
+	// between are never delivered. Enabling a held endpoint retries at once.
 	Enabled *bool
 }
 
-// Subscription is what an endpoint hears of, and how.
+// Subscription is the set of events that an endpoint receives, and how they are signed.
 type Subscription struct {
 	Signature wallet.SignatureKind
-	Events    []string // nil for the usual ones
+	Events    []string // as the merchant named them, nil for the default events
 	Types     []wallet.EventType
 }
 
-// UpdateEndpoint changes an endpoint and returns it as it is then. An unknown one
-// is CodeWebhookNotFound.
+// UpdateEndpoint changes an endpoint and returns the new state. The error is
+// CodeWebhookNotFound for an unknown endpoint.
 func UpdateEndpoint(ctx context.Context, tx pgx.Tx, ref EndpointRef, c EndpointChange, now time.Time) (wallet.Endpoint, error) {
 	e, err := GetEndpoint(ctx, tx, ref)
 	if err != nil {
 		return e, err
 	}
 	if c.URL != nil || (c.Enabled != nil && *c.Enabled) {
-		// Lanes come before their endpoint, as when an attempt is recorded.
+		// Lanes are locked before their endpoint, as in RecordAttempt.
 		if _, err := tx.Exec(ctx, `update delivery_lanes set due_at = $2 where endpoint_id = $1 and claim is null`, ref.ID, now); err != nil {
 			return e, fmt.Errorf("wake webhook endpoint %s: %w", ref.ID, err)
 		}
@@ -159,10 +157,10 @@ func UpdateEndpoint(ctx context.Context, tx pgx.Tx, ref EndpointRef, c EndpointC
 		_, err := tx.Exec(ctx, `update webhook_endpoints set signature = $2, events = $3, types = $4 where id = $1`,
 			ref.ID, s.Signature, s.Events, s.Types)
 		if err != nil {
-			return e, fmt.Errorf("change what webhook endpoint %s hears of: %w", ref.ID, err)
+			return e, fmt.Errorf("change the events of webhook endpoint %s: %w", ref.ID, err)
 		}
 	}
-	// A new address, or somebody who says that the old one works again, begins anew.
+	// A new URL or an explicit enable resets the count of failures.
 	_, err = tx.Exec(ctx, `
 		update webhook_endpoints
 		set name = coalesce($2, name), url = coalesce($3, url),
@@ -178,8 +176,8 @@ func UpdateEndpoint(ctx context.Context, tx pgx.Tx, ref EndpointRef, c EndpointC
 	return GetEndpoint(ctx, tx, ref)
 }
 
-// RotateSecret gives an endpoint a new secret. The one before signs as well until
-// overlap is over; one that was there before that ends now.
+// RotateSecret replaces the secret of an endpoint. The replaced secret also signs until
+// overlap has passed. A secret of an earlier rotation ends now.
 func RotateSecret(ctx context.Context, db DB, ref EndpointRef, secret string, now time.Time, overlap time.Duration) error {
 	tag, err := db.Exec(ctx, `
 		update webhook_endpoints
@@ -195,8 +193,8 @@ func RotateSecret(ctx context.Context, db DB, ref EndpointRef, secret string, no
 	return nil
 }
 
-// DeleteEndpoint removes an endpoint; what was on its way to it is given up. An
-// unknown one is CodeWebhookNotFound.
+// DeleteEndpoint deletes an endpoint and gives up its pending deliveries. The error is
+// CodeWebhookNotFound for an unknown endpoint.
 func DeleteEndpoint(ctx context.Context, tx pgx.Tx, ref EndpointRef, now time.Time) error {
 	if _, err := GetEndpoint(ctx, tx, ref); err != nil {
 		return err

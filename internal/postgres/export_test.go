@@ -2,6 +2,6 @@ package postgres
 
 import "github.com/jackc/pgx/v5"
 
-// ColumnsOf is columnsOf for the tests of this package, which are outside of it
-// because package testdb imports it.
+// ColumnsOf exports columnsOf to the tests of this package. They are in an external test
+// package, because testdb imports this package.
 func ColumnsOf[T any](rows []T) pgx.NamedArgs { return columnsOf(rows) }

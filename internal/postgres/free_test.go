@@ -11,7 +11,7 @@ import (
 	"github.com/fundrail/fundrail/internal/wallet"
 )
 
-func TestFree(t *testing.T) {
+func TestFreePaymentsAndPurchases(t *testing.T) {
 	t.Parallel()
 
 	pool := testdb.New(t)

@@ -10,8 +10,8 @@ import (
 	"github.com/fundrail/fundrail/internal/wallet"
 )
 
-// OpenPayments is how many payments stand at an open state, and their amount in
-// minor units.
+// OpenPayments is the number of payments with an open status, and the sum of their amounts
+// in minor units.
 type OpenPayments struct {
 	Mode     wallet.Mode
 	Currency wallet.Currency
@@ -20,45 +20,47 @@ type OpenPayments struct {
 	Amount   int64
 }
 
-// OldestOpen is the age of the oldest payment of an open state, 0 without one.
+// OldestOpen is the age of the oldest payment with an open status, 0 if there is none.
 type OldestOpen struct {
 	Mode   wallet.Mode
 	Status wallet.PaymentStatus
 	Age    time.Duration
 }
 
-// ModeGauges are figures of one mode.
+// ModeGauges are the gauges of one mode.
 type ModeGauges struct {
 	Mode        wallet.Mode
-	Events      int64 // unhandled
-	OldestEvent time.Duration
-	// Reconciled is false when it never was; then the two below say nothing.
+	Events      int64         // pending
+	OldestEvent time.Duration // age of the oldest pending event, 0 if there is none
+	// Reconciled reports whether the mode was ever reconciled. If it was not, Drift and
+	// SinceReconciled are meaningless.
 	Reconciled      bool
-	Drift           int64 // what was not repaired
+	Drift           int64 // unrepaired differences that the last reconciliation found
 	SinceReconciled time.Duration
 }
 
-// QueueGauges are the jobs of a queue that may be worked now.
+// QueueGauges counts the available jobs of a queue, up to 10,000 jobs in all queues. Oldest
+// is how long the oldest of them has been due.
 type QueueGauges struct {
 	Queue  string
 	Jobs   int64
 	Oldest time.Duration
 }
 
-// Gauges are the figures that the metrics and fundrail doctor show.
+// Gauges are the values that the metrics and fundrail doctor show.
 type Gauges struct {
 	Open          []OpenPayments
 	OldestOpen    []OldestOpen
 	Modes         []ModeGauges
 	Queues        []QueueGauges
-	Lanes         int64
-	OldestLane    time.Duration
-	Held          int64
-	Discrepancies int64
+	Lanes         int64         // delivery lanes
+	OldestLane    time.Duration // how long a delivery to an endpoint that is not held has been due
+	Held          int64         // endpoints
+	Discrepancies int64         // unresolved
 }
 
-// ReadGauges reads the gauges of the modes. Each figure comes from a partial index that
-// holds only the rows it counts.
+// ReadGauges reads the gauges of the modes. Each statement uses a partial index that has
+// only the rows it counts.
 func ReadGauges(ctx context.Context, db DB, modes []wallet.Mode, now time.Time) (Gauges, error) {
 	var b pgx.Batch
 	b.Queue(`
@@ -66,7 +68,8 @@ func ReadGauges(ctx context.Context, db DB, modes []wallet.Mode, now time.Time) 
 		from payments where next_check_at is not null
 		group by mode, currency, status`)
 	b.Queue(`
-		select m.mode, coalesce(e.events, 0), e.oldest, r.drift - r.repaired, r.finished_at
+		select m.mode, coalesce(e.events, 0) as events, e.oldest as oldest_event_at, r.drift - r.repaired as drift,
+			r.finished_at as reconciled_at
 		from unnest($1::text[]) with ordinality as m (mode, position)
 		left join lateral (
 			select count(*) as events, min(received_at) as oldest from stripe_events
@@ -77,23 +80,23 @@ func ReadGauges(ctx context.Context, db DB, modes []wallet.Mode, now time.Time) 
 		) r on true
 		order by m.position`, modes)
 	b.Queue(`
-		select queue, count(*), min(scheduled_at)
+		select queue, count(*) as jobs, min(scheduled_at) as oldest_at
 		from (select queue, scheduled_at from river_job where state = 'available' limit 10000) j
 		group by queue`)
 	b.Queue(`
-		select (select count(*) from delivery_lanes),
+		select (select count(*) from delivery_lanes) as lanes,
 			(select min(l.due_at) from webhook_endpoints e
 				cross join lateral (select due_at from delivery_lanes where endpoint_id = e.id order by due_at limit 1) l
-				where e.deleted_at is null and e.status = 'enabled' and e.held_until is null and l.due_at <= $1),
-			(select count(*) from webhook_endpoints where deleted_at is null and status = 'enabled' and held_until is not null),
-			(select count(*) from payment_discrepancies where resolved_at is null)`, now)
+				where e.deleted_at is null and e.status = 'enabled' and e.held_until is null and l.due_at <= $1) as oldest_lane_at,
+			(select count(*) from webhook_endpoints where deleted_at is null and status = 'enabled' and held_until is not null) as held,
+			(select count(*) from payment_discrepancies where resolved_at is null) as discrepancies`, now)
 	results := db.SendBatch(ctx, &b)
 	g, err := readGauges(results, modes, now)
 	if closeErr := results.Close(); err == nil {
 		err = closeErr
 	}
 	if err != nil {
-		return g, fmt.Errorf("read how things stand: %w", err)
+		return g, fmt.Errorf("read gauges: %w", err)
 	}
 	return g, nil
 }
@@ -103,45 +106,60 @@ func readGauges(results pgx.BatchResults, modes []wallet.Mode, now time.Time) (G
 	if err := readOpen(results, &g, modes, now); err != nil {
 		return g, err
 	}
+	if err := readModes(results, &g, now); err != nil {
+		return g, err
+	}
+	if err := readQueues(results, &g, now); err != nil {
+		return g, err
+	}
+	type totalsRow struct {
+		Lanes         int64
+		OldestLaneAt  *time.Time
+		Held          int64
+		Discrepancies int64
+	}
 	rows, _ := results.Query()
-	var err error
-	g.Modes, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (ModeGauges, error) {
-		var (
-			m                  ModeGauges
-			oldest, reconciled *time.Time
-			drift              *int64
-		)
-		err := row.Scan(&m.Mode, &m.Events, &oldest, &drift, &reconciled)
-		m.OldestEvent = since(oldest, now)
-		if reconciled != nil {
-			m.Reconciled, m.Drift, m.SinceReconciled = true, *drift, since(reconciled, now)
-		}
-		return m, err
-	})
-	if err != nil {
-		return g, err
-	}
-	rows, _ = results.Query()
-	g.Queues, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (QueueGauges, error) {
-		var (
-			q      QueueGauges
-			oldest *time.Time
-		)
-		err := row.Scan(&q.Queue, &q.Jobs, &oldest)
-		q.Oldest = since(oldest, now)
-		return q, err
-	})
-	if err != nil {
-		return g, err
-	}
-	var lane *time.Time
-	err = results.QueryRow().Scan(&g.Lanes, &lane, &g.Held, &g.Discrepancies)
-	g.OldestLane = since(lane, now)
+	r, err := pgx.CollectExactlyOneRow(rows, pgx.RowToStructByName[totalsRow])
+	g.Lanes, g.OldestLane, g.Held, g.Discrepancies = r.Lanes, since(r.OldestLaneAt, now), r.Held, r.Discrepancies
 	return g, err
 }
 
-// readOpen also fills in the states that no payment stands at, so that an age is
-// seen to fall back to nothing.
+func readModes(results pgx.BatchResults, g *Gauges, now time.Time) error {
+	type modeRow struct {
+		Mode          wallet.Mode
+		Events        int64
+		OldestEventAt *time.Time
+		Drift         *int64
+		ReconciledAt  *time.Time
+	}
+	rows, _ := results.Query()
+	list, err := pgx.CollectRows(rows, pgx.RowToStructByName[modeRow])
+	for _, r := range list {
+		m := ModeGauges{Mode: r.Mode, Events: r.Events, OldestEvent: since(r.OldestEventAt, now)}
+		if r.ReconciledAt != nil {
+			m.Reconciled, m.Drift, m.SinceReconciled = true, orZero(r.Drift), since(r.ReconciledAt, now)
+		}
+		g.Modes = append(g.Modes, m)
+	}
+	return err
+}
+
+func readQueues(results pgx.BatchResults, g *Gauges, now time.Time) error {
+	type queueRow struct {
+		Queue    string
+		Jobs     int64
+		OldestAt time.Time
+	}
+	rows, _ := results.Query()
+	list, err := pgx.CollectRows(rows, pgx.RowToStructByName[queueRow])
+	for _, r := range list {
+		g.Queues = append(g.Queues, QueueGauges{Queue: r.Queue, Jobs: r.Jobs, Oldest: since(&r.OldestAt, now)})
+	}
+	return err
+}
+
+// readOpen adds an age of 0 for each status without payments, so that the gauge falls back
+// to 0 when the last payment leaves the status.
 func readOpen(results pgx.BatchResults, g *Gauges, modes []wallet.Mode, now time.Time) error {
 	type state struct {
 		mode   wallet.Mode
@@ -169,6 +187,7 @@ func readOpen(results pgx.BatchResults, g *Gauges, modes []wallet.Mode, now time
 	return err
 }
 
+// since returns the time from at to now, 0 if at is nil or later than now.
 func since(at *time.Time, now time.Time) time.Duration {
 	if at == nil {
 		return 0
@@ -176,7 +195,7 @@ func since(at *time.Time, now time.Time) time.Duration {
 	return max(0, now.Sub(*at))
 }
 
-// OldestUnhandledEvent is the age of the oldest pending event, 0 without one.
+// OldestUnhandledEvent returns the age of the oldest pending event, 0 if there is none.
 func OldestUnhandledEvent(ctx context.Context, db DB, now time.Time) (time.Duration, error) {
 	var oldest *time.Time
 	if err := db.QueryRow(ctx, `select min(received_at) from stripe_events where status = 'pending'`).Scan(&oldest); err != nil {
@@ -185,7 +204,7 @@ func OldestUnhandledEvent(ctx context.Context, db DB, now time.Time) (time.Durat
 	return since(oldest, now), nil
 }
 
-// OldestProcessing is the age of the oldest payment in processing, 0 without one.
+// OldestProcessing returns the age of the oldest payment in processing, 0 if there is none.
 func OldestProcessing(ctx context.Context, db DB, now time.Time) (time.Duration, error) {
 	var oldest *time.Time
 	err := db.QueryRow(ctx, `

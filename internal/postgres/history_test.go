@@ -30,7 +30,7 @@ type step struct {
 	outcome wallet.PaymentStatus
 }
 
-// history is a wallet and what became of it. Its callers act at the same time.
+// history runs the steps of concurrent callers on one wallet and keeps their results.
 type history struct {
 	pool *pgxpool.Pool
 	m    testfactory.Merchant
@@ -79,8 +79,8 @@ func (h *history) transaction(n int) (wallet.Transaction, bool) {
 	return h.made[n], true
 }
 
-// take does one step. A refusal that the rules foresee is no error.
-func (h *history) take(ctx context.Context, s step) error {
+// do runs one step. A validation error is not a failure.
+func (h *history) do(ctx context.Context, s step) error {
 	switch s.kind {
 	case "top_up":
 		return h.topUp(ctx, s)
@@ -133,7 +133,7 @@ func (h *history) topUp(ctx context.Context, s step) error {
 	return err
 }
 
-// settle has Stripe say something of the newest payment of a purchase.
+// settle applies an outcome to the newest payment of a purchase.
 func (h *history) settle(ctx context.Context, s step) error {
 	made, ok := h.transaction(max(s.target, 0))
 	if !ok {
@@ -154,7 +154,7 @@ func (h *history) settle(ctx context.Context, s step) error {
 
 func (h *history) run(ctx context.Context, steps []step) {
 	for _, s := range steps {
-		if err := h.take(ctx, s); err != nil {
+		if err := h.do(ctx, s); err != nil {
 			h.mu.Lock()
 			h.failed = append(h.failed, fmt.Errorf("%s: %w", s.kind, err))
 			h.mu.Unlock()
@@ -163,9 +163,9 @@ func (h *history) run(ctx context.Context, steps []step) {
 	}
 }
 
-// TestWalletHistories proves the books of wallets over random histories, in which
-// several callers top up, grant, void, settle, fail, try again, number invoices and
-// terminate at the same time.
+// TestWalletHistories checks the books of wallets after random histories, in which several
+// callers concurrently top up, grant, void, settle, fail, retry, number invoices and
+// terminate.
 func TestWalletHistories(t *testing.T) {
 	t.Parallel()
 
@@ -209,7 +209,7 @@ func TestWalletHistories(t *testing.T) {
 			}
 		}
 		require.Equal(rt, in-out, w.Balance)
-		require.Equal(rt, w.Balance, left, "what is left in the transactions is what is left in the wallet")
+		require.Equal(rt, w.Balance, left, "the remaining amounts add up to the balance")
 		require.True(rt, credits.Equal(w.CreditsBalance), "%s and %s", credits, w.CreditsBalance)
 		require.GreaterOrEqual(rt, w.Balance, int64(0))
 		require.False(rt, w.CreditsBalance.IsNegative())

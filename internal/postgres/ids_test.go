@@ -15,7 +15,7 @@ func TestIDs(t *testing.T) {
 	pool := testdb.New(t)
 	a, b := wallet.NewID(), wallet.NewID()
 
-	t.Run("OneByOne", func(t *testing.T) {
+	t.Run("Single", func(t *testing.T) {
 		t.Parallel()
 
 		var (
@@ -47,7 +47,7 @@ func TestIDs(t *testing.T) {
 			{"None", []wallet.ID{}, "{}"},
 			{"WithNull", []*wallet.ID{&a, nil, &b}, "{" + a.String() + ",NULL," + b.String() + "}"},
 			{"OnlyNulls", []*wallet.ID{nil}, "{NULL}"},
-			{"AllGiven", []*wallet.ID{&b}, "{" + b.String() + "}"},
+			{"WithoutNull", []*wallet.ID{&b}, "{" + b.String() + "}"},
 		} {
 			var text string
 			require.NoError(t, pool.QueryRow(t.Context(), `select $1::uuid[]::text`, tt.ids).Scan(&text), tt.name)
@@ -55,7 +55,7 @@ func TestIDs(t *testing.T) {
 		}
 		var text *string
 		require.NoError(t, pool.QueryRow(t.Context(), `select $1::uuid[]::text`, []wallet.ID(nil)).Scan(&text))
-		require.Nil(t, text, "a nil slice is NULL")
+		require.Nil(t, text, "a nil slice is null")
 
 		var back []wallet.ID
 		require.NoError(t, pool.QueryRow(t.Context(), `select $1::uuid[]`, []wallet.ID{a, b}).Scan(&back))

@@ -16,8 +16,9 @@ const invoiceColumns = `i.id, i.organization_id, i.mode, i.customer_id, i.wallet
 	to_char(i.issuing_date, 'YYYY-MM-DD') as issuing_date, coalesce(i.sequential_id, 0) as sequential_id,
 	coalesce(i.number, '') as number, i.created_at, i.updated_at, i.finalized_at`
 
-// GetInvoice finds an invoice of an organization, open or finalized; a finalized
-// one has its number. An unknown one is CodeInvoiceNotFound.
+// GetInvoice returns an open or finalized invoice of an organization. It numbers a
+// finalized invoice that has no number yet. The error is CodeInvoiceNotFound for an unknown
+// invoice.
 func GetInvoice(ctx context.Context, db DB, organizationID wallet.ID, mode wallet.Mode, id wallet.ID) (wallet.Invoice, error) {
 	find := func() (wallet.Invoice, error) {
 		rows, _ := db.Query(ctx, `
@@ -26,7 +27,7 @@ func GetInvoice(ctx context.Context, db DB, organizationID wallet.ID, mode walle
 		return pgx.CollectExactlyOneRow(rows, pgx.RowToStructByName[wallet.Invoice])
 	}
 	i, err := find()
-	const tries = 3 // it may be locked by its settlement, and is left out then
+	const tries = 3 // NumberInvoices skips an invoice that its settlement has locked
 	for n := 0; n < tries && err == nil && i.Status == wallet.InvoiceFinalized && i.SequentialID == 0; n++ {
 		if _, err = db.Exec(ctx, `select from invoices where id = $1 for no key update`, id); err != nil {
 			break
@@ -44,7 +45,7 @@ func GetInvoice(ctx context.Context, db DB, organizationID wallet.ID, mode walle
 	return i, nil
 }
 
-// InvoiceFilter says which of an organization's invoices a list has.
+// InvoiceFilter selects invoices of an organization.
 type InvoiceFilter struct {
 	OrganizationID wallet.ID
 	Mode           wallet.Mode
@@ -52,8 +53,8 @@ type InvoiceFilter struct {
 	PaymentStatus  wallet.InvoicePaymentStatus // empty for all
 }
 
-// ListInvoices gives a page of finalized invoices with their numbers, newest
-// first, and how many there are in all.
+// ListInvoices returns a page of finalized invoices with their numbers, newest first, and
+// the number of invoices on all pages.
 func ListInvoices(ctx context.Context, db DB, f InvoiceFilter, page wallet.Page) ([]wallet.Invoice, int, error) {
 	if err := NumberInvoices(ctx, db, f.OrganizationID, f.Mode); err != nil {
 		return nil, 0, err
@@ -67,19 +68,19 @@ func ListInvoices(ctx context.Context, db DB, f InvoiceFilter, page wallet.Page)
 		args:  []any{f.OrganizationID, f.Mode, idOrNull(f.CustomerID), orNull(string(f.PaymentStatus))},
 	}, page, pgx.RowToStructByName[wallet.Invoice])
 	if err != nil {
-		return nil, 0, fmt.Errorf("invoices: %w", err)
+		return nil, 0, fmt.Errorf("invoices of organization %s: %w", f.OrganizationID, err)
 	}
 	return list, total, nil
 }
 
-// numberBatch is how many invoices get their number at once. Reading one is what
-// usually numbers it, and a page of a list has fewer.
+// numberBatch is the largest number of invoices that one call numbers. It is much larger
+// than a page, because reading invoices usually numbers them.
 const numberBatch = 10_000
 
-// NumberInvoices gives the finalized invoices of an organization that have no
-// number the next ones, in the order in which they were finalized. Only those who
-// number queue here; those who make invoices do not. A number is taken and given
-// in one transaction, so there are no gaps.
+// NumberInvoices numbers the finalized invoices of an organization that have no number, in
+// the order in which they were finalized. Concurrent calls wait for each other; transactions
+// that create or settle invoices do not. The counter and the invoices change in one
+// transaction, so there are no gaps.
 func NumberInvoices(ctx context.Context, db DB, organizationID wallet.ID, mode wallet.Mode) error {
 	var waiting bool
 	err := db.QueryRow(ctx, `
@@ -96,12 +97,14 @@ func NumberInvoices(ctx context.Context, db DB, organizationID wallet.ID, mode w
 	var b pgx.Batch
 	b.Queue(`insert into invoice_numbers (organization_id, mode, last_number) values ($1, $2, 0) on conflict do nothing`,
 		organizationID, mode)
-	// What another caller has just numbered is seen by the statement after the lock.
+	// The lock and the numbering are separate statements, so that the second sees what the
+	// previous holder of the lock committed.
 	b.Queue(`select from invoice_numbers where organization_id = $1 and mode = $2 for update`, organizationID, mode)
 	b.Queue(`
 		with free as (
-			-- One that is locked is being settled, by somebody who may wait for another
-			-- one here. It comes next time.
+			-- A locked invoice is being settled by a transaction that may wait for
+			-- another invoice here. Waiting for it could deadlock, so a later call
+			-- numbers it.
 			select id, finalized_at from invoices
 			where organization_id = $1 and mode = $2 and status = 'finalized' and sequential_id is null
 			order by finalized_at, id
@@ -128,7 +131,8 @@ func NumberInvoices(ctx context.Context, db DB, organizationID wallet.ID, mode w
 	return nil
 }
 
-// NumberAllInvoices does what NumberInvoices does for every organization.
+// NumberAllInvoices calls NumberInvoices for each organization and mode with an invoice to
+// number.
 func NumberAllInvoices(ctx context.Context, db DB) error {
 	type owner struct {
 		OrganizationID wallet.ID

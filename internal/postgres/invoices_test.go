@@ -61,8 +61,8 @@ func TestInvoiceNumbers(t *testing.T) {
 	requireBooksBalance(t, pool)
 }
 
-// TestInvoiceNumbersWait: who numbers while another one does waits for that one's
-// numbers, and goes on from there.
+// TestInvoiceNumbersWait tests that NumberInvoices waits for a concurrent call and continues
+// from its last number.
 func TestInvoiceNumbersWait(t *testing.T) {
 	t.Parallel()
 
@@ -100,8 +100,8 @@ func TestInvoiceNumbersWait(t *testing.T) {
 	requireBooksBalance(t, pool)
 }
 
-// TestGetInvoiceWaitsForItsSettlement: an invoice that is being settled is left out
-// when others are numbered, but whoever asks for it gets it with its number.
+// TestGetInvoiceWaitsForItsSettlement tests that NumberAllInvoices skips an invoice that is
+// being settled, and that GetInvoice waits for the settlement and numbers the invoice.
 func TestGetInvoiceWaitsForItsSettlement(t *testing.T) {
 	t.Parallel()
 

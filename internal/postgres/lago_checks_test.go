@@ -13,8 +13,8 @@ import (
 	"github.com/fundrail/fundrail/internal/wallet"
 )
 
-// seedTopUps stores one of everything that a top-up can make: a paid purchase and
-// a pending one, both with numbered invoices, a grant, and a void of a part of it.
+// seedTopUps stores each kind of transaction that a top-up can make: a paid purchase and a
+// pending one, both with numbered invoices, a grant, and a void of a part of it.
 func seedTopUps(t *testing.T, pool *pgxpool.Pool) testfactory.Merchant {
 	t.Helper()
 
@@ -31,12 +31,11 @@ func seedTopUps(t *testing.T, pool *pgxpool.Pool) testfactory.Merchant {
 	return m
 }
 
-// TestAuditFindsWhatIsWrongWithTopUps breaks the books of the Lago dialect in each
-// way that a check is for.
-func TestAuditFindsWhatIsWrongWithTopUps(t *testing.T) {
+// TestAuditOfTopUps breaks the books of top-ups in a way that each check must find.
+func TestAuditOfTopUps(t *testing.T) {
 	t.Parallel()
 
-	for name, tc := range map[string]struct{ check, vandalism string }{
+	for name, tc := range map[string]struct{ check, corruption string }{
 		"CreditsBalance":   {"credits_balance_equals_transactions", `update wallets set credits_balance = credits_balance + 0.00001`},
 		"ConsumedCredits":  {"consumed_credits_equal_transactions", `update wallets set consumed_credits = 0`},
 		"Remaining":        {"remaining_equals_inbound_less_consumed", `update wallet_transactions set remaining_amount = remaining_amount - 1 where transaction_status = 'granted'`},
@@ -59,7 +58,7 @@ func TestAuditFindsWhatIsWrongWithTopUps(t *testing.T) {
 			seedTopUps(t, pool)
 			requireBooksBalance(t, pool)
 
-			_, err := pool.Exec(t.Context(), tc.vandalism)
+			_, err := pool.Exec(t.Context(), tc.corruption)
 			require.NoError(t, err)
 
 			report, err := postgres.Audit(t.Context(), pool)
@@ -73,26 +72,26 @@ func TestAuditFindsWhatIsWrongWithTopUps(t *testing.T) {
 	}
 }
 
-func TestSchemaRefusesOfTopUps(t *testing.T) {
+func TestSchemaRefusesTopUps(t *testing.T) {
 	t.Parallel()
 
 	pool := testdb.New(t)
 	seedTopUps(t, pool)
 	for name, statement := range map[string]string{
-		"RemainderAboveAmount":   `update wallet_transactions set remaining_amount = amount + 1 where transaction_status = 'granted'`,
-		"RemainderOfAVoid":       `update wallet_transactions set remaining_amount = 0 where transaction_status = 'voided'`,
-		"PendingGrant":           `update wallet_transactions set status = 'pending', settled_at = null, remaining_amount = null where transaction_status = 'granted'`,
-		"Priority":               `update wallet_transactions set priority = 51`,
-		"ManualWithACard":        `update wallets set payment_method_type = 'manual', payment_method_id = (select id from payment_methods)`,
-		"ChangeOfALink":          `update wallet_transaction_consumptions set amount = 1`,
-		"SecondLink":             `insert into wallet_transaction_consumptions select gen_random_uuid(), inbound_transaction_id, outbound_transaction_id, amount, created_at from wallet_transaction_consumptions`,
-		"SecondInvoice":          `insert into invoices (id, organization_id, mode, customer_id, wallet_id, wallet_transaction_id, status, payment_status, currency, amount, credit_amount, rate_amount, description, issuing_date, created_at, updated_at, finalized_at) select gen_random_uuid(), organization_id, mode, customer_id, wallet_id, wallet_transaction_id, status, payment_status, currency, amount, credit_amount, rate_amount, description, issuing_date, created_at, updated_at, finalized_at from invoices limit 1`,
-		"NumberTwice":            `update invoices set sequential_id = 1`,
-		"OpenWithNumber":         `update invoices set status = 'open', finalized_at = null, payment_status = 'pending', paid_amount = 0`,
-		"PaidWithoutMoney":       `update invoices set payment_status = 'succeeded', paid_amount = 0`,
-		"TerminatedWithoutTime":  `update wallets set status = 'terminated'`,
-		"LimitsTheWrongWayRound": `update wallets set paid_top_up_min_amount = 2, paid_top_up_max_amount = 1`,
-		"ChallengeThatLeadsNowhere": `update payments set status = 'requires_action', redirect_url = 'https://stripe.example', action_deadline_at = now(),
+		"RemainderAboveAmount":  `update wallet_transactions set remaining_amount = amount + 1 where transaction_status = 'granted'`,
+		"RemainderOfAVoid":      `update wallet_transactions set remaining_amount = 0 where transaction_status = 'voided'`,
+		"PendingGrant":          `update wallet_transactions set status = 'pending', settled_at = null, remaining_amount = null where transaction_status = 'granted'`,
+		"Priority":              `update wallet_transactions set priority = 51`,
+		"ManualWithACard":       `update wallets set payment_method_type = 'manual', payment_method_id = (select id from payment_methods)`,
+		"ChangeOfALink":         `update wallet_transaction_consumptions set amount = 1`,
+		"SecondLink":            `insert into wallet_transaction_consumptions select gen_random_uuid(), inbound_transaction_id, outbound_transaction_id, amount, created_at from wallet_transaction_consumptions`,
+		"SecondInvoice":         `insert into invoices (id, organization_id, mode, customer_id, wallet_id, wallet_transaction_id, status, payment_status, currency, amount, credit_amount, rate_amount, description, issuing_date, created_at, updated_at, finalized_at) select gen_random_uuid(), organization_id, mode, customer_id, wallet_id, wallet_transaction_id, status, payment_status, currency, amount, credit_amount, rate_amount, description, issuing_date, created_at, updated_at, finalized_at from invoices limit 1`,
+		"NumberTwice":           `update invoices set sequential_id = 1`,
+		"OpenWithNumber":        `update invoices set status = 'open', finalized_at = null, payment_status = 'pending', paid_amount = 0`,
+		"PaidWithoutMoney":      `update invoices set payment_status = 'succeeded', paid_amount = 0`,
+		"TerminatedWithoutTime": `update wallets set status = 'terminated'`,
+		"MinimumAboveMaximum":   `update wallets set paid_top_up_min_amount = 2, paid_top_up_max_amount = 1`,
+		"ChallengeWithoutIntent": `update payments set status = 'requires_action', redirect_url = 'https://stripe.example', action_deadline_at = now(),
 			stripe_payment_intent_id = null where status = 'created'`,
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -8,11 +8,12 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// LoginWindow is how long a failed login is remembered.
+// LoginWindow is how long failed logins count, and the longest time that a subject is
+// blocked.
 const LoginWindow = 15 * time.Minute
 
-// LoginBlockedUntil tells until when logins of any of the subjects (an account,
-// an address) are refused; the zero time when they are not.
+// LoginBlockedUntil returns the time until which logins of the subjects (an account and an
+// IP address) are refused, zero if they are not.
 func LoginBlockedUntil(ctx context.Context, db DB, subjects []string, now time.Time) (time.Time, error) {
 	var until *time.Time
 	err := db.QueryRow(ctx, `
@@ -27,9 +28,9 @@ func LoginBlockedUntil(ctx context.Context, db DB, subjects []string, now time.T
 	return *until, nil
 }
 
-// NoteLoginFailure counts a failed login for each subject. From free[i] failures
-// within LoginWindow on, subject i is refused for a second, and for twice as long
-// after each further one, up to LoginWindow.
+// NoteLoginFailure counts a failed login for each subject. Subject i is blocked for one
+// second after free[i] failures within LoginWindow, and for twice as long after each
+// further failure, up to LoginWindow.
 func NoteLoginFailure(ctx context.Context, db DB, subjects []string, free []int32, now time.Time) error {
 	var b pgx.Batch
 	b.Queue(`delete from login_failures where last_failed_at < $1`, now.Add(-2*LoginWindow))
@@ -50,7 +51,7 @@ func NoteLoginFailure(ctx context.Context, db DB, subjects []string, free []int3
 	return nil
 }
 
-// ForgetLoginFailures lets the subjects begin anew.
+// ForgetLoginFailures deletes the failed logins of the subjects.
 func ForgetLoginFailures(ctx context.Context, db DB, subjects []string) error {
 	if _, err := db.Exec(ctx, `delete from login_failures where subject = any ($1)`, subjects); err != nil {
 		return fmt.Errorf("forget failed logins: %w", err)
@@ -58,8 +59,7 @@ func ForgetLoginFailures(ctx context.Context, db DB, subjects []string) error {
 	return nil
 }
 
-// DeleteSessions removes sessions that have expired. The store does not do so by
-// itself.
+// DeleteSessions deletes expired sessions. The session store does not delete them itself.
 func DeleteSessions(ctx context.Context, db DB, now time.Time) error {
 	if _, err := db.Exec(ctx, `delete from sessions where expiry < $1`, now); err != nil {
 		return fmt.Errorf("delete sessions: %w", err)

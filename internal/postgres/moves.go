@@ -10,7 +10,7 @@ import (
 	"github.com/fundrail/fundrail/internal/wallet"
 )
 
-// Move is a line of a payment's audit trail.
+// Move is a change of a payment's status in its audit trail.
 type Move struct {
 	From    wallet.PaymentStatus
 	To      wallet.PaymentStatus
@@ -18,17 +18,25 @@ type Move struct {
 	MovedAt time.Time
 }
 
-// ListMoves gives the moves of a payment, the oldest first.
+// ListMoves returns the moves of a payment, the oldest first.
 func ListMoves(ctx context.Context, db DB, paymentID wallet.ID) ([]Move, error) {
 	rows, _ := db.Query(ctx, `
 		select from_status, to_status, cause_kind, cause_id, moved_at
 		from payment_moves
 		where payment_id = $1
 		order by id`, paymentID)
+	type moveRow struct {
+		FromStatus wallet.PaymentStatus
+		ToStatus   wallet.PaymentStatus
+		CauseKind  wallet.CauseKind
+		CauseID    string
+		MovedAt    time.Time
+	}
 	list, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (Move, error) {
-		var m Move
-		err := row.Scan(&m.From, &m.To, &m.Cause.Kind, &m.Cause.ID, &m.MovedAt)
-		return m, err
+		r, err := pgx.RowToStructByName[moveRow](row)
+		return Move{
+			From: r.FromStatus, To: r.ToStatus, Cause: wallet.Cause{Kind: r.CauseKind, ID: r.CauseID}, MovedAt: r.MovedAt,
+		}, err
 	})
 	if err != nil {
 		return nil, fmt.Errorf("list moves of payment %s: %w", paymentID, err)

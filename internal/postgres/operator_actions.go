@@ -11,7 +11,7 @@ import (
 	"github.com/fundrail/fundrail/internal/wallet"
 )
 
-// OperatorAction is one write that a person made in the dashboard.
+// OperatorAction is a change that a user made in the dashboard.
 type OperatorAction struct {
 	ID          int64
 	Mode        wallet.Mode
@@ -22,14 +22,14 @@ type OperatorAction struct {
 	SubjectKind string // such as "job"
 	SubjectID   string
 	Reason      string
-	Before      json.RawMessage // what it found, nil when there was nothing
-	After       json.RawMessage // what it left
+	Before      json.RawMessage // the subject before the change, nil if there was none
+	After       json.RawMessage // the subject after the change
 	RequestID   string
 	At          time.Time
 }
 
-// InsertOperatorAction writes an action down. The transaction must be that of the
-// action itself, so that there is never one without the other.
+// InsertOperatorAction stores an action. It must run in the transaction of the change
+// itself, so that neither exists without the other.
 func InsertOperatorAction(ctx context.Context, tx pgx.Tx, a OperatorAction) error {
 	_, err := tx.Exec(ctx, `
 		insert into operator_actions (mode, user_id, actor, role, action, subject_kind, subject_id, reason, before, after,

@@ -16,7 +16,7 @@ import (
 type Organization struct {
 	ID           wallet.ID
 	Name         string
-	PrimaryEmail string // empty: payments are refused until there is one
+	PrimaryEmail string // payments are refused while it is empty
 	CreatedAt    time.Time
 }
 
@@ -32,30 +32,30 @@ func InsertOrganization(ctx context.Context, db DB, o Organization) error {
 	return nil
 }
 
-// Caller is who holds an API key, with the wallet that the key stands for in the
-// Lava dialect.
+// Caller is the holder of an API key, with the primary wallet that the key represents in
+// the Lava dialect.
 type Caller struct {
 	APIKeyID       wallet.ID
 	OrganizationID wallet.ID
 	Mode           wallet.Mode
-	PrimaryEmail   string // empty: the account has none
+	PrimaryEmail   string // empty if the organization has none
 	Suspended      bool
-	// Scopes are what the key lets them do.
+	// Scopes are the operations that the key allows.
 	Scopes []wallet.Scope
-	// WalletID and CustomerID are those of the primary wallet, zero when the
-	// organization has none in this mode.
+	// WalletID and CustomerID are the primary wallet and its customer, zero if the
+	// organization has no primary wallet in this mode.
 	WalletID   wallet.ID
 	CustomerID wallet.ID
 	Currency   wallet.Currency
-	// RateAmount is what one of its credits costs, in major units of Currency.
+	// RateAmount is the price of one credit of the wallet, in major units of Currency.
 	RateAmount decimal.Decimal
-	// WalletEnded: the wallet is terminated or has expired. What is in it can be
-	// seen, and nothing is added.
+	// WalletEnded reports whether the wallet is terminated or has expired. It can be read,
+	// but not topped up.
 	WalletEnded bool
 }
 
-// GetCaller finds the holder of a live API key. A key that is unknown, revoked
-// or expired is CodeNotFound.
+// GetCaller returns the holder of an API key. The error is CodeNotFound if the key is
+// unknown, revoked or expired.
 func GetCaller(ctx context.Context, db DB, key string, now time.Time) (Caller, error) {
 	list, err := GetCallers(ctx, db, []string{key}, now)
 	if err == nil && list[0] == nil {
@@ -67,8 +67,8 @@ func GetCaller(ctx context.Context, db DB, key string, now time.Time) (Caller, e
 	return *list[0], nil
 }
 
-// GetCallers finds the holders of API keys, in the order of the keys: nil for one
-// that is unknown, revoked or expired.
+// GetCallers returns the holders of API keys, in the order of the keys. It returns nil for
+// a key that is unknown, revoked or expired.
 func GetCallers(ctx context.Context, db DB, keys []string, now time.Time) ([]*Caller, error) {
 	hashes := make([][]byte, len(keys))
 	for i, key := range keys {

@@ -10,7 +10,7 @@ import (
 	"github.com/fundrail/fundrail/internal/wallet"
 )
 
-// GetOrganization finds an organization by its id. An unknown one is CodeNotFound.
+// GetOrganization returns an organization. The error is CodeNotFound for an unknown one.
 func GetOrganization(ctx context.Context, db DB, id wallet.ID) (Organization, error) {
 	rows, _ := db.Query(ctx, `
 		select id, name, coalesce(primary_email, '') as primary_email, created_at from organizations where id = $1`, id)
@@ -24,8 +24,7 @@ func GetOrganization(ctx context.Context, db DB, id wallet.ID) (Organization, er
 	return o, nil
 }
 
-// HasPrimaryWallet reports whether an organization's keys of a mode stand for a
-// wallet already.
+// HasPrimaryWallet reports whether an organization has a primary wallet in a mode.
 func HasPrimaryWallet(ctx context.Context, db DB, organizationID wallet.ID, mode wallet.Mode) (bool, error) {
 	var has bool
 	err := db.QueryRow(ctx, `

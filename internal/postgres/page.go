@@ -10,8 +10,9 @@ import (
 	"github.com/fundrail/fundrail/internal/wallet"
 )
 
-// listQuery is a list that is read page by page. Its where clause uses args as $1
-// and so on; extra joins what only the rows need and the count does not.
+// listQuery is a query of a list that is read page by page. Its where clause uses args as
+// $1, $2 and so on. The joins of extra are for the columns alone; the count does without
+// them.
 type listQuery struct {
 	columns string
 	from    string
@@ -21,7 +22,7 @@ type listQuery struct {
 	args    []any
 }
 
-// listPage reads one page of a list and counts all of it, in one transaction.
+// listPage reads a page of a list and counts all its rows, in one round trip.
 func listPage[T any](ctx context.Context, db DB, q listQuery, page wallet.Page, scan pgx.RowToFunc[T]) ([]T, int, error) {
 	limit, offset := page.Bounds()
 	n := len(q.args)
@@ -30,7 +31,7 @@ func listPage[T any](ctx context.Context, db DB, q listQuery, page wallet.Page, 
 	b.Queue(`select `+q.columns+` from `+q.from+` `+q.extra+` where `+q.where+` order by `+q.order+
 		` limit $`+strconv.Itoa(n+1)+` offset $`+strconv.Itoa(n+2), append(q.args[:n:n], limit, offset)...)
 	results := db.SendBatch(ctx, &b)
-	defer func() { _ = results.Close() }() // it was read to its end, or failed before
+	defer func() { _ = results.Close() }() // an error was reported by the query before
 	var total int
 	if err := results.QueryRow().Scan(&total); err != nil {
 		return nil, 0, fmt.Errorf("count: %w", err)

@@ -28,7 +28,7 @@ func InsertPaymentMethod(ctx context.Context, db DB, organizationID wallet.ID, m
 const paymentMethodColumns = `id, customer_id, stripe_payment_method_id, brand, last4, expiry_month, expiry_year,
 	is_default, coalesce(error_code, '') as error_code, coalesce(error_message, '') as error_message, error_at, created_at`
 
-// ListPaymentMethods gives a customer's saved cards: the default first, then the
+// ListPaymentMethods returns a customer's saved cards, the default first and then the
 // newest first.
 func ListPaymentMethods(ctx context.Context, db DB, customerID wallet.ID) ([]wallet.PaymentMethod, error) {
 	rows, _ := db.Query(ctx, `
@@ -43,9 +43,10 @@ func ListPaymentMethods(ctx context.Context, db DB, customerID wallet.ID) ([]wal
 	return nonNil(list), nil
 }
 
-// GetPaymentMethod finds a saved card of one customer. A card that is unknown,
-// deleted or another customer's is CodePaymentMethodNotFound: the three look the
-// same from outside.
+// GetPaymentMethod returns a saved card of a customer. The error is
+// CodePaymentMethodNotFound if the card is unknown, was removed, or is another customer's.
+// Callers cannot distinguish these cases, so that they do not learn of other customers'
+// cards.
 func GetPaymentMethod(ctx context.Context, db DB, customerID, id wallet.ID) (wallet.PaymentMethod, error) {
 	rows, _ := db.Query(ctx, `
 		select `+paymentMethodColumns+`
@@ -54,14 +55,13 @@ func GetPaymentMethod(ctx context.Context, db DB, customerID, id wallet.ID) (wal
 	return collectPaymentMethod(rows, id)
 }
 
-// CardOf asks whether a saved card is a customer's.
+// CardOf is a question to OwnCards: whether a saved card belongs to a customer.
 type CardOf struct {
 	CustomerID      wallet.ID
 	PaymentMethodID wallet.ID
 }
 
-// OwnCards answers for each question whether the customer has that card: whether
-// GetPaymentMethod would find it.
+// OwnCards reports for each question whether GetPaymentMethod would find the card.
 func OwnCards(ctx context.Context, db DB, questions []CardOf) ([]bool, error) {
 	customers, ids := make([]wallet.ID, len(questions)), make([]wallet.ID, len(questions))
 	for i, q := range questions {
@@ -98,11 +98,10 @@ func collectPaymentMethod(rows pgx.Rows, id wallet.ID) (wallet.PaymentMethod, er
 	return m, nil
 }
 
-// SetDefaultPaymentMethod makes a saved card the one that is charged when a
-// request names no other. A card that is unknown, deleted or another customer's is
-// CodePaymentMethodNotFound.
+// SetDefaultPaymentMethod makes a saved card the customer's default, which is charged if a
+// request names no card. The error is CodePaymentMethodNotFound as for GetPaymentMethod.
 func SetDefaultPaymentMethod(ctx context.Context, tx pgx.Tx, customerID, id wallet.ID) (wallet.PaymentMethod, error) {
-	// Two requests at once would both take the old default away and both make a new one.
+	// Without the lock two concurrent requests could each set a default.
 	if _, err := tx.Exec(ctx, `select from customers where id = $1 for no key update`, customerID); err != nil {
 		return wallet.PaymentMethod{}, fmt.Errorf("lock customer %s: %w", customerID, err)
 	}
@@ -122,9 +121,9 @@ func SetDefaultPaymentMethod(ctx context.Context, tx pgx.Tx, customerID, id wall
 	return m, nil
 }
 
-// RemovePaymentMethod takes a saved card away from its customer. What was charged
-// to it stays; no other card takes its place. A card that is unknown, deleted or
-// another customer's is CodePaymentMethodNotFound.
+// RemovePaymentMethod removes a saved card from its customer. Its payments stay. If it was
+// the default, the customer has no default afterwards. The error is
+// CodePaymentMethodNotFound as for GetPaymentMethod.
 func RemovePaymentMethod(ctx context.Context, db DB, customerID, id wallet.ID, now time.Time) (wallet.PaymentMethod, error) {
 	rows, _ := db.Query(ctx, `
 		update payment_methods
@@ -134,11 +133,11 @@ func RemovePaymentMethod(ctx context.Context, db DB, customerID, id wallet.ID, n
 	return collectPaymentMethod(rows, id)
 }
 
-// KeepCard stores a card that Stripe has of a customer, unless it is known here
-// already, or was removed here. The first card that a customer ever has is its
-// default. The result reports whether it was stored.
+// KeepCard stores a card that was found at Stripe, unless it is stored already or was
+// removed. The first card of a customer becomes its default. The result reports whether
+// the card was stored.
 func KeepCard(ctx context.Context, tx pgx.Tx, c Customer, m wallet.PaymentMethod, fingerprint string) (bool, error) {
-	// Two at once would both be the first.
+	// Without the lock two concurrent calls could each store a default.
 	if _, err := tx.Exec(ctx, `select from customers where id = $1 for no key update`, c.ID); err != nil {
 		return false, fmt.Errorf("lock customer %s: %w", c.ID, err)
 	}

@@ -76,7 +76,7 @@ func scanPayment(row pgx.CollectableRow) (wallet.Payment, error) {
 	return r.payment(), err
 }
 
-// GetPayment finds a payment. An unknown one is CodePaymentNotFound.
+// GetPayment returns a payment. The error is CodePaymentNotFound for an unknown one.
 func GetPayment(ctx context.Context, db DB, id wallet.ID) (wallet.Payment, error) {
 	list, err := GetPayments(ctx, db, []wallet.ID{id})
 	if err == nil && len(list) == 0 {
@@ -88,8 +88,8 @@ func GetPayment(ctx context.Context, db DB, id wallet.ID) (wallet.Payment, error
 	return list[0], nil
 }
 
-// GetPayments finds the payments with these ids, in no particular order. Ids
-// that are unknown are left out.
+// GetPayments returns the payments with these ids, in no particular order. It leaves out
+// unknown ids.
 func GetPayments(ctx context.Context, db DB, ids []wallet.ID) ([]wallet.Payment, error) {
 	rows, _ := db.Query(ctx, `select `+paymentColumns+` from payments p where p.id = any ($1)`, ids)
 	list, err := pgx.CollectRows(rows, scanPayment)
@@ -99,8 +99,8 @@ func GetPayments(ctx context.Context, db DB, ids []wallet.ID) ([]wallet.Payment,
 	return list, nil
 }
 
-// ListPayments gives up to limit payments of a wallet, newest first, beginning
-// after the payment with the id before; the zero id begins at the newest.
+// ListPayments returns up to limit payments of a wallet with ids below before, newest
+// first. A zero before does not limit the ids.
 func ListPayments(ctx context.Context, db DB, walletID, before wallet.ID, limit int) ([]wallet.Payment, error) {
 	if before == (wallet.ID{}) {
 		before = uuid.Max
@@ -118,8 +118,8 @@ func ListPayments(ctx context.Context, db DB, walletID, before wallet.ID, limit 
 	return nonNil(list), nil
 }
 
-// MarkReturned notes that a cardholder's browser has come back from a payment's
-// challenge, the first time that it does.
+// MarkReturned stores when a cardholder's browser first came back from a payment's
+// challenge.
 func MarkReturned(ctx context.Context, db DB, id wallet.ID, now time.Time) error {
 	_, err := db.Exec(ctx, `
 		update payments set returned_at = $2
@@ -130,53 +130,52 @@ func MarkReturned(ctx context.Context, db DB, id wallet.ID, now time.Time) error
 	return nil
 }
 
-// Challenges counts what became of 3-D Secure challenges.
+// Challenges counts 3-D Secure challenges by their outcome.
 type Challenges struct {
-	// Started asked a cardholder to act; Returned is how many browsers came back,
-	// whatever they had done.
+	// Started counts the challenges that asked a cardholder to act. Returned counts the
+	// browsers that came back, with any outcome.
 	Started  int64 `json:"started"`
 	Returned int64 `json:"returned"`
-	// Completed were followed by the charge, Failed by a refusal, and Abandoned by
-	// the deadline.
+	// Completed counts the challenges that led to a charge, Failed those that led to a
+	// decline, and Abandoned those that the deadline ended.
 	Completed int64 `json:"completed"`
 	Failed    int64 `json:"failed"`
 	Abandoned int64 `json:"abandoned"`
 }
 
-// ChallengeCounts counts the challenges of a mode that started, and those that
-// ended, since a time.
+// ChallengeCounts counts the challenges of a mode that started or ended since a time.
 func ChallengeCounts(ctx context.Context, db DB, mode wallet.Mode, since time.Time) (Challenges, error) {
-	var c Challenges
-	err := db.QueryRow(ctx, `
-		select count(*) filter (where m.to_status = 'requires_action'),
-			(select count(*) from payments where returned_at >= $2 and mode = $1),
-			count(*) filter (where m.from_status = 'requires_action' and m.to_status = 'succeeded'),
-			count(*) filter (where m.from_status = 'requires_action' and m.to_status = 'failed'),
-			count(*) filter (where m.from_status = 'requires_action' and m.to_status = 'canceled')
+	rows, _ := db.Query(ctx, `
+		select count(*) filter (where m.to_status = 'requires_action') as started,
+			(select count(*) from payments where returned_at >= $2 and mode = $1) as returned,
+			count(*) filter (where m.from_status = 'requires_action' and m.to_status = 'succeeded') as completed,
+			count(*) filter (where m.from_status = 'requires_action' and m.to_status = 'failed') as failed,
+			count(*) filter (where m.from_status = 'requires_action' and m.to_status = 'canceled') as abandoned
 		from payment_moves m
 		join payments p on p.id = m.payment_id and p.mode = $1
-		where m.moved_at >= $2 and (m.from_status = 'requires_action' or m.to_status = 'requires_action')`, mode, since).
-		Scan(&c.Started, &c.Returned, &c.Completed, &c.Failed, &c.Abandoned)
+		where m.moved_at >= $2 and (m.from_status = 'requires_action' or m.to_status = 'requires_action')`, mode, since)
+	c, err := pgx.CollectExactlyOneRow(rows, pgx.RowToStructByName[Challenges])
 	if err != nil {
 		return c, fmt.Errorf("count challenges: %w", err)
 	}
 	return c, nil
 }
 
-// Charge is a payment with everything that the call to Stripe needs.
+// Charge is a payment with the data that the request to Stripe needs.
 type Charge struct {
 	Payment               wallet.Payment
 	StripeCustomerID      string
 	StripePaymentMethodID string
 	ReceiptEmail          string
 	ReturnURL             string
-	// PaymentMethodGone: the card had been removed before the payment was made, by
-	// a wallet that still asks for it. Nothing was sent to Stripe, and nothing is.
+	// PaymentMethodGone reports whether the card was removed before the payment was
+	// accepted. That happens if the wallet still names the card. Such a payment is never
+	// sent to Stripe.
 	PaymentMethodGone bool
 }
 
-// GetCharge finds a payment with what the call to Stripe needs. An unknown one is
-// CodePaymentNotFound.
+// GetCharge returns a payment with the data that the request to Stripe needs. The error is
+// CodePaymentNotFound for an unknown payment.
 func GetCharge(ctx context.Context, db DB, id wallet.ID) (Charge, error) {
 	list, err := GetCharges(ctx, db, []wallet.ID{id})
 	if err == nil && len(list) == 0 {
@@ -188,8 +187,8 @@ func GetCharge(ctx context.Context, db DB, id wallet.ID) (Charge, error) {
 	return list[0], nil
 }
 
-// GetCharges finds payments with what the calls to Stripe need, in no particular
-// order. Ids that are unknown are left out.
+// GetCharges returns payments with the data that the requests to Stripe need, in no
+// particular order. It leaves out unknown ids.
 func GetCharges(ctx context.Context, db DB, ids []wallet.ID) ([]Charge, error) {
 	rows, _ := db.Query(ctx, `
 		select c.stripe_customer_id, m.stripe_payment_method_id, p.receipt_email, p.return_url,
@@ -221,9 +220,9 @@ func GetCharges(ctx context.Context, db DB, ids []wallet.ID) ([]Charge, error) {
 	return list, nil
 }
 
-// FindPayment finds the payment that an intent belongs to: by the intent's id,
-// or else by the payment id in the intent's metadata (zero when there is none).
-// When there is none in this mode it is CodePaymentNotFound.
+// FindPayment returns the payment of an intent. It looks for the intent's id, and then for
+// the payment id in the intent's metadata, which may be zero. The error is
+// CodePaymentNotFound if there is no such payment in the mode.
 func FindPayment(ctx context.Context, db DB, mode wallet.Mode, intentID string, paymentID wallet.ID) (wallet.Payment, error) {
 	rows, _ := db.Query(ctx, `
 		select `+paymentColumns+`
@@ -240,10 +239,10 @@ func FindPayment(ctx context.Context, db DB, mode wallet.Mode, intentID string, 
 	return p, nil
 }
 
-// ClaimDueChecks finds up to limit open payments whose next check is due, and
-// sets their next one: at the first of the ages that is still to come, and every
-// repeat after the last, but not later than the deadline of an open challenge.
-// The transaction must also insert the jobs that check them.
+// ClaimDueChecks returns up to limit open payments whose check is due and schedules their
+// next check: when the payment reaches the next of the ages, or after repeat if it is older
+// than all of them, but not later than the deadline of an open challenge. The transaction
+// must also insert the jobs that check the payments.
 func ClaimDueChecks(ctx context.Context, tx pgx.Tx, now time.Time, ages []time.Duration, repeat time.Duration, limit int) ([]wallet.ID, error) {
 	offsets := make([]int64, len(ages))
 	for i, d := range ages {

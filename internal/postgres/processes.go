@@ -10,24 +10,24 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// ApplicationName is what Fundrail's connections are called in pg_stat_activity.
+// ApplicationName is the application_name of Fundrail's connections in pg_stat_activity.
 const ApplicationName = "fundrail"
 
 const workerName = ApplicationName + " worker "
 
-// ProcessName is what the connections of one process are called from here on. One
-// that works jobs has a name of its own, by which the others count it: no table to
-// keep, and a process that was killed is gone with its connections.
-func ProcessName(works bool) string {
-	if !works {
+// ProcessName returns an application_name for the connections of this process. A process
+// that works jobs gets a unique name, and CountWorkers counts these names. This needs no
+// table, and a killed process disappears with its connections.
+func ProcessName(worksJobs bool) string {
+	if !worksJobs {
 		return ApplicationName
 	}
-	const digits = 12 // a name has room for 63 bytes
+	const digits = 12 // an application_name has at most 63 bytes
 	return workerName + strings.ReplaceAll(uuid.NewString(), "-", "")[:digits]
 }
 
-// CountWorkers counts the processes that work the jobs of this database. It sees
-// those that connect as the same role.
+// CountWorkers counts the processes that work the jobs of this database. It sees only the
+// processes that connect as the same database role.
 func CountWorkers(ctx context.Context, db DB) (int, error) {
 	var n int
 	err := db.QueryRow(ctx, `
@@ -46,7 +46,8 @@ type Worker struct {
 	Leader bool
 }
 
-// ListWorkers gives the processes that took one of the newest jobs.
+// ListWorkers returns the processes that took one of the newest jobs, the last to take one
+// first.
 func ListWorkers(ctx context.Context, db DB) ([]Worker, error) {
 	const newest = 500
 	rows, _ := db.Query(ctx, `

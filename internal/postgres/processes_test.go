@@ -32,7 +32,7 @@ func TestCountWorkers(t *testing.T) {
 
 	a, b, c, web := connect(one), connect(one), connect(other), connect(postgres.ProcessName(false))
 
-	require.Equal(t, 2, count(), "a process with two connections is one, and one that works no jobs is none")
+	require.Equal(t, 2, count(), "a process counts once, and only if it works jobs")
 	require.NoError(t, c.Close(t.Context()))
 	require.Eventually(t, func() bool { return count() == 1 }, 10*time.Second, 10*time.Millisecond)
 	for _, conn := range []*pgx.Conn{a, b, web} {

@@ -10,19 +10,20 @@ import (
 	"github.com/fundrail/fundrail/internal/wallet"
 )
 
-// Spending is what a process took from a token bucket that all processes share.
+// Spending is the number of tokens that a process took from a bucket that all processes
+// share, as a time.
 type Spending struct {
 	APIKeyID wallet.ID
-	// Name tells the buckets of a key apart.
+	// Name distinguishes the buckets of a key.
 	Name string
-	// Since is when the first token was taken, and Cost how long all of them take to
-	// come back.
+	// Since is when the first token was taken. Cost is the time in which the bucket
+	// regains all of them.
 	Since time.Time
 	Cost  time.Duration
 }
 
-// ShareSpendings adds what was taken from buckets, each of them once, and returns
-// when each is full again, with what other processes took.
+// ShareSpendings adds spendings to the shared buckets and returns when each bucket is full
+// again, considering the spendings of all processes. A bucket must not occur twice in list.
 func ShareSpendings(ctx context.Context, db DB, list []Spending) ([]time.Time, error) {
 	ids, names := make([]wallet.ID, len(list)), make([]string, len(list))
 	since, cost := make([]time.Time, len(list)), make([]int64, len(list))
@@ -46,10 +47,10 @@ func ShareSpendings(ctx context.Context, db DB, list []Spending) ([]time.Time, e
 		ids, names, since, cost)
 	fullAt, err := pgx.CollectRows(rows, pgx.RowTo[time.Time])
 	if err != nil {
-		return nil, fmt.Errorf("share what %d API keys spent: %w", len(list), err)
+		return nil, fmt.Errorf("share the spendings of %d buckets: %w", len(list), err)
 	}
 	if len(fullAt) != len(list) {
-		return nil, fmt.Errorf("share what %d API keys spent: %d answers", len(list), len(fullAt))
+		return nil, fmt.Errorf("share the spendings of %d buckets: got %d rows", len(list), len(fullAt))
 	}
 	return fullAt, nil
 }

@@ -13,46 +13,47 @@ import (
 	"github.com/fundrail/fundrail/internal/wallet"
 )
 
-// DriftKind says in what our books and Stripe's differ.
+// DriftKind is a kind of difference between our books and Stripe's.
 type DriftKind string
 
 // The kinds of drift.
 const (
-	// DriftAmountDiffers: another amount was credited than Stripe took.
+	// DriftAmountDiffers means that the credited amount is not the amount that Stripe
+	// charged.
 	DriftAmountDiffers DriftKind = "amount_differs"
-	// DriftChargedNotCredited: Stripe took money that no wallet has.
+	// DriftChargedNotCredited means that Stripe charged a card and no wallet was credited.
 	DriftChargedNotCredited DriftKind = "charged_not_credited"
-	// DriftCreditedNotCharged: a wallet has money that Stripe did not take.
+	// DriftCreditedNotCharged means that a wallet was credited and Stripe charged no card.
 	DriftCreditedNotCharged DriftKind = "credited_not_charged"
-	// DriftDisputeDiffers and DriftRefundDiffers: Stripe says something else of a
-	// dispute or refund than its row, or has one that we have not, or the reverse.
+	// DriftDisputeDiffers and DriftRefundDiffers mean that a dispute or refund differs
+	// between Stripe and its row, or exists on one side only.
 	DriftDisputeDiffers DriftKind = "dispute_differs"
 	DriftRefundDiffers  DriftKind = "refund_differs"
-	// DriftOpenTooLong: a payment should have come to its end by now.
+	// DriftOpenTooLong means that a payment is open for longer than any payment should be.
 	DriftOpenTooLong DriftKind = "open_too_long"
 )
 
-// Drift is one thing in which our books and Stripe's differ.
+// Drift is a difference between our books and Stripe's.
 type Drift struct {
 	Kind DriftKind `json:"kind"`
-	// PaymentID is zero when no payment of ours is concerned.
+	// PaymentID is zero if the difference is about no payment of ours.
 	PaymentID wallet.ID `json:"payment_id,omitzero"`
-	// StripeID is that of the intent, refund or dispute.
+	// StripeID is Stripe's id of the intent, refund or dispute.
 	StripeID string `json:"stripe_id,omitempty"`
-	// Detail says how, with the figures.
+	// Detail explains the difference, with the figures.
 	Detail string `json:"detail"`
-	// Repaired tells that it is no more.
+	// Repaired reports whether the reconciliation removed the difference.
 	Repaired bool `json:"repaired"`
 }
 
-// Reconciliation is a comparison of our books with Stripe's, for what was made in
-// a mode between two times and for what was open.
+// Reconciliation is a comparison of our books with Stripe's. It covers what was created in
+// a mode between two times and what was open.
 type Reconciliation struct {
 	Mode       wallet.Mode
 	Source     string // "job" or "operator"
 	Since      time.Time
 	Until      time.Time
-	Payments   int64 // compared, as Refunds and Disputes are
+	Payments   int64 // number compared, also for Refunds and Disputes
 	Refunds    int64
 	Disputes   int64
 	Drift      []Drift
@@ -60,7 +61,7 @@ type Reconciliation struct {
 	FinishedAt time.Time
 }
 
-// Count is how much of the drift is of a kind.
+// Count returns the number of differences of a kind.
 func (r Reconciliation) Count(kind DriftKind) int64 {
 	var n int64
 	for _, d := range r.Drift {
@@ -71,7 +72,7 @@ func (r Reconciliation) Count(kind DriftKind) int64 {
 	return n
 }
 
-// Repaired is how much of the drift is no more.
+// Repaired returns the number of differences that were removed.
 func (r Reconciliation) Repaired() int64 {
 	var n int64
 	for _, d := range r.Drift {
@@ -82,11 +83,11 @@ func (r Reconciliation) Repaired() int64 {
 	return n
 }
 
-// Left is how much of the drift is still there.
+// Left returns the number of differences that remain.
 func (r Reconciliation) Left() int64 { return int64(len(r.Drift)) - r.Repaired() }
 
-// InsertReconciliation stores a reconciliation, and of its drift the first that a
-// person will look at.
+// InsertReconciliation stores a reconciliation. It stores the counts of all its drift, but
+// only the first 100 differences themselves.
 func InsertReconciliation(ctx context.Context, db DB, r Reconciliation) error {
 	const most = 100
 	findings, err := json.Marshal(nonNil(r.Drift[:min(len(r.Drift), most)]))
@@ -108,9 +109,9 @@ func InsertReconciliation(ctx context.Context, db DB, r Reconciliation) error {
 	return nil
 }
 
-// LatestReconciliation finds the last reconciliation of a mode, of one source or,
-// when that is empty, of any. Its counts are those of the drift that is stored. The
-// second result is false when there was none.
+// LatestReconciliation returns the last reconciliation of a mode from a source, or from any
+// source if source is empty. Its drift is at most the 100 differences that are stored, and
+// so are the counts of its methods. The second result is false if there is none.
 func LatestReconciliation(ctx context.Context, db DB, mode wallet.Mode, source string) (Reconciliation, bool, error) {
 	rows, _ := db.Query(ctx, `
 		select mode, source, since, until, payments, refunds, disputes, findings as drift, started_at, finished_at
@@ -128,8 +129,8 @@ func LatestReconciliation(ctx context.Context, db DB, mode wallet.Mode, source s
 	return r, true, nil
 }
 
-// PaymentsOfIntents finds the payments of a mode that intents belong to, by the
-// intents' ids or by the payment ids in their metadata.
+// PaymentsOfIntents returns the payments of a mode that have one of the intents, or one of
+// the payment ids that the intents' metadata names.
 func PaymentsOfIntents(ctx context.Context, db DB, mode wallet.Mode, intentIDs []string, paymentIDs []wallet.ID) ([]wallet.Payment, error) {
 	rows, _ := db.Query(ctx, `
 		select `+paymentColumns+` from payments p where p.stripe_payment_intent_id = any ($1)
@@ -140,12 +141,12 @@ func PaymentsOfIntents(ctx context.Context, db DB, mode wallet.Mode, intentIDs [
 	if err != nil {
 		return nil, fmt.Errorf("find payments of %d intents: %w", len(intentIDs), err)
 	}
-	// Here and not above: see ownPayment.
+	// The statement does not compare the mode, for the reason that ownPayment gives.
 	return slices.DeleteFunc(list, func(p wallet.Payment) bool { return p.Mode != mode }), nil
 }
 
-// PaymentsToReconcile gives up to limit payments of a mode that were accepted
-// since a time or are open, beginning after the one with the id after.
+// PaymentsToReconcile returns up to limit payments of a mode with ids above after that were
+// accepted since a time or are open, in the order of their ids.
 func PaymentsToReconcile(ctx context.Context, db DB, mode wallet.Mode, since time.Time, after wallet.ID, limit int) ([]wallet.Payment, error) {
 	rows, _ := db.Query(ctx, `
 		select `+paymentColumns+`
@@ -160,8 +161,8 @@ func PaymentsToReconcile(ctx context.Context, db DB, mode wallet.Mode, since tim
 	return list, nil
 }
 
-// RefundsToReconcile lists the refunds of a mode that were made since a time or
-// are open.
+// RefundsToReconcile returns the refunds of a mode that were created since a time or are
+// open.
 func RefundsToReconcile(ctx context.Context, db DB, mode wallet.Mode, since time.Time) ([]wallet.Refund, error) {
 	rows, _ := db.Query(ctx, `
 		select `+refundColumns+` from refunds
@@ -174,7 +175,8 @@ func RefundsToReconcile(ctx context.Context, db DB, mode wallet.Mode, since time
 	return list, nil
 }
 
-// FindRefund finds a refund by its id at Stripe. An unknown one is CodeRefundNotFound.
+// FindRefund returns the refund with an id of Stripe's. The error is CodeRefundNotFound for
+// an unknown one.
 func FindRefund(ctx context.Context, db DB, stripeRefundID string) (wallet.Refund, error) {
 	rows, _ := db.Query(ctx, `select `+refundColumns+` from refunds where stripe_refund_id = $1`, stripeRefundID)
 	r, err := pgx.CollectExactlyOneRow(rows, scanRefund)
@@ -187,14 +189,14 @@ func FindRefund(ctx context.Context, db DB, stripeRefundID string) (wallet.Refun
 	return r, nil
 }
 
-// DisputesToReconcile lists the disputes of a mode that were opened since a time
-// or are not closed.
+// DisputesToReconcile returns the disputes of a mode that were opened since a time or are
+// not closed.
 func DisputesToReconcile(ctx context.Context, db DB, mode wallet.Mode, since time.Time) ([]wallet.Dispute, error) {
 	return listDisputes(ctx, db, `mode = $1 and (created_at >= $2 or status not in ('lost', 'warning_closed', 'won'))`, mode, since)
 }
 
-// FindDispute finds a dispute by its id at Stripe. The second result is false when
-// it is unknown.
+// FindDispute returns the dispute with an id of Stripe's. The second result is false for an
+// unknown one.
 func FindDispute(ctx context.Context, db DB, stripeDisputeID string) (wallet.Dispute, bool, error) {
 	list, err := listDisputes(ctx, db, `stripe_dispute_id = $1`, stripeDisputeID)
 	if err != nil || len(list) == 0 {

@@ -12,7 +12,7 @@ import (
 	"github.com/fundrail/fundrail/internal/wallet"
 )
 
-// DeliveryLine is a delivery in a list.
+// DeliveryLine is a delivery in a list, with the outcome of its last attempt.
 type DeliveryLine struct {
 	ID         wallet.ID
 	EndpointID wallet.ID
@@ -24,15 +24,15 @@ type DeliveryLine struct {
 	Attempts   int
 	CreatedAt  time.Time
 	FinishedAt *time.Time
-	// ResponseStatus and Error are those of the last attempt, 0 and empty when there
-	// was none.
+	// ResponseStatus and Error are those of the last attempt, 0 and empty if there was
+	// none.
 	ResponseStatus int
 	Error          string
 }
 
-// ListDeliveries gives up to limit deliveries to an endpoint, newest first,
-// beginning after the one with the id before; the zero id begins at the newest. An
-// empty status leaves none out.
+// ListDeliveries returns up to limit deliveries to an endpoint with a status and ids below
+// before, newest first. An empty status matches every delivery, and a zero before does not
+// limit the ids.
 func ListDeliveries(ctx context.Context, db DB, endpointID wallet.ID, status wallet.DeliveryStatus, before wallet.ID, limit int) ([]DeliveryLine, error) {
 	if before == (wallet.ID{}) {
 		before = uuid.Max
@@ -55,21 +55,26 @@ func ListDeliveries(ctx context.Context, db DB, endpointID wallet.ID, status wal
 	return nonNil(list), nil
 }
 
-// ListAttempts gives the attempts of a delivery, the oldest first.
+// ListAttempts returns the attempts of a delivery, the oldest first.
 func ListAttempts(ctx context.Context, db DB, deliveryID wallet.ID) ([]DeliveryAttempt, error) {
 	rows, _ := db.Query(ctx, `
-		select delivery_id, attempted_at, duration_ms, coalesce(response_status, 0), coalesce(error, '')
+		select delivery_id, attempted_at, duration_ms, coalesce(response_status, 0) as response_status, coalesce(error, '') as error
 		from delivery_attempts
 		where delivery_id = $1
 		order by id`, deliveryID)
+	type attemptRow struct {
+		DeliveryID     wallet.ID
+		AttemptedAt    time.Time
+		DurationMS     int64
+		ResponseStatus int
+		Error          string
+	}
 	list, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (DeliveryAttempt, error) {
-		var (
-			a  DeliveryAttempt
-			ms int64
-		)
-		err := row.Scan(&a.DeliveryID, &a.AttemptedAt, &ms, &a.ResponseStatus, &a.Error)
-		a.Duration = time.Duration(ms) * time.Millisecond
-		return a, err
+		r, err := pgx.RowToStructByName[attemptRow](row)
+		return DeliveryAttempt{
+			DeliveryID: r.DeliveryID, AttemptedAt: r.AttemptedAt, Duration: time.Duration(r.DurationMS) * time.Millisecond,
+			ResponseStatus: r.ResponseStatus, Error: r.Error,
+		}, err
 	})
 	if err != nil {
 		return nil, fmt.Errorf("list attempts of delivery %s: %w", deliveryID, err)
@@ -77,20 +82,20 @@ func ListAttempts(ctx context.Context, db DB, deliveryID wallet.ID) ([]DeliveryA
 	return nonNil(list), nil
 }
 
-// Redelivery says what to deliver again to an endpoint: one delivery, or all
-// events between two times that it would hear of today, also those of a time
-// before it was there.
+// Redelivery selects what to deliver again to an endpoint: one delivery, or all events
+// between two times that its present subscription includes. These may be older than the
+// endpoint.
 type Redelivery struct {
 	Endpoint   EndpointRef
-	DeliveryID wallet.ID // or both of:
-	From, To   time.Time
-	// FailedOnly leaves out what has succeeded.
+	DeliveryID wallet.ID // zero to use From and To
+	From, To   time.Time // To is exclusive
+	// FailedOnly leaves out deliveries that succeeded.
 	FailedOnly bool
 	Now        time.Time
 }
 
-// wantedAgain are the events that a Redelivery names.
-const wantedAgain = `
+// redeliveredEvents selects the events of a Redelivery.
+const redeliveredEvents = `
 	with wanted as (
 		select v.id as event_id, v.object_id, v.sequence, d.id as delivery_id, $6::timestamptz as at
 		from webhook_endpoints e
@@ -102,15 +107,16 @@ const wantedAgain = `
 				and d.status is distinct from 'pending' and not ($5 and d.status is not distinct from 'succeeded')))
 	)`
 
-// The lanes are made, or locked, before anything is pending in them: whoever is
-// about to end one has done so, or sees what is new in it.
+// The lanes are created or locked before deliveries become pending in them. A transaction
+// that ends such a lane has then either committed already, or waits and sees the new
+// deliveries.
 const (
-	redeliverLanes = wantedAgain + `
+	redeliverLanes = redeliveredEvents + `
 		insert into delivery_lanes as l (endpoint_id, object_id, due_at)
 		select distinct $1::uuid, object_id, at from wanted order by object_id
 		on conflict (endpoint_id, object_id) do update
 		set due_at = case when l.claim is null then least(l.due_at, excluded.due_at) else l.due_at end`
-	redeliver = wantedAgain + `, again as (
+	redeliver = redeliveredEvents + `, again as (
 			update deliveries d
 			set status = 'pending', attempts = 0, finished_at = null
 			from wanted w
@@ -127,9 +133,9 @@ const (
 		select (select count(*) from again) + (select count(*) from made)`
 )
 
-// Redeliver sets deliveries going again and returns how many. One that is under way
-// is tried at once, with all its attempts before it. It is CodeWebhookNotFound when
-// there is no such endpoint, or no such delivery to it.
+// Redeliver makes deliveries pending again and returns how many. Each starts with a fresh
+// set of attempts, the first at once. The error is CodeWebhookNotFound for an unknown
+// endpoint, or a DeliveryID that is not of the endpoint.
 func Redeliver(ctx context.Context, tx pgx.Tx, r Redelivery) (int64, error) {
 	if _, err := GetEndpoint(ctx, tx, r.Endpoint); err != nil {
 		return 0, err
@@ -149,8 +155,8 @@ func Redeliver(ctx context.Context, tx pgx.Tx, r Redelivery) (int64, error) {
 	return n, nil
 }
 
-// FindDeliveryEndpoint finds the endpoint that a delivery goes to. An unknown one
-// is CodeWebhookNotFound.
+// FindDeliveryEndpoint returns the endpoint of a delivery. The error is CodeWebhookNotFound
+// for an unknown delivery.
 func FindDeliveryEndpoint(ctx context.Context, db DB, deliveryID wallet.ID) (EndpointRef, error) {
 	var id wallet.ID
 	err := db.QueryRow(ctx, `select endpoint_id from deliveries where id = $1`, deliveryID).Scan(&id)

@@ -33,7 +33,7 @@ func scanDispute(row pgx.CollectableRow) (wallet.Dispute, error) {
 	return pgx.RowToStructByName[wallet.Dispute](row)
 }
 
-// GetRefund finds a refund. An unknown one is CodeRefundNotFound.
+// GetRefund returns a refund. The error is CodeRefundNotFound for an unknown one.
 func GetRefund(ctx context.Context, db DB, id wallet.ID) (wallet.Refund, error) {
 	rows, _ := db.Query(ctx, `select `+refundColumns+` from refunds where id = @id`, pgx.StrictNamedArgs{"id": id})
 	r, err := pgx.CollectExactlyOneRow(rows, scanRefund)
@@ -46,7 +46,7 @@ func GetRefund(ctx context.Context, db DB, id wallet.ID) (wallet.Refund, error) 
 	return r, nil
 }
 
-// RefundsOf lists the refunds of a payment, the oldest first.
+// RefundsOf returns the refunds of a payment, the oldest first.
 func RefundsOf(ctx context.Context, db DB, paymentID wallet.ID) ([]wallet.Refund, error) {
 	rows, _ := db.Query(ctx, selectRefundsOf, pgx.StrictNamedArgs{"payment_id": paymentID})
 	list, err := pgx.CollectRows(rows, scanRefund)
@@ -56,7 +56,7 @@ func RefundsOf(ctx context.Context, db DB, paymentID wallet.ID) ([]wallet.Refund
 	return nonNil(list), nil
 }
 
-// DisputesOf lists the disputes of a payment, the oldest first.
+// DisputesOf returns the disputes of a payment, the oldest first.
 func DisputesOf(ctx context.Context, db DB, paymentID wallet.ID) ([]wallet.Dispute, error) {
 	rows, _ := db.Query(ctx, selectDisputesOf, pgx.StrictNamedArgs{"payment_id": paymentID})
 	list, err := pgx.CollectRows(rows, scanDispute)
@@ -66,7 +66,7 @@ func DisputesOf(ctx context.Context, db DB, paymentID wallet.ID) ([]wallet.Dispu
 	return nonNil(list), nil
 }
 
-// listDisputes lists the disputes that meet a condition, the oldest first.
+// listDisputes returns the disputes that meet a condition, the oldest first.
 func listDisputes(ctx context.Context, db DB, condition string, args ...any) ([]wallet.Dispute, error) {
 	rows, _ := db.Query(ctx, `select `+disputeColumns+` from disputes where `+condition+` order by created_at, id`, args...)
 	list, err := pgx.CollectRows(rows, scanDispute)
@@ -76,13 +76,13 @@ func listDisputes(ctx context.Context, db DB, condition string, args ...any) ([]
 	return nonNil(list), nil
 }
 
-// refundCheckAfter is how long a refund may be open before a check compares it
-// with Stripe's.
+// refundCheckAfter is how long a refund may be open before a check compares it with
+// Stripe.
 const refundCheckAfter = 5 * time.Minute
 
-// ClaimDueRefunds finds up to limit open refunds whose check is due, and puts the
-// next check of each off by every. The transaction must also insert the jobs that
-// check them.
+// ClaimDueRefunds returns up to limit open refunds whose check is due, and schedules the
+// next check of each after every. The transaction must also insert the jobs that check the
+// refunds.
 func ClaimDueRefunds(ctx context.Context, tx pgx.Tx, now time.Time, every time.Duration, limit int) ([]wallet.ID, error) {
 	rows, _ := tx.Query(ctx, `
 		with due as (

@@ -10,20 +10,20 @@ import (
 	"github.com/fundrail/fundrail/internal/wallet"
 )
 
-// Old rows are deleted in batches, each one statement and one commit, in the order
-// of an index and from where the batch before ended: rows that were just deleted
-// are not walked over again, and what vacuum has to clean up stays together. No
-// batch waits for a row that somebody else holds.
+// Old rows are deleted in batches. Each batch is one statement and one commit. Batches
+// follow the order of an index, and each begins where the previous one ended, so that no
+// batch scans the rows that were just deleted, and the dead rows lie together for vacuum.
+// A batch skips rows that another transaction has locked.
 
-// DeleteStripeEvents removes up to limit events of a mode that were received
-// before a time, beginning with from, and that nobody has to look after. It
-// returns how many it removed, and where the next batch begins.
+// DeleteStripeEvents deletes up to limit events of a mode that were received between from
+// and before and are not pending. It returns how many it deleted, and the from of the next
+// batch.
 func DeleteStripeEvents(ctx context.Context, db DB, mode wallet.Mode, from, before time.Time, limit int) (int64, time.Time, error) {
-	var (
-		n    int64
-		next *time.Time
-	)
-	err := db.QueryRow(ctx, `
+	type deletedRow struct {
+		N    int64
+		Next *time.Time
+	}
+	rows, _ := db.Query(ctx, `
 		with old as (
 			select id, received_at from stripe_events
 			where mode = $1 and received_at >= $2 and received_at < $3 and status <> 'pending'
@@ -34,21 +34,21 @@ func DeleteStripeEvents(ctx context.Context, db DB, mode wallet.Mode, from, befo
 			delete from stripe_events e using old where e.id = old.id
 			returning e.received_at
 		)
-		select count(*), max(received_at) from gone`, mode, from, before, limit).Scan(&n, &next)
+		select count(*) as n, max(received_at) as next from gone`, mode, from, before, limit)
+	deleted, err := pgx.CollectExactlyOneRow(rows, pgx.RowToStructByName[deletedRow])
 	if err != nil {
 		return 0, from, fmt.Errorf("delete stripe events: %w", err)
 	}
-	if next == nil {
+	if deleted.Next == nil {
 		return 0, before, nil
 	}
-	return n, *next, nil
+	return deleted.N, *deleted.Next, nil
 }
 
-// DeleteMerchantEvents removes, of the next limit events behind from that are
-// older than a time, those that are not on their way to anybody, with their
-// deliveries and every attempt at them. It returns how many it removed, how many it
-// looked at, and the last one of these. An object's count of events stays, so that
-// it never repeats a sequence number.
+// DeleteMerchantEvents reads the next limit events with ids above from that are older than
+// a time, and deletes those without pending deliveries, with their deliveries and attempts.
+// It returns how many it deleted, how many it read, and the last id that it read. The last
+// sequence number of each object stays, so that no number is used twice.
 func DeleteMerchantEvents(ctx context.Context, db DB, from wallet.ID, before time.Time, limit int) (deleted, seen int64, last wallet.ID, err error) {
 	rows, _ := db.Query(ctx, `
 		with old as (
@@ -61,31 +61,34 @@ func DeleteMerchantEvents(ctx context.Context, db DB, from wallet.ID, before tim
 			select id from old
 			where not exists (select from deliveries d where d.event_id = old.id and d.status = 'pending')
 		), sent as (
-			-- One that was asked for again in this moment stays, and keeps its event.
+			-- A delivery that became pending in the meantime stays and keeps its event.
 			delete from deliveries d using idle where d.event_id = idle.id and d.status <> 'pending'
 		), gone as (
 			delete from merchant_events e using idle where e.id = idle.id
 			returning e.id
 		)
-		select old.id, gone.id is not null from old left join gone on gone.id = old.id order by old.id`,
+		select old.id, gone.id is not null as deleted from old left join gone on gone.id = old.id order by old.id`,
 		from, wallet.FirstID(before), limit)
-	var removed bool
-	last = from
-	_, err = pgx.ForEachRow(rows, []any{&last, &removed}, func() error {
-		seen++
-		if removed {
-			deleted++
-		}
-		return nil
-	})
+	type eventRow struct {
+		ID      wallet.ID
+		Deleted bool
+	}
+	list, err := pgx.CollectRows(rows, pgx.RowToStructByName[eventRow])
 	if err != nil {
 		return 0, 0, from, fmt.Errorf("delete merchant events: %w", err)
 	}
-	return deleted, seen, last, nil
+	last = from
+	for _, e := range list {
+		last = e.ID
+		if e.Deleted {
+			deleted++
+		}
+	}
+	return deleted, int64(len(list)), last, nil
 }
 
-// DeleteOldSessions removes up to limit sessions of the dashboard that have
-// expired.
+// DeleteOldSessions deletes up to limit expired sessions of the dashboard, and returns how
+// many it deleted.
 func DeleteOldSessions(ctx context.Context, db DB, now time.Time, limit int) (int64, error) {
 	tag, err := db.Exec(ctx, `
 		delete from sessions where token in (
@@ -97,7 +100,8 @@ func DeleteOldSessions(ctx context.Context, db DB, now time.Time, limit int) (in
 	return tag.RowsAffected(), nil
 }
 
-// DeleteLoginFailures removes up to limit failed logins that count no more.
+// DeleteLoginFailures deletes up to limit records of failed logins that no longer count,
+// and returns how many it deleted.
 func DeleteLoginFailures(ctx context.Context, db DB, now time.Time, limit int) (int64, error) {
 	tag, err := db.Exec(ctx, `
 		delete from login_failures where subject in (

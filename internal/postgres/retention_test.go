@@ -14,7 +14,7 @@ import (
 	"github.com/fundrail/fundrail/internal/wallet"
 )
 
-// texts reads a column.
+// texts returns the texts of a query with one column.
 func texts(t *testing.T, pool *pgxpool.Pool, query string) []string {
 	t.Helper()
 
@@ -67,10 +67,10 @@ func TestDeleteMerchantEvents(t *testing.T) {
 	before := now.Add(-30 * 24 * time.Hour)
 	e, _ := testfactory.Endpoint(t, pool, testfactory.EndpointOpts{})
 	for i, row := range []struct {
-		kind, status string // a status of none is no delivery
+		kind, status string // without a status there is no delivery
 		age          time.Duration
 	}{
-		{"old.nobody", "", 6 * time.Hour},
+		{"old.undelivered", "", 6 * time.Hour},
 		{"old.pending", "pending", 5 * time.Hour},
 		{"old.failed", "failed", 4 * time.Hour},
 		{"old.succeeded", "succeeded", 3 * time.Hour},
@@ -111,7 +111,7 @@ func TestDeleteMerchantEvents(t *testing.T) {
 	require.Equal(t, []string{"old.pending", "young"}, texts(t, pool, `select type from merchant_events order by id`))
 	require.Equal(t, []string{"pending", "succeeded"}, texts(t, pool, `select status from deliveries order by id`))
 	require.Len(t, texts(t, pool, `select id::text from delivery_attempts`), 2)
-	require.Equal(t, []string{"5"}, texts(t, pool, `select last_sequence::text from merchant_event_sequences`), "no number comes again")
+	require.Equal(t, []string{"5"}, texts(t, pool, `select last_sequence::text from merchant_event_sequences`), "the sequence continues")
 }
 
 func TestDeleteOldSessions(t *testing.T) {

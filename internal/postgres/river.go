@@ -6,10 +6,10 @@ import (
 	"time"
 )
 
-// WakeQueues tells every worker process that jobs are there to be fetched. River
-// sends such a notification itself, but not for jobs that follow another one
-// within its cooldown, and those would wait for the next poll. It does not wait
-// for the disk: a lost wake costs a poll interval, nothing else.
+// WakeQueues notifies every worker process that the queues have new jobs. River itself
+// does not notify for a job that follows another within its cooldown; such a job would
+// wait for the next poll. The commit does not wait for the disk, because a lost
+// notification only delays jobs until that poll.
 func WakeQueues(ctx context.Context, db DB, queues []string) error {
 	payloads := make([]string, len(queues))
 	for i, q := range queues {
@@ -24,16 +24,17 @@ func WakeQueues(ctx context.Context, db DB, queues []string) error {
 	return nil
 }
 
-// Job is a job that is inserted by the statement which makes what it is about. River
-// keeps its table open to that, for programs in other languages: what is not named has
-// the defaults of a new job. Nothing is announced; see WakeQueues.
+// Job is a job that SQL inserts, in the statement that stores the row that the job is
+// about. River supports such inserts: the other columns have the defaults of a new job.
+// They notify no worker; see WakeQueues.
 type Job struct {
 	Kind        string
 	Queue       string
 	MaxAttempts int
 }
 
-// The parameters of a statement that inserts the job, null without one.
+// The methods return the parameters of a statement that inserts the job. They are null for
+// a nil Job.
 
 func (j *Job) kind() *string {
 	if j == nil {
@@ -56,8 +57,9 @@ func (j *Job) maxAttempts() *int {
 	return &j.MaxAttempts
 }
 
-// TakeBackJobs makes the jobs available again that a worker process of this id
-// was running when it died. The caller must be that process's successor.
+// TakeBackJobs makes the jobs available that a worker process was running when it died,
+// and returns how many. The caller must be the successor of that process under the same
+// client id: the jobs of a living process would run twice at the same time.
 func TakeBackJobs(ctx context.Context, db DB, clientID string, now time.Time) (int64, error) {
 	tag, err := db.Exec(ctx, `
 		update river_job

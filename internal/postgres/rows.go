@@ -13,7 +13,7 @@ import (
 // columnsOf turns rows into the named parameters of a statement that writes all
 // of them at once. T is a struct. Each field with the tag `db:"name"` becomes the
 // parameter name, whose value is the slice of that field over all rows, in their
-// order. Other fields are left out. A field that may be null is a pointer. The
+// order. Fields without the tag are left out. A field that may be null is a pointer. The
 // statement turns the parameters into rows again, one name a line:
 //
 //	select
@@ -45,15 +45,17 @@ func columnsOf[T any](rows []T) pgx.NamedArgs {
 	return columns
 }
 
-// orNull is a text as a column that may be null stores it: the empty one is null.
-func orNull[S ~string](s S) *S {
-	if s == "" {
+// orNull returns a pointer to v, or nil if v is the zero value. It is for columns that store
+// null and not an empty value.
+func orNull[T comparable](v T) *T {
+	var zero T
+	if v == zero {
 		return nil
 	}
-	return &s
+	return &v
 }
 
-// orZero is the value of a column that may be null: null is the zero value.
+// orZero returns *v, or the zero value if v is nil. It is the opposite of orNull.
 func orZero[T any](v *T) T {
 	if v == nil {
 		var zero T

@@ -32,7 +32,7 @@ type columnsRow struct {
 	Due    *time.Time       `db:"due"`
 	Funds  *wallet.Currency `db:"funds"`
 
-	Position int // has no tag, and is no column
+	Position int // has no tag, so it is no parameter
 	Skipped  int `db:"-"`
 }
 

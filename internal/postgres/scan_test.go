@@ -65,7 +65,7 @@ func TestReaders(t *testing.T) {
 		want any
 		// read returns what is compared with want.
 		read func() (any, error)
-		// except names fields of want that have the value of another by their nature.
+		// except names fields of want that cannot have a distinct value.
 		except []string
 	}{
 		{

@@ -12,7 +12,7 @@ import (
 	"github.com/fundrail/fundrail/internal/wallet"
 )
 
-// Section is a text that a merchant has printed on invoices, by its code.
+// Section is an invoice custom section: a text that a merchant prints on invoices.
 type Section struct {
 	Code        string
 	Name        string
@@ -21,11 +21,11 @@ type Section struct {
 	DisplayName string
 }
 
-// UpsertSection stores an invoice custom section under its code. Rows to which it
-// was applied before keep the old text.
+// UpsertSection stores an invoice custom section under its code and returns its id. Wallets
+// and invoices to which the section was applied before keep the old text.
 func UpsertSection(ctx context.Context, db DB, organizationID wallet.ID, mode wallet.Mode, s Section, now time.Time) (wallet.ID, error) {
 	if s.Code == "" {
-		return wallet.ID{}, errors.New("an invoice custom section needs a code")
+		return wallet.ID{}, errors.New("store invoice custom section: the code is empty")
 	}
 	var id wallet.ID
 	err := db.QueryRow(ctx, `

@@ -11,21 +11,21 @@ import (
 	"github.com/fundrail/fundrail/internal/wallet"
 )
 
-// Sweep is how far Stripe's list of events has been read in a mode.
+// Sweep is the position up to which Stripe's list of events has been read in a mode.
 type Sweep struct {
-	// Until is the time before which everything has been read.
-	Until time.Time
-	// ResumeAfter is the event that the last sweep ended with, when it did not come
-	// to the end of the list; empty when it did.
+	// Until is the time before which all events have been read.
+	Until time.Time `db:"swept_until"`
+	// ResumeAfter is the last event that the last sweep read. It is empty if the sweep
+	// reached the end of the list.
 	ResumeAfter string
 }
 
-// LastSweep says how far Stripe's list of events has been read in a mode. The
-// second result is false when it never was.
+// LastSweep returns the position up to which Stripe's list of events has been read in a
+// mode. The second result is false if it was never read.
 func LastSweep(ctx context.Context, db DB, mode wallet.Mode) (Sweep, bool, error) {
-	var s Sweep
-	err := db.QueryRow(ctx, `select swept_until, coalesce(resume_after, '') from event_sweeps where mode = $1`, mode).
-		Scan(&s.Until, &s.ResumeAfter)
+	rows, _ := db.Query(ctx, `
+		select swept_until, coalesce(resume_after, '') as resume_after from event_sweeps where mode = $1`, mode)
+	s, err := pgx.CollectExactlyOneRow(rows, pgx.RowToStructByName[Sweep])
 	if errors.Is(err, pgx.ErrNoRows) {
 		return s, false, nil
 	}
@@ -35,8 +35,8 @@ func LastSweep(ctx context.Context, db DB, mode wallet.Mode) (Sweep, bool, error
 	return s, true, nil
 }
 
-// SaveSweep notes how far events were read, and how many of them were new. Its time
-// never goes back behind what another sweep has reached.
+// SaveSweep stores the position up to which events were read and adds the number of new
+// events. The stored time never decreases: a concurrent sweep may have read further.
 func SaveSweep(ctx context.Context, db DB, mode wallet.Mode, to Sweep, found int, now time.Time) error {
 	_, err := db.Exec(ctx, `
 		insert into event_sweeps as s (mode, swept_until, resume_after, found, swept_at)
@@ -51,10 +51,10 @@ func SaveSweep(ctx context.Context, db DB, mode wallet.Mode, to Sweep, found int
 	return nil
 }
 
-// OldestConcern is when the oldest payment of a mode was accepted that is still
-// open, or that was accepted after a time. Nothing that Stripe has to say of
-// older ones can be news. The second result is false when there is none.
-func OldestConcern(ctx context.Context, db DB, mode wallet.Mode, after time.Time) (time.Time, bool, error) {
+// OldestRelevantPayment returns when the oldest payment of a mode was accepted that is open
+// or was accepted after a time. Events from before then cannot change a payment. The second
+// result is false if there is no such payment.
+func OldestRelevantPayment(ctx context.Context, db DB, mode wallet.Mode, after time.Time) (time.Time, bool, error) {
 	var oldest *time.Time
 	err := db.QueryRow(ctx, `
 		select min(created_at) from payments
@@ -68,8 +68,8 @@ func OldestConcern(ctx context.Context, db DB, mode wallet.Mode, after time.Time
 	return *oldest, true, nil
 }
 
-// LatestEventBefore finds the id of an event of a mode that happened and came
-// before a time, among the last of those. It is empty when there is none.
+// LatestEventBefore returns the id of the event of a mode that was received last before a
+// time and was also created before it. It is empty if there is none.
 func LatestEventBefore(ctx context.Context, db DB, mode wallet.Mode, before time.Time) (string, error) {
 	var id string
 	err := db.QueryRow(ctx, `
@@ -83,7 +83,7 @@ func LatestEventBefore(ctx context.Context, db DB, mode wallet.Mode, before time
 	return id, nil
 }
 
-// KnownEvents tells which of the events are stored.
+// KnownEvents returns the set of the events that are stored.
 func KnownEvents(ctx context.Context, db DB, ids []string) (map[string]bool, error) {
 	rows, _ := db.Query(ctx, `select id from stripe_events where id = any ($1)`, nonNil(ids))
 	known := make(map[string]bool, len(ids))

@@ -6,9 +6,9 @@ import (
 	"fmt"
 )
 
-// PlaceTestMarker marks a database as one that tests may do anything with, by a
-// table that no migration makes and a text that only they know. It is called on
-// databases that were made for a test a moment ago.
+// PlaceTestMarker marks a new database as a test database, in which test settings are
+// allowed. The marker is a table that no migration creates, with a text that only the tests
+// know.
 func PlaceTestMarker(ctx context.Context, db DB, marker string) error {
 	_, err := db.Exec(ctx, `create table fundrail_test_marker (marker text not null)`)
 	if err == nil {
@@ -20,7 +20,7 @@ func PlaceTestMarker(ctx context.Context, db DB, marker string) error {
 	return nil
 }
 
-// CheckTestMarker refuses a database that does not carry the marker.
+// CheckTestMarker returns an error unless the database has the marker.
 func CheckTestMarker(ctx context.Context, db DB, marker string) error {
 	var placed bool
 	err := db.QueryRow(ctx, `select to_regclass('fundrail_test_marker') is not null`).Scan(&placed)
@@ -31,7 +31,7 @@ func CheckTestMarker(ctx context.Context, db DB, marker string) error {
 		return fmt.Errorf("look for the test marker: %w", err)
 	}
 	if !placed {
-		return errors.New("test settings are refused: the database does not carry the marker of FUNDRAIL_TEST_MARKER")
+		return errors.New("test settings are refused: the database does not have the marker of FUNDRAIL_TEST_MARKER")
 	}
 	return nil
 }

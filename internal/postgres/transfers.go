@@ -10,7 +10,7 @@ import (
 	"github.com/fundrail/fundrail/internal/wallet"
 )
 
-// Transfer is a line of the ledger: money that left one account for another.
+// Transfer is an entry of the ledger: an amount that moved from one account to another.
 type Transfer struct {
 	ID int64
 	// DebitKind and CreditKind are the kinds of the two accounts, such as
@@ -20,12 +20,12 @@ type Transfer struct {
 	Amount     int64 // minor units of Currency
 	Currency   wallet.Currency
 	Kind       string
-	PaymentID  *wallet.ID // nil when no payment is behind it
+	PaymentID  *wallet.ID // nil if the transfer is of no payment
 	CreatedAt  time.Time
 }
 
-// ListTransfers gives the ledger of an organization in one mode, the oldest
-// first, from after the transfer of the given id.
+// ListTransfers returns the transfers of an organization in one mode with ids above after,
+// the oldest first.
 func ListTransfers(ctx context.Context, db DB, organizationID wallet.ID, mode wallet.Mode, after int64) ([]Transfer, error) {
 	rows, _ := db.Query(ctx, `
 		select t.id, d.kind as debit_kind, c.kind as credit_kind, t.amount, t.currency, t.kind, t.payment_id, t.created_at
@@ -41,7 +41,7 @@ func ListTransfers(ctx context.Context, db DB, organizationID wallet.ID, mode wa
 	return nonNil(list), nil
 }
 
-// AccountTotals is what has gone through an account.
+// AccountTotals are the sums of an account's credits and debits, in minor units.
 type AccountTotals struct {
 	ID       wallet.ID
 	Kind     string
@@ -50,7 +50,7 @@ type AccountTotals struct {
 	Debits   int64
 }
 
-// SumAccounts gives the totals of an organization's accounts in one mode.
+// SumAccounts returns the totals of an organization's accounts in one mode.
 func SumAccounts(ctx context.Context, db DB, organizationID wallet.ID, mode wallet.Mode) ([]AccountTotals, error) {
 	rows, _ := db.Query(ctx, `
 		select a.id, a.kind, a.currency,

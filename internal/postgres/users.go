@@ -14,26 +14,27 @@ import (
 	"github.com/fundrail/fundrail/internal/wallet"
 )
 
-// Role is what a user of the dashboard may do. Each includes the one before it.
+// Role determines what a user of the dashboard may do. Each role includes the one before
+// it.
 type Role string
 
 // The roles.
 const (
-	// RoleViewer reads, with personal data masked.
+	// RoleViewer may read everything, with personal data masked.
 	RoleViewer Role = "viewer"
-	// RoleSupport reads everything and may have a payment checked.
+	// RoleSupport may also read personal data and request checks of payments.
 	RoleSupport Role = "support"
-	// RoleOperator steers jobs, queues and events.
+	// RoleOperator may also control jobs, queues and events.
 	RoleOperator Role = "operator"
 	// RoleAdmin may also delete jobs.
 	RoleAdmin Role = "admin"
 )
 
-// Roles lists every role, the smallest first.
+// Roles lists all roles, from the least to the most powerful.
 var Roles = []Role{RoleViewer, RoleSupport, RoleOperator, RoleAdmin}
 
-// Includes reports whether r may do what least may do. A role that is not in Roles
-// may do nothing.
+// Includes reports whether r may do everything that least may do. A role that is not in
+// Roles may do nothing.
 func (r Role) Includes(least Role) bool {
 	have, want := slices.Index(Roles, r), slices.Index(Roles, least)
 	return have >= 0 && want >= 0 && have >= want
@@ -51,13 +52,13 @@ type User struct {
 	LastLoginAt       *time.Time
 }
 
-// ErrUserExists reports an e-mail address that is another user's already.
+// ErrUserExists reports that another user has the e-mail address.
 var ErrUserExists = errors.New("a user with this e-mail exists already")
 
 const userColumns = `id, email, role, password_hash, password_changed_at, created_at, disabled_at, last_login_at`
 
-// InsertUser stores a new user. A second one with the same e-mail is
-// ErrUserExists.
+// InsertUser stores a new user. The error is ErrUserExists if another user has the e-mail
+// address.
 func InsertUser(ctx context.Context, db DB, u User) error {
 	_, err := db.Exec(ctx, `
 		insert into users (id, email, role, password_hash, password_changed_at, created_at)
@@ -73,13 +74,14 @@ func InsertUser(ctx context.Context, db DB, u User) error {
 	return nil
 }
 
-// GetUser finds a user by id. An unknown one is CodeNotFound.
+// GetUser returns a user. The error is CodeNotFound for an unknown one.
 func GetUser(ctx context.Context, db DB, id wallet.ID) (User, error) {
 	rows, _ := db.Query(ctx, `select `+userColumns+` from users where id = $1`, id)
 	return collectUser(rows, id.String())
 }
 
-// FindUser finds a user by e-mail, in any case. An unknown one is CodeNotFound.
+// FindUser returns the user with an e-mail address, ignoring case. The error is
+// CodeNotFound for an unknown one.
 func FindUser(ctx context.Context, db DB, email string) (User, error) {
 	rows, _ := db.Query(ctx, `select `+userColumns+` from users where email = lower($1)`, email)
 	return collectUser(rows, email)
@@ -96,7 +98,7 @@ func collectUser(rows pgx.Rows, name string) (User, error) {
 	return u, nil
 }
 
-// ListUsers gives all users by e-mail.
+// ListUsers returns all users, sorted by e-mail address.
 func ListUsers(ctx context.Context, db DB) ([]User, error) {
 	rows, _ := db.Query(ctx, `select `+userColumns+` from users order by email`)
 	list, err := pgx.CollectRows(rows, pgx.RowToStructByName[User])
@@ -106,8 +108,8 @@ func ListUsers(ctx context.Context, db DB) ([]User, error) {
 	return nonNil(list), nil
 }
 
-// DisableUser ends a user's access, and with it every session. Doing so again
-// changes nothing. An unknown e-mail is CodeNotFound.
+// DisableUser disables a user and thereby ends the user's sessions. It does not change a
+// user who is disabled already. The error is CodeNotFound for an unknown address.
 func DisableUser(ctx context.Context, db DB, email string, now time.Time) (User, error) {
 	rows, _ := db.Query(ctx, `
 		update users set disabled_at = coalesce(disabled_at, $2) where email = lower($1)
@@ -115,8 +117,8 @@ func DisableUser(ctx context.Context, db DB, email string, now time.Time) (User,
 	return collectUser(rows, email)
 }
 
-// SetPassword gives a user another password, which ends every session, and lets
-// one in again who had been disabled. An unknown e-mail is CodeNotFound.
+// SetPassword changes a user's password, which ends the user's sessions, and enables a
+// disabled user. The error is CodeNotFound for an unknown address.
 func SetPassword(ctx context.Context, db DB, email, hash string, now time.Time) (User, error) {
 	rows, _ := db.Query(ctx, `
 		update users set password_hash = $2, password_changed_at = $3, disabled_at = null where email = lower($1)
@@ -124,7 +126,7 @@ func SetPassword(ctx context.Context, db DB, email, hash string, now time.Time) 
 	return collectUser(rows, email)
 }
 
-// NoteLogin writes down when a user last logged in.
+// NoteLogin stores when a user logged in.
 func NoteLogin(ctx context.Context, db DB, id wallet.ID, now time.Time) error {
 	if _, err := db.Exec(ctx, `update users set last_login_at = $2 where id = $1`, id, now); err != nil {
 		return fmt.Errorf("note login of user %s: %w", id, err)

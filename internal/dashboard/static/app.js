@@ -1,10 +1,11 @@
-// Comfort for pages that read well without it: they follow what they show, ids can
-// be copied, and the search box is one key away.
+// The pages work without this script. It updates open pages, copies ids and adds keyboard
+// shortcuts.
 "use strict";
 
 document.documentElement.classList.add("js");
 
-// Whoever is writing something, or has opened a form, keeps the page as it is.
+// A page is not updated while the user fills in a form or selects text, or while it is
+// hidden.
 const busy = () => document.hidden || document.querySelector("main details[open]") ||
   document.activeElement?.matches("main input:not([type=checkbox]), main select") ||
   document.querySelector("main input[type=checkbox]:checked") || getSelection().type === "Range";
@@ -39,7 +40,7 @@ function showLive() {
   for (const button of document.querySelectorAll("[data-live]")) {
     button.setAttribute("aria-pressed", String(!paused));
     button.querySelector("[data-live-text]").textContent = paused ? "Paused" : "Live";
-    button.title = paused ? "Go on with the live updates" : "Pause the live updates";
+    button.title = paused ? "Resume live updates" : "Pause live updates";
   }
 }
 

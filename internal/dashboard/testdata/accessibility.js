@@ -5,7 +5,7 @@
   const style = (element) => getComputedStyle(element);
   const shown = (element) => element.checkVisibility({ checkOpacity: true, checkVisibilityCSS: true }) && element.getClientRects().length > 0;
 
-  // What somebody hears of an element.
+  // name returns the accessible name of an element.
   const name = (element) => {
     const labelled = (element.getAttribute("aria-labelledby") || "").split(" ").map((id) => document.getElementById(id)?.textContent || "").join(" ");
     return (element.getAttribute("aria-label") || labelled || [...(element.labels || [])].map((l) => l.textContent).join(" ") ||
@@ -28,7 +28,7 @@
     if (landmark.matches("nav, aside, [role=region]") && !name(landmark)) say("a landmark has no name", landmark);
   const navs = all("nav").map(name);
   if (new Set(navs).size !== navs.length) say("two navigations have the same name " + navs.join(", "));
-  if (document.querySelector("header") && !document.querySelector("a.skip[href='#main']")) say("there is no way past the menu");
+  if (document.querySelector("header") && !document.querySelector("a.skip[href='#main']")) say("there is no skip link");
 
   // Names and labels.
   for (const element of all("a[href], button, summary, input:not([type=hidden]), select, textarea"))
@@ -37,7 +37,7 @@
     if (!input.labels?.length && !input.getAttribute("aria-label")) say("a field has no label", input);
   for (const image of all("img")) if (!image.hasAttribute("alt")) say("an image has no text", image);
   for (const drawing of all("svg"))
-    if (drawing.getAttribute("aria-hidden") !== "true" && !(drawing.getAttribute("role") === "img" && name(drawing))) say("a drawing has neither a name nor is hidden", drawing);
+    if (drawing.getAttribute("aria-hidden") !== "true" && !(drawing.getAttribute("role") === "img" && name(drawing))) say("a drawing has no name and is not hidden", drawing);
   for (const header of all("th")) if (!header.scope) say("a heading of a table does not say what it heads", header);
   const ids = all("[id]").map((element) => element.id);
   for (const id of ids.filter((id, i) => ids.indexOf(id) !== i)) say("an id occurs twice: " + id);

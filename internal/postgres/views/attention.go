@@ -193,16 +193,16 @@ func (a *Attention) amounts(ctx context.Context, db postgres.DB, mode wallet.Mod
 		return amounts, nil
 	}
 	rows, _ := db.Query(ctx, `select id, amount, currency from payments where id = any ($1) and mode = $2`, ids, mode)
-	var (
-		id wallet.ID
-		m  Money
-	)
-	_, err := pgx.ForEachRow(rows, []any{&id, &m.Amount, &m.Currency}, func() error {
-		amounts[id] = m
-		return nil
-	})
+	type amountRow struct {
+		ID wallet.ID
+		Money
+	}
+	list, err := pgx.CollectRows(rows, pgx.RowToStructByName[amountRow])
 	if err != nil {
 		return nil, fmt.Errorf("look up amounts: %w", err)
+	}
+	for _, r := range list {
+		amounts[r.ID] = r.Money
 	}
 	return amounts, nil
 }

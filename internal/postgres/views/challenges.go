@@ -86,18 +86,21 @@ func listChallenged(ctx context.Context, db postgres.DB, f PaymentFilter) (Page[
 	if err != nil {
 		return page, fmt.Errorf("list challenges: %w", err)
 	}
-	var (
-		count int
-		last  challengedRow
-	)
+	type windowEnd struct {
+		N  int
+		ID wallet.ID
+		At time.Time
+	}
+	var end windowEnd
 	if len(list) <= f.Limit {
-		err := db.QueryRow(ctx, `select count(*) over (), id, at from (`+seen+`) s order by at, id limit 1`, args).Scan(&count, &last.ID, &last.At)
-		if err = ignoreNoRows(err); err != nil {
+		rows, _ := db.Query(ctx, `select count(*) over () as n, id, at from (`+seen+`) s order by at, id limit 1`, args)
+		if end, err = pgx.CollectExactlyOneRow(rows, pgx.RowToStructByName[windowEnd]); ignoreNoRows(err) != nil {
 			return page, fmt.Errorf("list challenges: %w", err)
 		}
 	}
-	cursor := func(r challengedRow) string { return timeCursor(r.At, r.ID.String()) }
-	found := paged(list, f.Limit, count >= ListWindow, cursor, func() string { return cursor(last) })
+	found := paged(list, f.Limit, end.N >= ListWindow,
+		func(r challengedRow) string { return timeCursor(r.At, r.ID.String()) },
+		func() string { return timeCursor(end.At, end.ID.String()) })
 	page.Rows, page.Next, page.Partial = make([]PaymentRow, len(found.Rows)), found.Next, found.Partial
 	for i, r := range found.Rows {
 		page.Rows[i] = r.PaymentRow

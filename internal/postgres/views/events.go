@@ -97,19 +97,20 @@ func ListEventRows(ctx context.Context, db postgres.DB, f EventRowFilter) (Page[
 	if len(list) > f.Limit {
 		return paged(list, f.Limit, false, cursor, nil), nil
 	}
-	var (
-		count  int
-		lastAt time.Time
-		lastID string
-	)
-	err = db.QueryRow(ctx, `
-		select count(*), coalesce(`+lastOf(direction)+`(`+column+`), 'epoch'),
-			coalesce((array_agg(id order by `+column+` `+opposite(direction)+`, id desc))[1], '')
-		from (`+seen+`) s`, args).Scan(&count, &lastAt, &lastID)
+	type windowEnd struct {
+		N      int
+		LastAt time.Time
+		LastID string
+	}
+	rows, _ = db.Query(ctx, `
+		select count(*) as n, coalesce(`+lastOf(direction)+`(`+column+`), 'epoch') as last_at,
+			coalesce((array_agg(id order by `+column+` `+opposite(direction)+`, id desc))[1], '') as last_id
+		from (`+seen+`) s`, args)
+	end, err := pgx.CollectExactlyOneRow(rows, pgx.RowToStructByName[windowEnd])
 	if err != nil {
 		return Page[EventRow]{}, fmt.Errorf("list events: %w", err)
 	}
-	return paged(list, f.Limit, count >= ListWindow, cursor, func() string { return timeCursor(lastAt, lastID) }), nil
+	return paged(list, f.Limit, end.N >= ListWindow, cursor, func() string { return timeCursor(end.LastAt, end.LastID) }), nil
 }
 
 // lastOf returns the aggregate that finds the last time of a list in this direction.
@@ -165,11 +166,13 @@ type EventLag struct {
 // GetEventLag measures the events of a mode.
 func GetEventLag(ctx context.Context, db postgres.DB, mode wallet.Mode) (EventLag, error) {
 	const newest = 500
-	var (
-		l        EventLag
-		p50, p95 int64
-	)
-	err := db.QueryRow(ctx, `
+	type lagRow struct {
+		P50, P95 int64 // milliseconds
+		LastAt   *time.Time
+		Pending  int64
+		OldestAt *time.Time
+	}
+	rows, _ := db.Query(ctx, `
 		with recent as (
 			select greatest(extract(epoch from received_at - created_at) * 1000, 0) as lag, received_at
 			from (select * from stripe_events where mode = $1 order by received_at desc, id limit $2) e
@@ -177,13 +180,16 @@ func GetEventLag(ctx context.Context, db postgres.DB, mode wallet.Mode) (EventLa
 		), pending as (
 			select received_at from stripe_events where status = 'pending' and mode = $1 limit $3
 		)
-		select coalesce(percentile_disc(0.5) within group (order by lag), 0)::bigint,
-			coalesce(percentile_disc(0.95) within group (order by lag), 0)::bigint, max(received_at),
-			(select count(*) from pending), (select min(received_at) from pending)
-		from recent`, mode, newest, countCap).Scan(&p50, &p95, &l.LastAt, &l.Pending, &l.OldestAt)
+		select coalesce(percentile_disc(0.5) within group (order by lag), 0)::bigint as p50,
+			coalesce(percentile_disc(0.95) within group (order by lag), 0)::bigint as p95, max(received_at) as last_at,
+			(select count(*) from pending) as pending, (select min(received_at) from pending) as oldest_at
+		from recent`, mode, newest, countCap)
+	r, err := pgx.CollectExactlyOneRow(rows, pgx.RowToStructByName[lagRow])
 	if err != nil {
-		return l, fmt.Errorf("measure event lag: %w", err)
+		return EventLag{}, fmt.Errorf("measure event lag: %w", err)
 	}
-	l.P50, l.P95 = time.Duration(p50)*time.Millisecond, time.Duration(p95)*time.Millisecond
-	return l, nil
+	return EventLag{
+		P50: time.Duration(r.P50) * time.Millisecond, P95: time.Duration(r.P95) * time.Millisecond,
+		LastAt: r.LastAt, Pending: r.Pending, OldestAt: r.OldestAt,
+	}, nil
 }

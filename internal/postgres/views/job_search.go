@@ -78,17 +78,18 @@ func findJobs(ctx context.Context, db postgres.DB, subjects []string, spans []jo
 // received, the one that handled it, and those that operators requested. The result is
 // empty, not nil, for an unknown event.
 func FindEventJobs(ctx context.Context, db postgres.DB, mode wallet.Mode, eventID string) ([]int64, error) {
-	var (
-		receivedAt, dueAt time.Time
-		handledBy         string
-	)
-	err := db.QueryRow(ctx, `
-		select received_at, due_at, coalesce(handled_by, '') from stripe_events where mode = $1 and id = $2`,
-		mode, eventID).Scan(&receivedAt, &dueAt, &handledBy)
+	type eventRow struct {
+		ReceivedAt, DueAt time.Time
+		HandledBy         string
+	}
+	rows, _ := db.Query(ctx, `
+		select received_at, due_at, coalesce(handled_by, '') as handled_by from stripe_events where mode = $1 and id = $2`,
+		mode, eventID)
+	e, err := pgx.CollectExactlyOneRow(rows, pgx.RowToStructByName[eventRow])
 	if err != nil {
 		return []int64{}, ignoreNoRows(err)
 	}
-	ids, err := findJobs(ctx, db, []string{eventID}, eventSpans(receivedAt, dueAt))
+	ids, err := findJobs(ctx, db, []string{eventID}, eventSpans(e.ReceivedAt, e.DueAt))
 	if err != nil {
 		return nil, err
 	}
@@ -96,7 +97,7 @@ func FindEventJobs(ctx context.Context, db postgres.DB, mode wallet.Mode, eventI
 	if err != nil {
 		return nil, err
 	}
-	return append(append(ids, jobNamed(handledBy)...), requested...), nil
+	return append(append(ids, jobNamed(e.HandledBy)...), requested...), nil
 }
 
 // FindPaymentJobs returns the ids of the jobs of a payment and of its events: those

@@ -249,17 +249,22 @@ func ListJobs(ctx context.Context, db postgres.DB, f JobFilter) (Page[JobRow], e
 	if len(list) > f.Limit {
 		return paged(list, f.Limit, false, o.cursor, nil), nil
 	}
-	var (
-		last  JobRow
-		count int
-	)
-	err = db.QueryRow(ctx, `
-		select j.id, j.scheduled_at, j.finalized_at, count(*) over ()
-		from (`+seen+`) j `+reversed(o)+` limit 1`, args).Scan(&last.ID, &last.ScheduledAt, &last.FinalizedAt, &count)
+	type windowEnd struct {
+		N           int
+		ID          int64
+		ScheduledAt time.Time
+		FinalizedAt *time.Time
+	}
+	rows, _ = db.Query(ctx, `
+		select count(*) over () as n, j.id, j.scheduled_at, j.finalized_at
+		from (`+seen+`) j `+reversed(o)+` limit 1`, args)
+	end, err := pgx.CollectExactlyOneRow(rows, pgx.RowToStructByName[windowEnd])
 	if err = ignoreNoRows(err); err != nil {
 		return Page[JobRow]{}, fmt.Errorf("list jobs: %w", err)
 	}
-	return paged(list, f.Limit, count >= jobWindow, o.cursor, func() string { return o.cursor(last) }), nil
+	return paged(list, f.Limit, end.N >= jobWindow, o.cursor, func() string {
+		return o.cursor(JobRow{ID: end.ID, ScheduledAt: end.ScheduledAt, FinalizedAt: end.FinalizedAt})
+	}), nil
 }
 
 func reversed(o jobOrder) string {

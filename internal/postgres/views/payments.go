@@ -144,15 +144,16 @@ func ListPaymentRows(ctx context.Context, db postgres.DB, f PaymentFilter) (Page
 	if len(list) > f.Limit || !f.narrow() {
 		return paged(list, f.Limit, false, cursor, nil), nil
 	}
-	var (
-		count int
-		last  *wallet.ID
-	)
-	err = db.QueryRow(ctx, seen+`select count(*), (array_agg(id order by id))[1] from seen`, args).Scan(&count, &last)
+	type windowEnd struct {
+		N      int
+		LastID *wallet.ID
+	}
+	rows, _ = db.Query(ctx, seen+`select count(*) as n, (array_agg(id order by id))[1] as last_id from seen`, args)
+	end, err := pgx.CollectExactlyOneRow(rows, pgx.RowToStructByName[windowEnd])
 	if err != nil {
 		return page, fmt.Errorf("list payments: %w", err)
 	}
-	return paged(list, f.Limit, count >= ListWindow, cursor, func() string { return last.String() }), nil
+	return paged(list, f.Limit, end.N >= ListWindow, cursor, func() string { return end.LastID.String() }), nil
 }
 
 // paymentsEnd returns the id in front of which the page ends.

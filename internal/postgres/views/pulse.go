@@ -75,7 +75,7 @@ func GetPulse(ctx context.Context, db postgres.DB, mode wallet.Mode, from, until
 			select part, status, currency, code, count(*) as n, sum(amount_received) as received
 			from p group by part, status, currency, code
 		)
-		select 'bucket', status, part, sum(n)::bigint from g where part is not null group by status, part
+		select 'bucket' as section, status as key, part as value, sum(n)::bigint as n from g where part is not null group by status, part
 		union all
 		select 'settled', currency, sum(received)::bigint, sum(n)::bigint from g where status = 'succeeded' group by currency
 		union all
@@ -91,43 +91,48 @@ func GetPulse(ctx context.Context, db postgres.DB, mode wallet.Mode, from, until
 			"mode": mode, "from": from, "first": wallet.FirstID(from), "end": wallet.FirstID(until),
 			"width": max(width.Milliseconds(), 1), "parts": parts,
 		})
-	var (
-		section, key string
-		value, n     int64
-	)
-	_, err := pgx.ForEachRow(rows, []any{&section, &key, &value, &n}, func() error {
-		p.add(section, key, value, n)
-		return nil
-	})
+	list, err := pgx.CollectRows(rows, pgx.RowToStructByName[pulseRow])
 	if err != nil {
 		return p, fmt.Errorf("measure payments: %w", err)
+	}
+	for _, r := range list {
+		p.add(r)
 	}
 	slices.SortFunc(p.Settled, func(a, b CurrencySum) int { return int(b.N - a.N) })
 	slices.SortFunc(p.Declines, func(a, b CodeCount) int { return int(b.N - a.N) })
 	return p, nil
 }
 
-func (p *Pulse) add(section, key string, value, n int64) {
-	status := wallet.PaymentStatus(key)
-	switch section {
+// pulseRow is a figure of one of the sections that GetPulse reads: bucket, settled, decline
+// or settle.
+type pulseRow struct {
+	Section string
+	Key     string // a status, a currency, a code, or a quantile
+	Value   int64  // the part of the period, an amount, 0, or milliseconds
+	N       int64  // payments
+}
+
+func (p *Pulse) add(r pulseRow) {
+	status := wallet.PaymentStatus(r.Key)
+	switch r.Section {
 	case "bucket":
-		p.ByStatus[status] += n
-		b := &p.Buckets[max(value, 0)]
+		p.ByStatus[status] += r.N
+		b := &p.Buckets[max(r.Value, 0)]
 		switch {
 		case status == wallet.PaymentSucceeded:
-			b.Settled += n
+			b.Settled += r.N
 		case status.Open():
-			b.Open += n
+			b.Open += r.N
 		default:
-			b.Failed += n
+			b.Failed += r.N
 		}
 	case "settled":
-		p.Settled = append(p.Settled, CurrencySum{Currency: wallet.Currency(key), N: n, Amount: value})
+		p.Settled = append(p.Settled, CurrencySum{Currency: wallet.Currency(r.Key), N: r.N, Amount: r.Value})
 	case "decline":
-		p.Declines = append(p.Declines, CodeCount{Code: key, N: n})
+		p.Declines = append(p.Declines, CodeCount{Code: r.Key, N: r.N})
 	case "settle":
-		took := time.Duration(value) * time.Millisecond
-		if key == "0.5" {
+		took := time.Duration(r.Value) * time.Millisecond
+		if r.Key == "0.5" {
 			p.SettleP50 = took
 		} else {
 			p.SettleP95 = took

@@ -28,7 +28,7 @@ func CountJobs(ctx context.Context, db postgres.DB) (map[string]Count, error) {
 			from pg_stats
 			where schemaname = current_schema() and tablename = 'river_job' and attname = 'state'
 		)
-		select s.state, c.n, coalesce(sh.share * t.reltuples, 0)::bigint
+		select s.state, c.n, coalesce(sh.share * t.reltuples, 0)::bigint as estimate
 		from unnest($1::text[]) as s (state)
 		cross join (select reltuples from pg_class where oid = 'river_job'::regclass) t
 		cross join lateral (
@@ -36,21 +36,21 @@ func CountJobs(ctx context.Context, db postgres.DB) (map[string]Count, error) {
 			from (select from river_job where state = s.state::river_job_state limit $2 + 1) j
 		) c
 		left join shares sh on sh.state = s.state`, JobStates, countCap)
-	counts := make(map[string]Count, len(JobStates))
-	var (
-		state       string
-		n, estimate int64
-	)
-	_, err := pgx.ForEachRow(rows, []any{&state, &n, &estimate}, func() error {
-		if n > countCap {
-			counts[state] = Count{N: max(n, estimate), Estimated: true}
-			return nil
-		}
-		counts[state] = Count{N: n}
-		return nil
-	})
+	type countRow struct {
+		State       string
+		N, Estimate int64
+	}
+	list, err := pgx.CollectRows(rows, pgx.RowToStructByName[countRow])
 	if err != nil {
 		return nil, fmt.Errorf("count jobs: %w", err)
+	}
+	counts := make(map[string]Count, len(JobStates))
+	for _, r := range list {
+		if r.N > countCap {
+			counts[r.State] = Count{N: max(r.N, r.Estimate), Estimated: true}
+		} else {
+			counts[r.State] = Count{N: r.N}
+		}
 	}
 	return counts, nil
 }
@@ -124,7 +124,7 @@ type QueueLatency struct {
 func QueueLatencies(ctx context.Context, db postgres.DB, now time.Time) (map[string]*QueueLatency, error) {
 	const newest = 100
 	rows, _ := db.Query(ctx, `
-		select q.name, percentile_disc(array[0.5, 0.95]) within group (order by j.waited)
+		select q.name, percentile_disc(array[0.5, 0.95]) within group (order by j.waited) as micros
 		from river_queue q
 		cross join generate_series(1, 4) as p (priority)
 		cross join lateral (
@@ -135,19 +135,19 @@ func QueueLatencies(ctx context.Context, db postgres.DB, now time.Time) (map[str
 			order by j.scheduled_at desc limit $2
 		) j
 		group by q.name`, now.Add(-time.Hour), newest)
-	latencies := make(map[string]*QueueLatency)
-	var (
-		name   string
-		micros []int64
-	)
-	_, err := pgx.ForEachRow(rows, []any{&name, &micros}, func() error {
-		latencies[name] = &QueueLatency{
-			P50: time.Duration(micros[0]) * time.Microsecond, P95: time.Duration(micros[1]) * time.Microsecond,
-		}
-		return nil
-	})
+	type latencyRow struct {
+		Name   string
+		Micros []int64 // of the two quantiles
+	}
+	list, err := pgx.CollectRows(rows, pgx.RowToStructByName[latencyRow])
 	if err != nil {
 		return nil, fmt.Errorf("measure queues: %w", err)
+	}
+	latencies := make(map[string]*QueueLatency)
+	for _, r := range list {
+		latencies[r.Name] = &QueueLatency{
+			P50: time.Duration(r.Micros[0]) * time.Microsecond, P95: time.Duration(r.Micros[1]) * time.Microsecond,
+		}
 	}
 	return latencies, nil
 }
