@@ -162,7 +162,7 @@ func (e *Engine) RequestRefund(ctx context.Context, n postgres.NewRefund) (walle
 		e.wakes.wake(QueueSettle)
 		e.announce()
 	}
-	return r, claimed, err
+	return r, claimed && err == nil, err
 }
 
 // claimRefundKey claims the idempotency key of a refund, if it has one. It reports

@@ -34,7 +34,7 @@ func (e *Engine) TopUp(ctx context.Context, p postgres.PreparedTopUp) (bool, err
 	if made && err == nil {
 		e.logMovements(ctx, p)
 	}
-	return made, err
+	return made && err == nil, err
 }
 
 func (e *Engine) logMovements(ctx context.Context, p postgres.PreparedTopUp) {
@@ -93,7 +93,7 @@ func (e *Engine) CreateWallet(ctx context.Context, n postgres.NewWallet, opening
 	if made && err == nil {
 		e.logMovements(ctx, prepared)
 	}
-	return w, made, err
+	return w, made && err == nil, err
 }
 
 func (e *Engine) makeTopUp(ctx context.Context, tx pgx.Tx, p postgres.PreparedTopUp) (bool, error) {
