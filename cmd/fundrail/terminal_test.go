@@ -119,7 +119,7 @@ func TestWaiting(t *testing.T) {
 		terminal bool
 		env      map[string]string
 	}{
-		"NobodyWatches":    {false, nil},
+		"NoTerminal":       {false, nil},
 		"TerminalIsSimple": {true, map[string]string{"TERM": "dumb"}},
 	} {
 		t.Run(name, func(t *testing.T) {
