@@ -17,7 +17,7 @@ import (
 	"github.com/fundrail/fundrail/migrations"
 )
 
-// errReported ends a command that has printed itself what is wrong.
+// errReported ends a command that has already printed its problems.
 var errReported = errors.New("reported")
 
 // app is the environment of a command.
@@ -58,7 +58,7 @@ func (a *app) printTable(rows [][]string) error {
 	return console.PrintTable(a.Stdout, a.painter(a.Stdout), rows)
 }
 
-// connect opens the database, whatever its schema.
+// connect opens the database. It accepts any schema.
 func connect(ctx context.Context, d config.Database) (*pgxpool.Pool, error) {
 	pool, err := pgxpool.New(ctx, string(d.DatabaseURL))
 	if err != nil {
@@ -71,7 +71,7 @@ func connect(ctx context.Context, d config.Database) (*pgxpool.Pool, error) {
 	return pool, nil
 }
 
-// withConnection runs do on the database, whatever its schema.
+// withConnection runs do on the database. It accepts any schema.
 func withConnection(ctx context.Context, d config.Database, do func(*pgxpool.Pool) error) error {
 	pool, err := connect(ctx, d)
 	if err != nil {

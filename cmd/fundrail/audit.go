@@ -17,7 +17,7 @@ type auditCmd struct {
 	JSON bool `help:"Print one JSON object."`
 }
 
-// Run audits the ledger. It fails if anything does not add up, and lists what.
+// Run audits the ledger. It fails if there are differences, and lists them.
 func (c *auditCmd) Run(ctx context.Context, a *app) error {
 	return withPool(ctx, c.Database, func(pool *pgxpool.Pool) error {
 		done := a.waiting("checking every wallet")

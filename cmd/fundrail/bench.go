@@ -16,12 +16,12 @@ type benchCmd struct {
 	CPUProfile string        `name:"cpuprofile" placeholder:"DIR" help:"Directory for profiles of the service and of PostgreSQL's statements."`
 	Duration   time.Duration `default:"90s" help:"How long the whole run takes, roughly."`
 	JSON       bool          `help:"End with one line of JSON."`
-	Plain      bool          `help:"Measure the plain River program alone: one transaction per step, River's defaults."`
+	Plain      bool          `help:"Measure only the plain River program: one transaction per step, River's defaults."`
 	Plot       string        `placeholder:"DIR" help:"Directory for plots of the cost over clients, wallets, history and processes; takes some minutes more."`
 	Preload    int64         `default:"300000" help:"Payments to store before measuring the cost of a history."`
 	Processes  int           `default:"1" help:"Number of serving processes."`
 	Quick      bool          `help:"Measure settled payments against TPC-B only."`
-	Workers    int           `default:"1000" help:"Charges that each process has under way at once."`
+	Workers    int           `default:"1000" help:"Concurrent charges of each process."`
 }
 
 // Run measures, audits the ledgers and prints the report.

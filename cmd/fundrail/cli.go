@@ -26,15 +26,15 @@ type cli struct {
 	Version kong.VersionFlag `help:"Print the version and exit."`
 
 	Demo      demoCmd      `cmd:"" help:"Tell the whole story on a private PostgreSQL and a simulated Stripe."`
-	Dev       devCmd       `cmd:"" set:"log_format=text" help:"The same, left running with a seeded organization."`
+	Dev       devCmd       `cmd:"" set:"log_format=text" help:"Run the demo's servers with a seeded organization until interrupted."`
 	Serve     serveCmd     `cmd:"" help:"Answer the API, webhooks and dashboard, and work on jobs."`
-	Worker    workerCmd    `cmd:"" help:"Work on jobs alone."`
-	Stripesim stripesimCmd `cmd:"" set:"log_format=text" help:"Run the simulated Stripe alone."`
+	Worker    workerCmd    `cmd:"" help:"Only work on jobs."`
+	Stripesim stripesimCmd `cmd:"" set:"log_format=text" help:"Only run the simulated Stripe."`
 
 	Torture tortureCmd `cmd:"" help:"Prove under injected faults that each charge is credited exactly once."`
 
-	Migrate   migrateCmd   `cmd:"" help:"Migrate the database to this program's schema, or back."`
-	Doctor    doctorCmd    `cmd:"" help:"Check settings, database, Stripe and workers, and say what to mend."`
+	Migrate   migrateCmd   `cmd:"" help:"Migrate the database to this program's schema, or revert a migration."`
+	Doctor    doctorCmd    `cmd:"" help:"Check settings, database, Stripe and workers, and report problems."`
 	Audit     auditCmd     `cmd:"" help:"Check every wallet against the ledger."`
 	Bench     benchCmd     `cmd:"" help:"Measure what a payment costs, against pgbench on the same server."`
 	Reconcile reconcileCmd `cmd:"" help:"Compare payments, refunds and disputes with Stripe."`
@@ -48,7 +48,7 @@ type cli struct {
 	User          userCmd          `cmd:"" help:"Users of the dashboard."`
 	Webhook       webhookCmd       `cmd:"" help:"Merchants' webhook endpoints."`
 
-	Seed seedCmd `cmd:"" help:"Fill a database with made-up payments and jobs, to measure with."`
+	Seed seedCmd `cmd:"" help:"Fill a database with generated payments and jobs for measurements."`
 
 	Completion completionCmd `cmd:"" help:"Print a shell's completion script."`
 

@@ -8,17 +8,17 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// testNow is the time in commands that run in the tests' own process.
+// testNow is the time in commands that run in the process of the tests.
 var testNow = time.Date(2026, 11, 20, 12, 0, 0, 0, time.UTC)
 
-// result is what a command that ran in this process left behind.
+// result is the output and the exit code of a command that ran in this process.
 type result struct {
 	code           int
 	stdout, stderr string
 }
 
-// fundrail runs a command in this process, with nothing in its environment but
-// the given variables.
+// fundrail runs a command in this process. Its environment has only the given
+// variables.
 func fundrail(t *testing.T, env map[string]string, args ...string) result {
 	t.Helper()
 	var stdout, stderr bytes.Buffer

@@ -16,7 +16,7 @@ import (
 	"github.com/fundrail/fundrail/migrations"
 )
 
-// object reads the one JSON object that a command printed.
+// object decodes the JSON object that a command printed.
 func object(t *testing.T, r result) map[string]any {
 	t.Helper()
 	require.Equal(t, exitOK, r.code, r.stderr)

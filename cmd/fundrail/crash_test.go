@@ -24,11 +24,11 @@ import (
 	"github.com/fundrail/fundrail/internal/wallet"
 )
 
-// crash is how a process is brought to a point, and how the payment must end that
-// it was busy with when it died there.
+// crash describes how a process reaches a point, and how the payment that it was
+// handling when it died there must end.
 type crash struct {
 	card string
-	deaf bool // nobody hears of events
+	deaf bool // no event is delivered
 	ends wallet.PaymentStatus
 }
 
@@ -52,8 +52,8 @@ var crashes = map[breakpoint.Point]crash{
 	breakpoint.CheckRead:       {card: crashChallenged, deaf: true, ends: wallet.PaymentSucceeded},
 }
 
-// crashBundle is a database, a simulated Stripe and a merchant, on which one
-// process after the other serves the same address.
+// crashBundle is a database, a simulated Stripe and a merchant. Processes serve the same
+// address on it, one after the other.
 type crashBundle struct {
 	crash
 	addr   string
@@ -76,14 +76,14 @@ func setupCrash(t *testing.T, binary string, c crash) *crashBundle {
 	})
 	require.NoError(t, err)
 	if c.deaf {
-		b.sim.SetListLag(time.Hour) // nor does a sweep find anything
+		b.sim.SetListLag(time.Hour) // so that a sweep finds nothing
 	} else {
 		b.sim.SetWebhook("http://"+b.addr+"/webhooks/stripe", "whsec_crash")
 	}
 	return b
 }
 
-// serve starts a process that dies at a point, or at none.
+// serve starts a process that dies at a point, or does not die if there is none.
 func (b *crashBundle) serve(t *testing.T, point breakpoint.Point) *process {
 	t.Helper()
 
@@ -103,7 +103,7 @@ func ended(p *process) bool {
 	}
 }
 
-// fund asks for 25.00 under the test's one key. Status 0 means no answer.
+// fund sends a fund request of 25.00 with the test's key. Status 0 means no answer.
 func (b *crashBundle) fund(ctx context.Context) (int, map[string]any) { return b.fundUnder(ctx, "one") }
 
 func (b *crashBundle) fundUnder(ctx context.Context, key string) (int, map[string]any) {
@@ -131,16 +131,16 @@ func (b *crashBundle) fundUnder(ctx context.Context, key string) (int, map[strin
 	return res.StatusCode, answer
 }
 
-// passChallenges lets the cardholder pass whatever challenge is open.
+// passChallenges passes every open challenge.
 func (b *crashBundle) passChallenges() {
 	for _, in := range b.sim.Intents(false) {
 		if in.Status == stripesim.StatusRequiresAction {
-			_, _ = b.sim.CompleteChallenge(in.ID, stripesim.OutcomeSucceed) // somebody may have been quicker
+			_, _ = b.sim.CompleteChallenge(in.ID, stripesim.OutcomeSucceed) // the challenge may have ended meanwhile
 		}
 	}
 }
 
-// payment is the one payment that there is, and nothing when there is none.
+// payment returns the only payment, or a zero payment if there is none.
 func (b *crashBundle) payment(t *testing.T) wallet.Payment {
 	t.Helper()
 
@@ -153,7 +153,7 @@ func (b *crashBundle) payment(t *testing.T) wallet.Payment {
 	return list[0]
 }
 
-// quiet tells whether every event is handled and every intent that could still
+// quiet reports whether every event is handled and every intent that could still
 // take money is closed.
 func (b *crashBundle) quiet(t *testing.T) bool {
 	t.Helper()
@@ -169,8 +169,8 @@ func (b *crashBundle) quiet(t *testing.T) bool {
 }
 
 // TestCrashPoints kills a process between every two steps of accepting, charging,
-// storing and settling, starts another one, and wants it to end as if nothing had
-// happened: one payment, one charge, one credit.
+// storing and settling, and starts another process. The result must be the same as
+// without the crash: one payment, one charge, one credit.
 func TestCrashPoints(t *testing.T) {
 	t.Parallel()
 
@@ -208,8 +208,8 @@ func TestCrashPoints(t *testing.T) {
 	}
 }
 
-// requireOneOfEach expects one charge and one credit, or none of either when the
-// card was declined.
+// requireOneOfEach requires one charge and one credit, or neither if the card was
+// declined.
 func (b *crashBundle) requireOneOfEach(t *testing.T) {
 	t.Helper()
 
@@ -241,7 +241,7 @@ func requireKilled(t *testing.T, err error) {
 	require.Equal(t, syscall.SIGKILL, status.Signal())
 }
 
-// pascal spells a name such as charge-read as ChargeRead.
+// pascal returns ChargeRead for a name such as charge-read.
 func pascal(name string) string {
 	var b strings.Builder
 	for word := range strings.SplitSeq(name, "-") {
@@ -250,7 +250,7 @@ func pascal(name string) string {
 	return b.String()
 }
 
-// TestTestSettingsAreHidden keeps what only tests may set out of the help.
+// TestTestSettingsAreHidden checks that the help does not show settings for tests.
 func TestTestSettingsAreHidden(t *testing.T) {
 	t.Parallel()
 

@@ -19,7 +19,7 @@ type doctorCmd struct {
 // Check accepts any settings: Run examines them and goes on after an invalid one.
 func (c *doctorCmd) Check() error { return nil }
 
-// Run examines everything and fails if something has to be mended.
+// Run examines everything and fails if there is a problem.
 func (c *doctorCmd) Run(ctx context.Context, a *app) error {
 	findings := doctor.Examine(ctx, doctor.Options{Settings: c.Settings, Now: a.Now, CreateWebhook: c.CreateWebhook})
 	if err := c.print(a, findings); err != nil {

@@ -22,7 +22,7 @@ func TestDoctor(t *testing.T) {
 	}
 
 	text := fundrail(t, env, "doctor", "--create-webhook")
-	require.Equal(t, exitFailed, text.code, "nobody works, and the new endpoint's secret is not set")
+	require.Equal(t, exitFailed, text.code, "no worker runs, and the new endpoint's secret is not set")
 	require.Regexp(t, `(?m)^ok    settings `, text.stdout)
 	require.Regexp(t, `(?m)^ok    stripe key \(test\) `, text.stdout)
 	require.Regexp(t, `(?m)^mend  webhook endpoint \(test\) +we_\w+ was created.*\n +Put its signing secret.*\n +whsec_\w+$`, text.stdout)
@@ -43,7 +43,7 @@ func TestDoctor(t *testing.T) {
 
 	env["PUBLIC_URL"] = "pay.example.com"
 	bad := fundrail(t, env, "doctor")
-	require.Equal(t, exitFailed, bad.code, "a bad setting is a finding, and the rest is looked at nevertheless")
+	require.Equal(t, exitFailed, bad.code, "an invalid setting is a finding, and the other checks run")
 	require.Regexp(t, `(?m)^mend  settings +PUBLIC_URL must be`, bad.stdout)
 	require.Regexp(t, `(?m)^ok    schema`, bad.stdout)
 }

@@ -72,7 +72,7 @@ func (a *app) printAPIKey(asJSON bool, id wallet.ID, key string) error {
 	return nil
 }
 
-// newAPIKey makes a key and its row.
+// newAPIKey returns a new key and its row.
 func newAPIKey(organizationID wallet.ID, mode wallet.Mode, name string, now time.Time) (postgres.APIKey, string) {
 	key := wallet.NewAPIKey(mode)
 	return postgres.APIKey{
@@ -88,7 +88,7 @@ func newAPIKey(organizationID wallet.ID, mode wallet.Mode, name string, now time
 type keyListCmd struct {
 	config.Database
 
-	Organization wallet.ID `required:"" placeholder:"ID" help:"Whose keys to list."`
+	Organization wallet.ID `required:"" placeholder:"ID" help:"The keys' organization."`
 	JSON         bool      `help:"Print one JSON object."`
 }
 
@@ -146,12 +146,12 @@ type keyRotateCmd struct {
 	config.Database
 
 	Key     wallet.ID     `arg:"" help:"The id of the key to replace."`
-	Overlap time.Duration `default:"24h" help:"How long the old key goes on working."`
+	Overlap time.Duration `default:"24h" help:"How long the old key stays valid."`
 	JSON    bool          `help:"Print one JSON object."`
 }
 
-// Run makes a key like another one, which ends after the overlap. The new one lives
-// as long as the old one was given.
+// Run creates a key with the properties of another one, which ends after the overlap.
+// The new key has the lifetime with which the old one was created.
 func (c *keyRotateCmd) Run(ctx context.Context, a *app) error {
 	if c.Overlap < 0 {
 		return errors.New("--overlap must not be negative")

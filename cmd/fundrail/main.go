@@ -1,6 +1,5 @@
-// Command fundrail runs the service, prepares what it needs, and proves what it
-// did. Each command is a file of its own; what they do is done by the packages
-// that they put together.
+// Command fundrail runs the service, sets it up, and audits its books. Each command has
+// its own file, which reads the flags and calls the packages that do the work.
 package main
 
 import (

@@ -12,14 +12,14 @@ import (
 )
 
 type migrateCmd struct {
-	Up     migrateUpCmd     `cmd:"" help:"Apply what is missing; any number of processes may do so at once."`
-	Down   migrateDownCmd   `cmd:"" help:"Take the newest migration back."`
+	Up     migrateUpCmd     `cmd:"" help:"Apply the missing migrations. Several processes may do so at once."`
+	Down   migrateDownCmd   `cmd:"" help:"Revert the newest migration."`
 	Status migrateStatusCmd `cmd:"" help:"Show which migrations the database has."`
 }
 
 type migrateUpCmd struct{ config.Database }
 
-// Run brings the database to the newest schema.
+// Run migrates the database to the newest schema.
 func (c *migrateUpCmd) Run(ctx context.Context, a *app) error {
 	return withConnection(ctx, c.Database, func(pool *pgxpool.Pool) error {
 		if err := migrations.Up(ctx, pool, slog.New(slog.NewTextHandler(a.Stderr, nil))); err != nil {
@@ -32,7 +32,7 @@ func (c *migrateUpCmd) Run(ctx context.Context, a *app) error {
 
 type migrateDownCmd struct{ config.Database }
 
-// Run takes one migration back.
+// Run reverts one migration.
 func (c *migrateDownCmd) Run(ctx context.Context, a *app) error {
 	return withConnection(ctx, c.Database, func(pool *pgxpool.Pool) error {
 		version, err := migrations.Down(ctx, pool)

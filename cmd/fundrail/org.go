@@ -19,8 +19,8 @@ type orgCmd struct {
 type orgCreateCmd struct {
 	config.Database
 
-	Name  string `required:"" help:"What it is called."`
-	Email string `help:"Its primary e-mail, without which its payments are refused."`
+	Name  string `required:"" help:"The organization's name."`
+	Email string `help:"Primary e-mail address. Payments are refused without one."`
 	JSON  bool   `help:"Print one JSON object."`
 }
 

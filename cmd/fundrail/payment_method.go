@@ -13,20 +13,20 @@ import (
 )
 
 type paymentMethodCmd struct {
-	Add paymentMethodAddCmd `cmd:"" help:"Take on a card that Stripe has saved for the customer."`
+	Add paymentMethodAddCmd `cmd:"" help:"Add a card that Stripe has saved for the customer."`
 }
 
 type paymentMethodAddCmd struct {
 	config.Database
 	config.Stripe
 
-	Customer wallet.ID `required:"" placeholder:"ID" help:"Whose card it is."`
+	Customer wallet.ID `required:"" placeholder:"ID" help:"The card's customer."`
 	StripeID string    `required:"" name:"stripe-id" placeholder:"pm_…" help:"The card at Stripe, attached to the same customer there."`
-	Default  bool      `help:"Charge this card where none is named."`
+	Default  bool      `help:"Make it the customer's default card."`
 	JSON     bool      `help:"Print one JSON object."`
 }
 
-// Run asks Stripe what card it is and stores it.
+// Run retrieves the card from Stripe and stores it.
 func (c *paymentMethodAddCmd) Run(ctx context.Context, a *app) error {
 	return withPool(ctx, c.Database, func(pool *pgxpool.Pool) error {
 		customer, err := postgres.GetCustomer(ctx, pool, c.Customer)
@@ -49,8 +49,8 @@ func (c *paymentMethodAddCmd) Run(ctx context.Context, a *app) error {
 	})
 }
 
-// ask has Stripe describe the card. One that is not the customer's there could
-// not be charged.
+// ask retrieves the card from Stripe. It must belong to the customer at Stripe,
+// otherwise it could not be charged.
 func (c *paymentMethodAddCmd) ask(ctx context.Context, customer postgres.Customer) (stripeapi.PaymentMethod, error) {
 	client, err := stripeapi.New(stripeapi.Config{
 		Mode: customer.Mode, SecretKey: string(c.SecretKey(customer.Mode)), URL: c.StripeAPIURL,
@@ -63,7 +63,7 @@ func (c *paymentMethodAddCmd) ask(ctx context.Context, customer postgres.Custome
 	case err != nil:
 		return card, err
 	case card.Type != "card":
-		return card, fmt.Errorf("--stripe-id: %s is no card but %s", c.StripeID, card.Type)
+		return card, fmt.Errorf("--stripe-id: %s is not a card but %s", c.StripeID, card.Type)
 	case card.CustomerID == "" || card.CustomerID != customer.StripeCustomerID:
 		return card, fmt.Errorf("--stripe-id: Stripe has %s attached to customer %q, and customer %s is %q there",
 			c.StripeID, card.CustomerID, customer.ID, customer.StripeCustomerID)

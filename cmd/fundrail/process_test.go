@@ -26,10 +26,10 @@ import (
 	"github.com/fundrail/fundrail/internal/testdb"
 )
 
-// stopWithin is how long a process may take to end on a busy machine.
+// stopWithin limits the time that a process takes to end on a busy machine.
 const stopWithin = 10 * time.Second
 
-// process is a fundrail that runs by itself.
+// process is fundrail in a separate process.
 type process struct {
 	cmd    *exec.Cmd
 	err    error // how it ended, once exited is closed
@@ -46,11 +46,11 @@ func buildBinary(t *testing.T) string {
 	return path
 }
 
-// testServer is the server that the tests are told to use, empty for a private one.
+// testServer is the database server of the tests, or empty for a private one.
 var testServer = os.Getenv("DATABASE_URL")
 
-// ownDatabase is what a service of a test works on: a new database on the
-// server that the tests use, or empty for a private server.
+// ownDatabase returns the address of a new database on the server of the tests, or
+// an empty string for a private server.
 func ownDatabase(t *testing.T) string {
 	t.Helper()
 	if testServer == "" {
@@ -59,8 +59,8 @@ func ownDatabase(t *testing.T) string {
 	return testdb.URL(t, testdb.Empty())
 }
 
-// startProcess starts a fundrail with no settings in its environment but the
-// database, if there is one. It ends when this process does, however that comes.
+// startProcess starts fundrail. The environment has no settings except the database,
+// if there is one. The process ends when this process ends, even if it is killed.
 func startProcess(t *testing.T, binary, database string, args ...string) *process {
 	t.Helper()
 	p := &process{cmd: exec.Command(binary, args...), exited: make(chan struct{}), output: &syncWriter{}}
@@ -104,14 +104,14 @@ func (p *process) wait(t *testing.T, within time.Duration) error {
 	}
 }
 
-// stop asks the process to end, and expects it to do so in good order.
+// stop ends the process with a signal and requires that it exits without error.
 func (p *process) stop(t *testing.T, signal os.Signal) {
 	t.Helper()
 	require.NoError(t, p.cmd.Process.Signal(signal))
 	require.NoError(t, p.wait(t, stopWithin), p.output)
 }
 
-// dev is a `fundrail dev` that answers.
+// dev is a running `fundrail dev`.
 type dev struct {
 	*process
 	ready
@@ -134,7 +134,7 @@ func startDev(t *testing.T, binary, database, dataDir string) *dev {
 		}
 		decoder := json.NewDecoder(bytes.NewReader(content))
 		decoder.DisallowUnknownFields()
-		require.NoError(t, decoder.Decode(&d.ready), "a ready file is complete or not there")
+		require.NoError(t, decoder.Decode(&d.ready), "a ready file is complete or does not exist")
 		return true
 	}, startWithin, lookEvery)
 	info, err := os.Stat(readyFile)
@@ -206,8 +206,8 @@ func (d *dev) balance(t *testing.T) string {
 	return o["balance"].(string)
 }
 
-// postgresGone returns a look at whether the private PostgreSQL has ended. One
-// that is not private is nobody's orphan.
+// postgresGone returns a function that reports whether the private PostgreSQL has
+// ended. Without a private one it always returns true.
 func (d *dev) postgresGone(t *testing.T) func() bool {
 	t.Helper()
 	if testServer != "" {
@@ -243,15 +243,15 @@ func TestProcesses(t *testing.T) {
 			require.NoError(t, p.wait(t, startWithin), p.output)
 			require.Regexp(t, `All \d+ checks held`, p.output.String())
 			require.NotContains(t, p.output.String(), "\x1b", "colors are for terminals")
-			require.Empty(t, list(t, p.cmd.Dir), "it leaves nothing behind")
+			require.Empty(t, list(t, p.cmd.Dir), "no file is left")
 		}
 	})
 
-	t.Run("KeptDemoGoesOnAsDev", func(t *testing.T) {
+	t.Run("KeptDemoContinuesAsDev", func(t *testing.T) {
 		t.Parallel()
 
 		database, dir := ownDatabase(t), dataDirOf(t)
-		for range 2 { // the second one tells its story on top of the first one's
+		for range 2 { // the second run uses the database of the first
 			demo := startProcess(t, binary, database, "demo", "--data-dir", dir)
 			require.NoError(t, demo.wait(t, startWithin), demo.output)
 		}
@@ -281,10 +281,10 @@ func TestProcesses(t *testing.T) {
 		require.Contains(t, other.output.String(), "another fundrail is using "+dir)
 
 		d.stop(t, os.Interrupt)
-		require.True(t, gone(), "an orphan")
+		require.True(t, gone(), "PostgreSQL still runs")
 	})
 
-	t.Run("DevGoesOnAfterKill", func(t *testing.T) {
+	t.Run("DevContinuesAfterKill", func(t *testing.T) {
 		t.Parallel()
 
 		database, dir := ownDatabase(t), dataDirOf(t)
@@ -296,7 +296,7 @@ func TestProcesses(t *testing.T) {
 
 		require.NoError(t, first.cmd.Process.Kill())
 		require.Error(t, first.wait(t, stopWithin))
-		require.Eventually(t, gone, stopWithin, lookEvery, "an orphan")
+		require.Eventually(t, gone, stopWithin, lookEvery, "PostgreSQL still runs")
 
 		second := startDev(t, binary, database, dir)
 		require.Equal(t, first.APIKey, second.APIKey)
@@ -318,8 +318,8 @@ func TestProcesses(t *testing.T) {
 	})
 }
 
-// dataDirOf gives a directory that PostgreSQL's own user may pass through, unlike
-// t.TempDir's.
+// dataDirOf returns a directory that the user who runs PostgreSQL may enter, unlike
+// the one of t.TempDir.
 func dataDirOf(t *testing.T) string {
 	t.Helper()
 	dir, err := devstack.NewDataDir()
@@ -328,7 +328,7 @@ func dataDirOf(t *testing.T) string {
 	return dir
 }
 
-// list names what is in a directory.
+// list returns the names of the files in a directory.
 func list(t *testing.T, dir string) (names []string) {
 	t.Helper()
 	entries, err := os.ReadDir(dir)

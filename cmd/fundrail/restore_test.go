@@ -15,21 +15,21 @@ import (
 	"github.com/fundrail/fundrail/internal/testdb"
 )
 
-// copyDatabase makes a copy of a database to which nobody is connected, as a
-// restored backup is one, and returns its address.
+// copyDatabase copies a database, as restoring a backup does, and returns the address
+// of the copy. The database must have no connections.
 func copyDatabase(t *testing.T, address string) string {
 	t.Helper()
 
 	u, err := url.Parse(address)
 	require.NoError(t, err)
 	name := strings.TrimPrefix(u.Path, "/")
-	copied, admin := *u, testdb.URL(t, testdb.Empty()) // a database beside it to work from
+	copied, admin := *u, testdb.URL(t, testdb.Empty()) // a database on the same server to connect to
 	copied.Path = u.Path + "_restored"
 	conn, err := pgx.Connect(t.Context(), admin)
 	require.NoError(t, err)
 	defer func() { require.NoError(t, conn.Close(t.Context())) }()
 	var problem error
-	require.Eventually(t, func() bool { // connections take a moment to go
+	require.Eventually(t, func() bool { // closed connections disappear after a moment
 		_, problem = conn.Exec(t.Context(),
 			"create database "+pgx.Identifier{name + "_restored"}.Sanitize()+" template "+pgx.Identifier{name}.Sanitize())
 		return problem == nil
@@ -46,8 +46,8 @@ func copyDatabase(t *testing.T, address string) string {
 	return copied.String()
 }
 
-// TestRestoredBooks is the end of the drill of docs/operations.md: what a backup
-// holds adds up, and what was lost behind it is found at Stripe.
+// TestRestoredBooks checks the last steps of the drill in docs/operations.md: the books
+// in a backup are consistent, and payments made after it are found at Stripe.
 func TestRestoredBooks(t *testing.T) {
 	t.Parallel()
 

@@ -21,13 +21,13 @@ import (
 	"github.com/fundrail/fundrail/internal/testdb"
 )
 
-// How long a service may take to answer on a busy machine, and how often to look.
+// How long a service may take to answer on a busy machine, and how often to check.
 const (
 	startWithin = 60 * time.Second
 	lookEvery   = 20 * time.Millisecond
 )
 
-// syncWriter gathers what a process prints.
+// syncWriter collects the output of a process.
 type syncWriter struct {
 	mu sync.Mutex
 	b  bytes.Buffer
@@ -66,7 +66,7 @@ func running(t *testing.T, env map[string]string, args ...string) *syncWriter {
 	return output
 }
 
-// freeAddr is an address that nobody listened on a moment ago.
+// freeAddr returns an address that was free a moment ago.
 func freeAddr(t *testing.T) string {
 	t.Helper()
 	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
@@ -75,7 +75,7 @@ func freeAddr(t *testing.T) string {
 	return l.Addr().String()
 }
 
-// answers tells whether something serves HTTP there.
+// answers reports whether an HTTP server answers at the address.
 func answers(url string) bool {
 	res, err := http.Get(url)
 	if err != nil {
@@ -84,8 +84,8 @@ func answers(url string) bool {
 	return res.Body.Close() == nil && res.StatusCode == http.StatusOK
 }
 
-// TestServeAndWorkerApart sets a merchant up with the commands alone, and has
-// the API and the workers in two services, as on two machines.
+// TestServeAndWorkerApart sets up a merchant with the commands only, and runs the API
+// and the workers in two services, as on two machines.
 func TestServeAndWorkerApart(t *testing.T) {
 	t.Parallel()
 
@@ -179,8 +179,8 @@ func TestServiceNamesWhatIsMissing(t *testing.T) {
 	}
 }
 
-// TestServeWritesNoFiles runs the service where it can write not a byte to any file:
-// it needs no disk, and may be given one that is read-only.
+// TestServeWritesNoFiles runs the service without the permission to write to files. It
+// must work on a read-only disk.
 func TestServeWritesNoFiles(t *testing.T) {
 	t.Parallel()
 

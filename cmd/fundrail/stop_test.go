@@ -15,7 +15,7 @@ import (
 	"github.com/fundrail/fundrail/internal/wallet"
 )
 
-// service starts a fundrail on the bundle's database and Stripe.
+// service starts fundrail on the bundle's database and Stripe.
 func (b *crashBundle) service(t *testing.T, command string, args ...string) *process {
 	t.Helper()
 
@@ -25,7 +25,7 @@ func (b *crashBundle) service(t *testing.T, command string, args ...string) *pro
 	}, args...)...)
 }
 
-// readiness is what a load balancer is told.
+// readiness returns what a load balancer reads.
 func readiness(addr string) (int, string) {
 	res, err := http.Get("http://" + addr + "/readyz")
 	if err != nil {
@@ -44,7 +44,7 @@ func TestStop(t *testing.T) {
 
 	binary := buildBinary(t)
 
-	t.Run("AnswersWhoWaitsAndHandsBackWhatIsUnderWay", func(t *testing.T) {
+	t.Run("AnswersWaitingCallersAndHandsBackJobs", func(t *testing.T) {
 		t.Parallel()
 
 		b := setupCrash(t, binary, crash{card: crashVisa, deaf: true})
@@ -72,18 +72,18 @@ func TestStop(t *testing.T) {
 		require.Equal(t, "processing", r.answer["status"])
 		require.Contains(t, p.output.String(), "msg=stopped")
 		b.sim.ClearFaults()
-		// Not a successor on the same address, and long before a rescue: the job was
-		// handed back.
-		heir := b.service(t, "worker")
+		// The new process has another address, and a rescue would come much later. So it can
+		// only continue a job that was handed back.
+		next := b.service(t, "worker")
 		require.Eventually(t, func() bool { return b.payment(t).Status == wallet.PaymentSucceeded }, stopWithin, lookEvery)
 		require.Len(t, b.sim.Intents(false), 1, "charged once")
-		heir.stop(t, syscall.SIGTERM)
+		next.stop(t, syscall.SIGTERM)
 		report, err := postgres.Audit(t.Context(), b.pool)
 		require.NoError(t, err)
 		require.Empty(t, report.Findings)
 	})
 
-	t.Run("GoesOnServingWhileLoadBalancersLook", func(t *testing.T) {
+	t.Run("ServesUntilLoadBalancersNotice", func(t *testing.T) {
 		t.Parallel()
 
 		b := setupCrash(t, binary, crash{card: crashVisa})

@@ -12,7 +12,7 @@ import (
 	"github.com/fundrail/fundrail/internal/postgres"
 )
 
-// screen is what a person sees.
+// screen is the visible output.
 type screen struct {
 	mu   sync.Mutex
 	text strings.Builder
@@ -30,7 +30,7 @@ func (s *screen) String() string {
 	return s.text.String()
 }
 
-// watched is an app whose output is a terminal, or is not.
+// watched is an app with or without a terminal as its output.
 func watched(terminal bool, env map[string]string) (*app, *screen, *screen) {
 	out, errs := &screen{}, &screen{}
 	return &app{
@@ -96,7 +96,7 @@ func TestColors(t *testing.T) {
 func TestWaiting(t *testing.T) {
 	t.Parallel()
 
-	t.Run("MovesAndLeavesNothing", func(t *testing.T) {
+	t.Run("IsClearedAtTheEnd", func(t *testing.T) {
 		t.Parallel()
 
 		a, out, errs := watched(true, map[string]string{"NO_COLOR": "1"})
@@ -104,10 +104,10 @@ func TestWaiting(t *testing.T) {
 		require.Eventually(t, func() bool { return strings.Contains(errs.String(), "\r\x1b[K⠙ proving 0 s") }, 10*time.Second, time.Millisecond)
 		done()
 		require.True(t, strings.HasSuffix(errs.String(), "\r\x1b[K"))
-		require.Empty(t, out.String(), "what is piped on is not disturbed")
+		require.Empty(t, out.String(), "standard output is unchanged")
 	})
 
-	t.Run("ShortOnesAreNotShown", func(t *testing.T) {
+	t.Run("ShortWaitsAreNotShown", func(t *testing.T) {
 		t.Parallel()
 
 		a, _, errs := watched(true, nil)
@@ -119,7 +119,7 @@ func TestWaiting(t *testing.T) {
 		terminal bool
 		env      map[string]string
 	}{
-		"NobodyWatches":    {false, nil},
+		"NoTerminal":       {false, nil},
 		"TerminalIsSimple": {true, map[string]string{"TERM": "dumb"}},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -14,7 +14,7 @@ import (
 )
 
 type tortureCmd struct {
-	Duration  time.Duration `default:"60s" help:"How long faults and payments go on."`
+	Duration  time.Duration `default:"60s" help:"How long faults and payments continue."`
 	Drain     time.Duration `default:"120s" help:"How long open work may take to finish afterwards."`
 	Processes int           `default:"3" help:"Number of service processes; every third one only works on jobs."`
 	Rate      int           `default:"8" help:"Payments that clients request per second."`

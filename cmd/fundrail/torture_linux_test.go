@@ -12,9 +12,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestKilledTortureLeavesNobody kills a storm's own process in the middle of it.
-// Its services have no other parent, and no reason of their own to end.
-func TestKilledTortureLeavesNobody(t *testing.T) {
+// TestKilledTortureLeavesNoProcess kills the process of a storm while the storm runs.
+// Its services must end although nothing stops them.
+func TestKilledTortureLeavesNoProcess(t *testing.T) {
 	t.Parallel()
 
 	p := startProcess(t, buildBinary(t), "", "torture", "--duration=60s")
@@ -31,13 +31,13 @@ func TestKilledTortureLeavesNobody(t *testing.T) {
 	require.Eventually(t, func() bool { return !slices.ContainsFunc(servers, alive) }, stopWithin, lookEvery, "orphans")
 }
 
-// services are those of the processes that run fundrail serve or worker.
+// services returns the processes that run fundrail serve or worker.
 func services(t *testing.T, pids []int) (list []int) {
 	t.Helper()
 	for _, pid := range pids {
 		line, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "cmdline"))
 		if err != nil {
-			continue // it has just ended
+			continue // the process has ended meanwhile
 		}
 		args := strings.Split(string(bytes.TrimRight(line, "\x00")), "\x00")
 		if last := args[len(args)-1]; last == "serve" || last == "worker" {
@@ -47,7 +47,7 @@ func services(t *testing.T, pids []int) (list []int) {
 	return list
 }
 
-// descendants are the children of a process, theirs, and so on.
+// descendants returns the children of a process, their children, and so on.
 func descendants(t *testing.T, pid int) (list []int) {
 	t.Helper()
 	tasks, err := filepath.Glob(filepath.Join("/proc", strconv.Itoa(pid), "task", "*", "children"))

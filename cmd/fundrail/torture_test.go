@@ -12,7 +12,7 @@ import (
 	"github.com/fundrail/fundrail/internal/torture"
 )
 
-// stormWithin is how long a short storm may take in all on a busy machine.
+// stormWithin limits the whole time of a short storm on a busy machine.
 const stormWithin = 3 * time.Minute
 
 // report reads what a storm with --json printed.
@@ -73,7 +73,7 @@ func TestTorture(t *testing.T) {
 		})
 	}
 
-	t.Run("RefusesNonsense", func(t *testing.T) {
+	t.Run("RefusesInvalidOptions", func(t *testing.T) {
 		t.Parallel()
 
 		r := fundrail(t, nil, "torture", "--break=gravity")

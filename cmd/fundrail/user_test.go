@@ -56,7 +56,7 @@ func TestUser(t *testing.T) {
 	}
 	require.Equal(t, exitOK, given("correct horse battery\nand more\n", "user", "password", "ada@fundrail.test", "--password-stdin"))
 	require.True(t, matches("correct horse battery"))
-	require.Nil(t, stored().DisabledAt, "a new password lets a user in again")
+	require.Nil(t, stored().DisabledAt, "a new password enables the user again")
 	require.Equal(t, exitFailed, given("short", "user", "password", "ada@fundrail.test", "--password-stdin"))
 	require.Equal(t, exitFailed, fundrail(t, env, "user", "disable", "nobody@fundrail.test").code)
 }
@@ -67,7 +67,7 @@ func TestSeedAddsUp(t *testing.T) {
 	pool := testdb.New(t)
 	env := map[string]string{"DATABASE_URL": pool.Config().ConnString()}
 
-	for range 2 { // a second time adds to the first
+	for range 2 { // the second run adds rows
 		r := fundrail(t, env, "seed", "--payments=500", "--jobs=1200", "--over=24h")
 		require.Equal(t, exitOK, r.code, r.stderr)
 		require.Contains(t, r.stdout, "1200  river_job")

@@ -209,7 +209,7 @@ func (d *description) checkHeaders(described *v3.Response, path string, status i
 }
 
 func (d *description) checkBody(described *v3.Response, contentType string, body []byte) error {
-	if described.Content.Len() == 0 {
+	if described.Content == nil || described.Content.Len() == 0 {
 		if len(body) > 0 {
 			return errors.New("there should be no body")
 		}

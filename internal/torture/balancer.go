@@ -41,7 +41,7 @@ func startBalancer(ctx context.Context, backends []string) (*balancer, error) {
 		url: "http://" + l.Addr().String(),
 	}
 	b.server = &http.Server{Handler: b, ReadHeaderTimeout: 10 * time.Second}
-	go func() { _ = b.server.Serve(l) }() // the error answerBody that close was called
+	go func() { _ = b.server.Serve(l) }() // the error reports that close was called
 	return b, nil
 }
 

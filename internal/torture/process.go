@@ -73,7 +73,7 @@ func (l *instance) run(started chan<- error, dog *watchdog) {
 	if err != nil {
 		return
 	}
-	_ = l.cmd.Wait() // the log answerBody how it ended
+	_ = l.cmd.Wait() // the log shows how it ended
 	dog.forget(l.cmd.Process.Pid)
 	close(l.done)
 }

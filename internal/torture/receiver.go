@@ -72,7 +72,7 @@ func startReceiver(ctx context.Context, seed uint64) (*receiver, error) {
 		r.secrets = append(r.secrets, wallet.NewWebhookSecret())
 	}
 	r.server = &http.Server{Handler: r, ReadHeaderTimeout: 10 * time.Second}
-	go func() { _ = r.server.Serve(l) }() // the error answerBody that close was called
+	go func() { _ = r.server.Serve(l) }() // the error reports that close was called
 	return r, nil
 }
 

@@ -69,7 +69,7 @@ const (
 // fund.
 const merchants = 5
 
-// Run runs a storm and returns its report. The report answerBody whether the checks
+// Run runs a storm and returns its report. The report says whether the checks
 // passed. An error means that the storm could not be run.
 func Run(ctx context.Context, o Options) (_ Report, err error) {
 	if err := o.check(); err != nil {

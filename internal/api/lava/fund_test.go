@@ -194,7 +194,7 @@ func TestFundWallet(t *testing.T) {
 			}).ID),
 			"live":                  spellMethod(wallet.ModeLive, live.PaymentMethod.ID),
 			"our own spelled live":  spellMethod(wallet.ModeLive, b.PaymentMethod.ID),
-			"nobody's":              spellMethod(wallet.ModeTest, wallet.NewID()),
+			"unknown":               spellMethod(wallet.ModeTest, wallet.NewID()),
 			"a payment's":           apitest.SpellPayment(wallet.Payment{ID: b.PaymentMethod.ID, Mode: wallet.ModeTest}),
 			"Stripe's":              b.PaymentMethod.StripePaymentMethodID,
 			"no id at all":          "x",

@@ -234,7 +234,7 @@ func TestShowPayment(t *testing.T) {
 		own := testfactory.Payment(t, b.Pool, testfactory.PaymentOpts{Merchant: b.Merchant})
 		for name, id := range map[string]string{
 			"another account's": apitest.SpellPayment(testfactory.Payment(t, b.Pool, testfactory.PaymentOpts{})),
-			"nobody's":          apitest.SpellPayment(wallet.Payment{ID: wallet.NewID(), Mode: wallet.ModeTest}),
+			"unknown":           apitest.SpellPayment(wallet.Payment{ID: wallet.NewID(), Mode: wallet.ModeTest}),
 			"spelled live":      apitest.SpellPayment(wallet.Payment{ID: own.ID, Mode: wallet.ModeLive}),
 			"a card's":          b.MethodID(),
 			"no id":             "x",
