@@ -438,7 +438,7 @@ func TestLots(t *testing.T) {
 		t.Parallel()
 
 		older, newer := start, start.Add(time.Second)
-		want := []moneyback.Lot{
+		want := []wallet.Lot{
 			{Priority: 1, Kind: wallet.TransactionPurchased, CreatedAt: newer},
 			{Priority: 50, Kind: wallet.TransactionGranted, CreatedAt: newer},
 			{Priority: 50, Kind: wallet.TransactionPurchased, CreatedAt: older, ID: wallet.ID{15: 1}},
@@ -447,7 +447,7 @@ func TestLots(t *testing.T) {
 		}
 		got := slices.Clone(want)
 		slices.Reverse(got)
-		slices.SortFunc(got, moneyback.CompareLots)
+		slices.SortFunc(got, wallet.CompareLots)
 		require.Equal(t, want, got)
 	})
 }

@@ -29,17 +29,18 @@ type NewWallet struct {
 // once. What the caller has found wrong already comes in v, and the error is v
 // when there is anything at all. Two requests at once cannot pass the limit
 // together, because the customer's row is locked.
-func CreateWallet(ctx context.Context, tx pgx.Tx, n NewWallet, v *wallet.ValidationError) (wallet.Wallet, error) {
+func CreateWallet(ctx context.Context, tx pgx.Tx, n NewWallet, earlier *wallet.ValidationError) (wallet.Wallet, error) {
+	v := earlier.Clone()
 	w := n.Wallet
 	customer, active, err := lockCustomer(ctx, tx, w.OrganizationID, w.Mode, w.ExternalCustomerID, w.CreatedAt)
 	switch {
 	case wallet.HasCode(err, wallet.CodeCustomerNotFound):
-		v.Add(wallet.FieldCustomer, wallet.InvalidCustomerNotFound)
+		v.Add(wallet.FieldCustomer, wallet.ProblemNotFound)
 		customer.Currency = wallet.USD // nobody knows; it is no fault of the currency
 	case err != nil:
 		return w, err
 	case active >= n.Limit:
-		v.Add(wallet.FieldCustomer, wallet.InvalidWalletLimitReached)
+		v.Add(wallet.FieldCustomer, wallet.ProblemLimitReached)
 	}
 	w.CustomerID = customer.ID
 	if w.ID == (wallet.ID{}) {
@@ -56,14 +57,12 @@ func CreateWallet(ctx context.Context, tx pgx.Tx, n NewWallet, v *wallet.Validat
 		return w, err
 	}
 	if !ok {
-		v.Add(wallet.FieldPaymentMethod, wallet.InvalidPaymentMethod)
+		v.Add(wallet.FieldPaymentMethod, wallet.ProblemInvalid)
 	}
 	w.PaymentMethod = choice
-	for field, codes := range w.Validate().Details {
-		v.Add(field, codes...)
-	}
+	v.AddAll(w.Validate())
 	if w.ExpirationAt != nil && !w.ExpirationAt.After(w.CreatedAt) {
-		v.Add(wallet.FieldExpirationAt, wallet.InvalidDate)
+		v.Add(wallet.FieldExpirationAt, wallet.ProblemInvalid)
 	}
 	if err := v.OrNil(); err != nil {
 		return w, err
@@ -109,27 +108,36 @@ func lockCustomer(ctx context.Context, tx pgx.Tx, organizationID wallet.ID, mode
 
 // chooseMethod reads a payment method as a client names it, against the saved
 // cards of one customer; against all of the organization's when the customer is
-// not known. The second result is false when it makes no sense.
+// not known. The second result is false when the choice is not valid.
 func chooseMethod(ctx context.Context, db DB, organizationID wallet.ID, mode wallet.Mode, customerID wallet.ID, r wallet.MethodRequest) (wallet.MethodChoice, bool, error) {
-	var lookUpErr error
-	choice, ok := r.Choice(func(s string) (wallet.ID, bool) {
-		id, err := uuid.Parse(s)
-		if err != nil || len(s) != 36 {
-			return id, false
-		}
-		var found bool
-		err = db.QueryRow(ctx, `
+	var found bool
+	id, ok := parseCardID(r)
+	if ok {
+		rows, _ := db.Query(ctx, `
 			select exists (
 				select from payment_methods
-				where id = $1 and organization_id = $2 and mode = $3 and deleted_at is null
-					and ($4::uuid is null or customer_id = $4)
-			)`, id, organizationID, mode, idOrNull(customerID)).Scan(&found)
-		if err != nil {
-			lookUpErr = fmt.Errorf("find payment method %s: %w", id, err)
+				where id = @id and organization_id = @organization_id and mode = @mode and deleted_at is null
+					and (@customer_id::uuid is null or customer_id = @customer_id)
+			)`,
+			pgx.StrictNamedArgs{"id": id, "organization_id": organizationID, "mode": mode, "customer_id": idOrNull(customerID)})
+		var err error
+		if found, err = pgx.CollectExactlyOneRow(rows, pgx.RowTo[bool]); err != nil {
+			return wallet.MethodChoice{}, false, fmt.Errorf("find payment method %s: %w", id, err)
 		}
-		return id, found
-	})
-	return choice, ok, lookUpErr
+	}
+	choice, ok := r.Choice(func(string) (wallet.ID, bool) { return id, found })
+	return choice, ok, nil
+}
+
+// parseCardID returns the id of the saved card that a client names. The second result
+// is false when it names none, or something that is no id.
+func parseCardID(r wallet.MethodRequest) (wallet.ID, bool) {
+	const length = 36 // the parser accepts other spellings too
+	if r.ID == nil || len(*r.ID) != length {
+		return wallet.ID{}, false
+	}
+	id, err := uuid.Parse(*r.ID)
+	return id, err == nil
 }
 
 // WalletChange is what a request changes of a wallet.
@@ -140,45 +148,37 @@ type WalletChange struct {
 	// PaymentMethod is nil when the client did not send any.
 	PaymentMethod *wallet.MethodRequest
 	// Sections is nil when the client did not send any.
-	Sections *SectionRequest
-}
-
-// SectionRequest is what a client says of invoice custom sections. Skip takes
-// away what is there; without it the codes replace what is there.
-type SectionRequest struct {
-	Skip  bool
-	Codes []string
+	Sections *wallet.SectionRequest
 }
 
 // UpdateWallet changes a wallet. A terminated one, and values that make no sense,
 // are a ValidationError, into which goes also what the caller has found wrong.
-func UpdateWallet(ctx context.Context, tx pgx.Tx, ref WalletRef, change WalletChange, v *wallet.ValidationError, now time.Time) (wallet.Wallet, error) {
+func UpdateWallet(ctx context.Context, tx pgx.Tx, ref WalletRef, change WalletChange, earlier *wallet.ValidationError, now time.Time) (wallet.Wallet, error) {
 	before, err := lockWallet(ctx, tx, ref, now)
 	if err != nil {
 		return before, err
 	}
 	if before.Status != wallet.WalletActive {
-		return before, wallet.Invalid(wallet.FieldWalletID, wallet.InvalidWalletTerminated)
+		return before, wallet.Invalid(wallet.FieldWallet, wallet.ProblemTerminated)
 	}
 	w := before
 	if err := change.Change(&w); err != nil {
 		return before, err
 	}
+	v := earlier.Clone() // after the change, which may have added to it
 	if change.PaymentMethod != nil {
 		choice, ok, err := chooseMethod(ctx, tx, w.OrganizationID, w.Mode, w.CustomerID, *change.PaymentMethod)
 		if err != nil {
 			return before, err
 		}
 		if !ok {
-			v.Add(wallet.FieldPaymentMethod, wallet.InvalidPaymentMethod)
+			v.Add(wallet.FieldPaymentMethod, wallet.ProblemInvalid)
 		}
 		w.PaymentMethod = choice
 	}
-	for field, codes := range w.Validate().Details {
-		v.Add(field, codes...)
-	}
+	v.AddAll(w.Validate())
 	if w.ExpirationAt != nil && !sameTime(w.ExpirationAt, before.ExpirationAt) && !w.ExpirationAt.After(now) {
-		v.Add(wallet.FieldExpirationAt, wallet.InvalidDate)
+		v.Add(wallet.FieldExpirationAt, wallet.ProblemInvalid)
 	}
 	if err := v.OrNil(); err != nil {
 		return before, err
@@ -191,17 +191,9 @@ func UpdateWallet(ctx context.Context, tx pgx.Tx, ref WalletRef, change WalletCh
 			}
 		}
 	}
-	_, err = tx.Exec(ctx, `
-		update wallets
-		set code = $2, name = nullif($3, ''), priority = $4, purchase_order_number = nullif($5, ''),
-			invoice_requires_successful_payment = $6, paid_top_up_min_amount = $7, paid_top_up_max_amount = $8,
-			payment_method_type = $9, payment_method_id = $10, applies_to = $11, recurring_transaction_rules = $12,
-			skip_invoice_custom_sections = $13, invoice_custom_sections = $14, metadata = $15, expiration_at = $16,
-			updated_at = $17
-		where id = $1`,
-		w.ID, w.Code, w.Name, w.Priority, w.PurchaseOrderNumber, w.InvoiceRequiresSuccessfulPayment,
-		w.PaidTopUpMinAmount, w.PaidTopUpMaxAmount, w.PaymentMethod.OrProvider(), w.PaymentMethod.ID, w.AppliesTo,
-		w.RecurringTransactionRules, w.Sections.Skip, sectionsOrNull(w.Sections), w.Metadata, w.ExpirationAt, now)
+	args := walletArgs(w)
+	args["now"] = now
+	_, err = tx.Exec(ctx, updateWallet, pgx.StrictNamedArgs(args))
 	if err != nil {
 		return before, walletError(err, "update wallet "+w.ID.String())
 	}

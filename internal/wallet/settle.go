@@ -309,7 +309,7 @@ func (c *SettleChanges) credit(s SettleState, in Settlement) {
 	settled.Status, settled.Amount, settled.CreditAmount, settled.SettledAt = TransactionSettled, amount, credits, new(in.Now)
 	if w.Traceable {
 		// Money that came into a wallet below zero filled that hole first.
-		settled.RemainingAmount = new(max(0, min(amount, w.Balance)))
+		settled.RemainingAmount = new(RemainingOf(amount, w.Balance))
 	}
 	if paidTwice {
 		c.Spare = &settled

@@ -82,8 +82,8 @@ type Transaction struct {
 	PurchaseOrderNumber              string
 	InvoiceRequiresSuccessfulPayment bool
 	Metadata                         []MetadataPair
-	PaymentMethod                    MethodChoice
-	Sections                         AppliedSections
+	PaymentMethod                    MethodChoice    `db:"-"` // two columns each
+	Sections                         AppliedSections `db:"-"`
 
 	CreatedAt time.Time
 	SettledAt *time.Time
@@ -92,7 +92,7 @@ type Transaction struct {
 
 	// Payment is the newest attempt to charge for a purchase, nil when there was
 	// none.
-	Payment *TransactionPayment
+	Payment *TransactionPayment `db:"-"`
 }
 
 // TransactionPayment is what a wallet transaction shows of its newest payment.

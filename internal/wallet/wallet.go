@@ -96,37 +96,25 @@ func (w Wallet) At(now time.Time) Wallet {
 func (w Wallet) Validate() *ValidationError {
 	v := &ValidationError{}
 	if !w.RateAmount.IsPositive() {
-		v.Add(FieldRateAmount, InvalidOutOfRange)
+		v.Add(FieldRateAmount, ProblemOutOfRange)
 	}
 	if !w.Currency.Known() {
-		v.Add(FieldCurrency, InvalidValue)
+		v.Add(FieldCurrency, ProblemInvalid)
 	}
 	if w.Priority < 1 || w.Priority > DefaultPriority {
-		v.Add(FieldPriority, InvalidValue)
+		v.Add(FieldPriority, ProblemInvalid)
 	}
 	smallest, largest := w.PaidTopUpMinAmount, w.PaidTopUpMaxAmount
 	if smallest != nil && *smallest <= 0 {
-		v.Add(FieldPaidTopUpMinAmount, InvalidOutOfRange)
+		v.Add(FieldPaidTopUpMinAmount, ProblemOutOfRange)
 	}
 	if largest != nil && *largest <= 0 {
-		v.Add(FieldPaidTopUpMaxAmount, InvalidOutOfRange)
+		v.Add(FieldPaidTopUpMaxAmount, ProblemOutOfRange)
 	}
 	if smallest != nil && largest != nil && *largest < *smallest {
-		v.Add(FieldPaidTopUpMaxAmount, InvalidNotAboveMinimum)
+		v.Add(FieldPaidTopUpMaxAmount, ProblemMaximumBelowMinimum)
 	}
 	return v
-}
-
-// CheckTopUpLimits finds out whether one purchase may cost amount, in minor units.
-func (w Wallet) CheckTopUpLimits(amount int64) error {
-	switch {
-	case w.PaidTopUpMinAmount != nil && amount < *w.PaidTopUpMinAmount:
-		return Invalid(FieldPaidCredits, InvalidBelowMinimum)
-	case w.PaidTopUpMaxAmount != nil && amount > *w.PaidTopUpMaxAmount:
-		return Invalid(FieldPaidCredits, InvalidAboveMaximum)
-	default:
-		return nil
-	}
 }
 
 var notInCode = regexp.MustCompile(`[^a-z0-9]+`)
@@ -172,4 +160,19 @@ func (s AppliedSections) Resolve(owner AppliedSections) []AppliedSection {
 		}
 	}
 	return nil
+}
+
+// SectionRequest is what a client says of invoice custom sections. Skip removes
+// those that are there; without it the codes replace them.
+type SectionRequest struct {
+	Skip  bool
+	Codes []string
+}
+
+// Apply returns the sections that the request asks for. Found are those of its codes.
+func (r SectionRequest) Apply(found []AppliedSection) AppliedSections {
+	if r.Skip {
+		return AppliedSections{Skip: true}
+	}
+	return AppliedSections{List: found}
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/fundrail/fundrail/internal/api"
 	"github.com/fundrail/fundrail/internal/lagojson"
 	"github.com/fundrail/fundrail/internal/postgres"
+	"github.com/fundrail/fundrail/internal/topup"
 	"github.com/fundrail/fundrail/internal/wallet"
 )
 
@@ -160,9 +161,9 @@ func (d *Dialect) findTraceable(c echo.Context, caller postgres.Caller, want wal
 	case err != nil:
 		return t, err
 	case !t.Traceable:
-		return t, wallet.Invalid("wallet", "not_traceable")
+		return t, wallet.Invalid(fieldWalletOfPath, problemNotTraceable)
 	case t.Type != want:
-		return t, wallet.Invalid("transaction_type", "invalid_transaction_type")
+		return t, wallet.Invalid(fieldTransactionType, problemTransactionType)
 	}
 	return t, nil
 }
@@ -182,10 +183,10 @@ func (d *Dialect) topUpWallet(c echo.Context, caller postgres.Caller) error {
 	}
 	request := decodeTopUp(body)
 	request.OrganizationID, request.Mode = caller.OrganizationID, caller.Mode
-	request.Idempotency, request.Now = record, d.Now()
+	request.IDs, request.Now = topup.NewIDs(wallet.NewID), d.Now()
 
 	ctx := c.Request().Context()
-	ids, made, err := d.topUp(ctx, caller, request)
+	ids, made, err := d.topUp(ctx, caller, request, record)
 	if err != nil {
 		return err
 	}
@@ -205,19 +206,19 @@ func (d *Dialect) topUpWallet(c echo.Context, caller postgres.Caller) error {
 	return writeOne(c, "wallet_transactions", each(list, newWholeTransaction))
 }
 
-// topUp stores the top-up, or finds the one that its idempotency key stands for. It
+// topUp stores the top-up, or finds the one that the idempotency key stands for. It
 // returns the ids of the wallet transactions, and the top-up unless it was found. A
 // reason to refuse the top-up counts only when the key is new.
-func (d *Dialect) topUp(ctx context.Context, caller postgres.Caller, request topUpRequest) ([]wallet.ID, *postgres.PreparedTopUp, error) {
-	prepared, err := postgres.PrepareTopUp(ctx, d.DB, request.TopUp, &request.invalid)
-	if err == nil && request.Wants() && request.unstorable {
+func (d *Dialect) topUp(ctx context.Context, caller postgres.Caller, request topUpRequest, record *postgres.IdempotencyRecord) ([]wallet.ID, *postgres.PreparedTopUp, error) {
+	prepared, err := postgres.PrepareTopUp(ctx, d.DB, request.Request, &request.invalid)
+	if err == nil && request.Wanted() && request.unstorable {
 		err = errUnprocessable()
 	}
 	if err == nil {
-		return d.storeTopUp(ctx, caller, prepared)
+		return d.storeTopUp(ctx, caller, prepared.WithKey(record))
 	}
 	if api.AsError(err).Status < http.StatusInternalServerError {
-		ids, found, lookUpErr := d.Results(ctx, caller, request.Idempotency, nil)
+		ids, found, lookUpErr := d.Results(ctx, caller, record, nil)
 		if lookUpErr != nil || found {
 			return ids, nil, lookUpErr
 		}
@@ -241,7 +242,7 @@ func (d *Dialect) storeTopUp(ctx context.Context, caller postgres.Caller, p post
 
 // topUpRequest is the body of POST /api/v1/wallet_transactions.
 type topUpRequest struct {
-	postgres.TopUp
+	topup.Request
 	invalid wallet.ValidationError
 	// unstorable reports whether there is a value that Lago's validation accepts and
 	// its model refuses.
@@ -275,14 +276,14 @@ const maxText = 255
 
 func (r *topUpRequest) decodeCredits(body object) {
 	var ok bool
-	if r.Paid, ok = body.amount(wallet.FieldPaidCredits); !ok {
-		r.invalid.Add(wallet.FieldPaidCredits, wallet.InvalidPaidCredits, wallet.InvalidAmount)
+	if r.Paid, ok = body.amount("paid_credits"); !ok {
+		r.invalid.Add(wallet.FieldPaidCredits, wallet.ProblemAmountInvalid)
 	}
-	if r.Granted, ok = body.amount(wallet.FieldGrantedCredits); !ok {
-		r.invalid.Add(wallet.FieldGrantedCredits, wallet.InvalidGrantedCredits, wallet.InvalidAmount)
+	if r.Granted, ok = body.amount("granted_credits"); !ok {
+		r.invalid.Add(wallet.FieldGrantedCredits, wallet.ProblemAmountInvalid)
 	}
-	if r.Voided, ok = body.amount(wallet.FieldVoidedCredits); !ok {
-		r.invalid.Add(wallet.FieldVoidedCredits, wallet.InvalidVoidedCredits, wallet.InvalidAmount)
+	if r.Voided, ok = body.amount("voided_credits"); !ok {
+		r.invalid.Add(wallet.FieldVoidedCredits, wallet.ProblemAmountInvalid)
 	}
 }
 
@@ -293,9 +294,9 @@ func (r *topUpRequest) decodeName(body object, name string) {
 	text, _ := body.str(name)
 	switch {
 	case api.KindOf(body[name]) != "string":
-		r.invalid.Add("name", "invalid_value")
+		r.invalid.Add(fieldName, problemInvalidValue)
 	case utf8.RuneCountInString(text) > maxText:
-		r.invalid.Add("name", "too_long")
+		r.invalid.Add(fieldName, problemTooLong)
 	case strings.TrimSpace(text) != "":
 		r.Name = text
 	}
@@ -315,7 +316,7 @@ func (r *topUpRequest) decodePriority(body object, name string) {
 func (r *topUpRequest) decodeMetadata(body object, name string, most int) {
 	pairs, problem := decodePairs(body[name], most)
 	if problem != "" {
-		r.invalid.Add("metadata", problem)
+		r.invalid.Add(fieldMetadata, problem)
 	}
 	r.Metadata = pairs
 }
@@ -335,13 +336,13 @@ func decodeMethod(body object) wallet.MethodRequest {
 
 // decodeSections reads the choice of invoice custom sections, nil when none is sent.
 // Only the literal true skips them.
-func decodeSections(body object) *postgres.SectionRequest {
+func decodeSections(body object) *wallet.SectionRequest {
 	sections := body.object("invoice_custom_section")
 	if sections == nil {
 		return nil
 	}
 	skip, _ := sections.str("skip_invoice_custom_sections")
-	return &postgres.SectionRequest{
+	return &wallet.SectionRequest{
 		Skip:  skip == "true" && api.KindOf(sections["skip_invoice_custom_sections"]) == "boolean",
 		Codes: sections.texts("invoice_custom_section_codes"),
 	}
