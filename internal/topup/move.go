@@ -208,8 +208,8 @@ func (m *mover) sections() wallet.AppliedSections {
 	return s
 }
 
-// announce tells merchants of each movement and then of the new balance. The purchase
-// of the same request is announced where it is accepted.
+// announce announces each movement and then the new balance. The purchase of the same
+// request is announced where it is accepted.
 func (m *mover) announce() {
 	c := &m.changes
 	for _, made := range c.Movements {

@@ -2,20 +2,20 @@ package wallet
 
 import "time"
 
-// Announcement is a change that merchants' endpoints are told of. The rows that
-// it names are shown as they are after the change.
+// Announcement is a change that is delivered to merchants' endpoints. A delivery
+// shows the rows that it names as they are after the change.
 type Announcement struct {
 	Type EventType
-	// ObjectID is the row that the announcement is about. The announcements of one
-	// object reach an endpoint in their order.
+	// ObjectID is the row that changed. An endpoint gets the announcements of one
+	// object in their order.
 	ObjectID       ID
 	OrganizationID ID
 	Mode           Mode
 	PaymentID      *ID
 	TransactionID  *ID
 	WalletID       *ID
-	// Amount is what went back of a payment or came back again, in minor units; nil
-	// for every other change.
+	// Amount is how much a refund or dispute, or its reversal, moved, in minor units;
+	// nil for every other change.
 	Amount *int64
 	// Traceparent names the trace of the request behind the change, empty when there
 	// is none.
@@ -23,8 +23,8 @@ type Announcement struct {
 	At          time.Time
 }
 
-// paymentEvents says what is announced when a payment comes to a state. Processing
-// is no news.
+// paymentEvents is what is announced when a payment enters a state. Processing is
+// not announced.
 var paymentEvents = map[PaymentStatus]EventType{
 	PaymentCanceled:       EventPaymentCanceled,
 	PaymentFailed:         EventPaymentFailed,
@@ -32,12 +32,12 @@ var paymentEvents = map[PaymentStatus]EventType{
 	PaymentSucceeded:      EventPaymentSucceeded,
 }
 
-// AnnounceSettlements lists what merchants are told of settlements: for each move
-// the payment and then its wallet transaction, and behind them the balance of each
-// credited wallet, once for the whole group.
+// AnnounceSettlements returns the announcements of settlements: for each move the
+// payment and then its wallet transaction, and after all of them the balance of each
+// credited wallet once.
 func AnnounceSettlements(changes []SettleChanges) []Announcement {
 	var list, balances []Announcement
-	credited := make(map[ID]int) // where in balances a wallet stands
+	credited := make(map[ID]int) // the index of a wallet in balances
 	for _, c := range changes {
 		if c.Move == nil || paymentEvents[c.Move.To] == "" {
 			continue
@@ -78,14 +78,14 @@ func (c SettleChanges) announcedTransaction() *PurchaseState {
 	return c.Purchase
 }
 
-// AnnounceWallet announces a change of a wallet.
+// AnnounceWallet returns the announcement of a change of a wallet.
 func AnnounceWallet(t EventType, w Wallet, at time.Time) Announcement {
 	return Announcement{
 		Type: t, ObjectID: w.ID, OrganizationID: w.OrganizationID, Mode: w.Mode, WalletID: &w.ID, At: at,
 	}
 }
 
-// AnnounceTransaction announces a wallet transaction of a wallet.
+// AnnounceTransaction returns the announcement of a change of a wallet transaction.
 func AnnounceTransaction(t EventType, id ID, w Wallet, at time.Time) Announcement {
 	a := AnnounceWallet(t, w, at)
 	a.ObjectID, a.TransactionID = id, &id
