@@ -151,7 +151,7 @@ func (d *decision) consume(b Booking) {
 	}
 }
 
-// announcements are what merchants are told of bookings: each of them, its line,
+// announcements are the deliveries about bookings: each booking, its line,
 // and the new balance.
 func announcements(c Changes) []wallet.Announcement {
 	if !c.Moved() {
@@ -162,14 +162,14 @@ func announcements(c Changes) []wallet.Announcement {
 	var list []wallet.Announcement
 	for _, b := range c.Bookings {
 		a := about
-		a.Type, a.ObjectID, a.PaymentID, a.Amount, a.Traceparent = b.Kind.eventType(), p.ID, &p.ID, &b.Amount, p.Traceparent
+		a.Type, a.ObjectID, a.PaymentID, a.Amount, a.Traceparent = b.Kind.deliveryType(), p.ID, &p.ID, &b.Amount, p.Traceparent
 		list = append(list, a)
 	}
 	for _, b := range c.Bookings {
 		a := about
-		a.Type, a.ObjectID, a.TransactionID = wallet.EventTransactionCreated, b.Line.ID, &b.Line.ID
+		a.Type, a.ObjectID, a.TransactionID = wallet.DeliveryTransactionCreated, b.Line.ID, &b.Line.ID
 		list = append(list, a)
 	}
-	about.Type, about.ObjectID = wallet.EventWalletBalanceUpdated, p.WalletID
+	about.Type, about.ObjectID = wallet.DeliveryWalletBalanceUpdated, p.WalletID
 	return append(list, about)
 }

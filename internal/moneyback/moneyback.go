@@ -130,17 +130,17 @@ func (k Kind) Account() string {
 	return "refunds"
 }
 
-// eventType is what merchants are told of the payment.
-func (k Kind) eventType() wallet.EventType {
+// deliveryType is the type of the delivery about the payment.
+func (k Kind) deliveryType() wallet.DeliveryType {
 	switch k {
 	case KindDispute:
-		return wallet.EventPaymentDisputed
+		return wallet.DeliveryPaymentDisputed
 	case KindDisputeReversal:
-		return wallet.EventPaymentDisputeReversed
+		return wallet.DeliveryPaymentDisputeReversed
 	case KindRefundReversal:
-		return wallet.EventPaymentRefundReversed
+		return wallet.DeliveryPaymentRefundReversed
 	default:
-		return wallet.EventPaymentRefunded
+		return wallet.DeliveryPaymentRefunded
 	}
 }
 
@@ -202,7 +202,7 @@ type Line struct {
 }
 
 // Changes are what a decision changes. They are written in the order of the
-// fields, and merchants are told last.
+// fields, the announcements last.
 type Changes struct {
 	Now time.Time
 

@@ -25,7 +25,7 @@ const endpointColumns = `e.id, e.organization_id, e.mode, e.name, e.url, e.signa
 // InsertEndpoint stores a new endpoint and what its deliveries are signed with. It
 // is ErrEndpointLimit when the organization has limit of them in the mode already;
 // two requests at once cannot pass the limit together.
-func InsertEndpoint(ctx context.Context, tx pgx.Tx, e wallet.Endpoint, types []wallet.EventType, secret string, limit int) error {
+func InsertEndpoint(ctx context.Context, tx pgx.Tx, e wallet.Endpoint, types []wallet.DeliveryType, secret string, limit int) error {
 	var have int
 	if _, err := tx.Exec(ctx, `select from organizations where id = $1 for no key update`, e.OrganizationID); err != nil {
 		return fmt.Errorf("lock organization %s: %w", e.OrganizationID, err)
@@ -139,7 +139,7 @@ type EndpointChange struct {
 type Subscription struct {
 	Signature wallet.SignatureKind
 	Events    []string // nil for the usual ones
-	Types     []wallet.EventType
+	Types     []wallet.DeliveryType
 }
 
 // UpdateEndpoint changes an endpoint and returns it as it is then. An unknown one

@@ -62,7 +62,7 @@ func writeMoneyBack(ctx context.Context, tx pgx.Tx, c moneyback.Changes) error {
 			"last_consumed_credit_at": c.Wallet.LastConsumedCreditAt, "now": c.Now,
 		})
 	}
-	// 5. Last what merchants are told, because it shows the rows as they are now.
+	// 5. The deliveries come last, because they show the rows as they are now.
 	w.announce(c.Announcements)
 	if w.batch.Len() == 0 {
 		return nil

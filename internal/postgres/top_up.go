@@ -288,7 +288,7 @@ func writeTopUp(ctx context.Context, tx pgx.Tx, p topup.Plan, c topup.Changes) e
 		"credits_balance": c.Wallet.CreditsBalance, "consumed_credits": c.Wallet.ConsumedCredits,
 		"last_consumed_credit_at": c.Wallet.LastConsumedCreditAt, "now": c.Now,
 	})
-	// 4. Last what merchants are told, because it shows the rows as they are now.
+	// 4. The deliveries come last, because they show the rows as they are now.
 	w.announce(c.Announcements)
 	if err := sendBatch(ctx, tx, &w.batch, w.check); err != nil {
 		return fmt.Errorf("move credits of wallet %s: %w", c.Wallet.ID, err)

@@ -214,7 +214,7 @@ func (m *mover) announce() {
 	c := &m.changes
 	for _, made := range c.Movements {
 		c.Announcements = append(c.Announcements,
-			wallet.AnnounceTransaction(wallet.EventTransactionCreated, made.TransactionID, c.Wallet, c.Now))
+			wallet.AnnounceTransaction(wallet.DeliveryTransactionCreated, made.TransactionID, c.Wallet, c.Now))
 	}
-	c.Announcements = append(c.Announcements, wallet.AnnounceWallet(wallet.EventWalletBalanceUpdated, c.Wallet, c.Now))
+	c.Announcements = append(c.Announcements, wallet.AnnounceWallet(wallet.DeliveryWalletBalanceUpdated, c.Wallet, c.Now))
 }

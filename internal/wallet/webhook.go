@@ -7,36 +7,40 @@ import (
 	"time"
 )
 
-// EventType is a kind of change that is delivered to merchants. Each dialect has its
-// own name for it: see SignatureKind.EventName.
-type EventType string
+// DeliveryType is a kind of change that is delivered to merchants. Each dialect has its
+// own name for it: see SignatureKind.DeliveryName.
+type DeliveryType string
 
 // The kinds of change that are delivered.
 const (
-	EventPaymentCanceled          EventType = "payment.canceled"
-	EventPaymentDisputed          EventType = "payment.disputed"
-	EventPaymentDisputeReversed   EventType = "payment.dispute_reversed"
-	EventPaymentFailed            EventType = "payment.failed"
-	EventPaymentRefunded          EventType = "payment.refunded"
-	EventPaymentRefundReversed    EventType = "payment.refund_reversed"
-	EventPaymentRequiresAction    EventType = "payment.requires_action"
-	EventPaymentSucceeded         EventType = "payment.succeeded"
-	EventTransactionCreated       EventType = "wallet_transaction.created"
-	EventTransactionUpdated       EventType = "wallet_transaction.updated"
-	EventWalletBalanceUpdated     EventType = "wallet.balance_updated"
-	EventWalletCreated            EventType = "wallet.created"
-	EventWalletTerminated         EventType = "wallet.terminated"
-	EventWalletUpdated            EventType = "wallet.updated"
-	eventPaymentFailureLago                 = "wallet_transaction.payment_failure"
-	eventWalletBalanceUpdatedLava           = "customer.wallet.balance.updated"
-	eventWalletUpdatedLago                  = "wallet.updated"
+	DeliveryPaymentCanceled        DeliveryType = "payment.canceled"
+	DeliveryPaymentDisputed        DeliveryType = "payment.disputed"
+	DeliveryPaymentDisputeReversed DeliveryType = "payment.dispute_reversed"
+	DeliveryPaymentFailed          DeliveryType = "payment.failed"
+	DeliveryPaymentRefunded        DeliveryType = "payment.refunded"
+	DeliveryPaymentRefundReversed  DeliveryType = "payment.refund_reversed"
+	DeliveryPaymentRequiresAction  DeliveryType = "payment.requires_action"
+	DeliveryPaymentSucceeded       DeliveryType = "payment.succeeded"
+	DeliveryTransactionCreated     DeliveryType = "wallet_transaction.created"
+	DeliveryTransactionUpdated     DeliveryType = "wallet_transaction.updated"
+	DeliveryWalletBalanceUpdated   DeliveryType = "wallet.balance_updated"
+	DeliveryWalletCreated          DeliveryType = "wallet.created"
+	DeliveryWalletTerminated       DeliveryType = "wallet.terminated"
+	DeliveryWalletUpdated          DeliveryType = "wallet.updated"
 )
 
-// EventTypes lists all of them.
-var EventTypes = []EventType{
-	EventPaymentCanceled, EventPaymentDisputed, EventPaymentDisputeReversed, EventPaymentFailed, EventPaymentRefunded,
-	EventPaymentRefundReversed, EventPaymentRequiresAction, EventPaymentSucceeded, EventTransactionCreated,
-	EventTransactionUpdated, EventWalletBalanceUpdated, EventWalletCreated, EventWalletTerminated, EventWalletUpdated,
+// The names of the dialects, where they differ.
+const (
+	deliveryPaymentFailureLago       = "wallet_transaction.payment_failure"
+	deliveryWalletBalanceUpdatedLava = "customer.wallet.balance.updated"
+	deliveryWalletUpdatedLago        = "wallet.updated"
+)
+
+// DeliveryTypes lists all of them.
+var DeliveryTypes = []DeliveryType{
+	DeliveryPaymentCanceled, DeliveryPaymentDisputed, DeliveryPaymentDisputeReversed, DeliveryPaymentFailed, DeliveryPaymentRefunded,
+	DeliveryPaymentRefundReversed, DeliveryPaymentRequiresAction, DeliveryPaymentSucceeded, DeliveryTransactionCreated,
+	DeliveryTransactionUpdated, DeliveryWalletBalanceUpdated, DeliveryWalletCreated, DeliveryWalletTerminated, DeliveryWalletUpdated,
 }
 
 // SignatureKind is the dialect of the deliveries to an endpoint: the names of their
@@ -53,16 +57,16 @@ const (
 // SignatureKinds lists all of them.
 var SignatureKinds = []SignatureKind{SignatureLago, SignatureLava, SignatureStandard}
 
-// EventName returns the dialect's name for a type: that of Lava or Lago if they have
+// DeliveryName returns the dialect's name for a type: that of Lava or Lago if they have
 // one, and ours otherwise. Lava has none for payments.
-func (k SignatureKind) EventName(t EventType) string {
+func (k SignatureKind) DeliveryName(t DeliveryType) string {
 	switch {
-	case k == SignatureLava && t == EventWalletBalanceUpdated:
-		return eventWalletBalanceUpdatedLava
-	case k == SignatureLago && t == EventWalletBalanceUpdated:
-		return eventWalletUpdatedLago
-	case k == SignatureLago && t == EventPaymentFailed:
-		return eventPaymentFailureLago
+	case k == SignatureLava && t == DeliveryWalletBalanceUpdated:
+		return deliveryWalletBalanceUpdatedLava
+	case k == SignatureLago && t == DeliveryWalletBalanceUpdated:
+		return deliveryWalletUpdatedLago
+	case k == SignatureLago && t == DeliveryPaymentFailed:
+		return deliveryPaymentFailureLago
 	default:
 		return string(t)
 	}
@@ -72,27 +76,27 @@ func (k SignatureKind) EventName(t EventType) string {
 // of the dialect. Nil asks for the usual types: in Lava's dialect those of payments and
 // the balance, and elsewhere all. The second result is the first unknown name, empty if
 // all are known.
-func (k SignatureKind) Types(names []string) ([]EventType, string) {
-	types := []EventType{}
-	for _, t := range EventTypes {
-		if slices.Contains(names, k.EventName(t)) || (names == nil && k.usual(t)) {
+func (k SignatureKind) Types(names []string) ([]DeliveryType, string) {
+	types := []DeliveryType{}
+	for _, t := range DeliveryTypes {
+		if slices.Contains(names, k.DeliveryName(t)) || (names == nil && k.usual(t)) {
 			types = append(types, t)
 		}
 	}
 	for _, name := range names {
-		if !slices.ContainsFunc(types, func(t EventType) bool { return k.EventName(t) == name }) {
+		if !slices.ContainsFunc(types, func(t DeliveryType) bool { return k.DeliveryName(t) == name }) {
 			return nil, name
 		}
 	}
 	return types, ""
 }
 
-func (k SignatureKind) usual(t EventType) bool {
+func (k SignatureKind) usual(t DeliveryType) bool {
 	if k != SignatureLava {
 		return true
 	}
 	switch t {
-	case EventTransactionCreated, EventTransactionUpdated, EventWalletCreated, EventWalletTerminated, EventWalletUpdated:
+	case DeliveryTransactionCreated, DeliveryTransactionUpdated, DeliveryWalletCreated, DeliveryWalletTerminated, DeliveryWalletUpdated:
 		return false
 	default:
 		return true
@@ -160,7 +164,7 @@ type MerchantEvent struct {
 	ID             ID
 	OrganizationID ID
 	Mode           Mode
-	Type           EventType
+	Type           DeliveryType
 	// ObjectID is the payment, wallet transaction or wallet that changed, and Sequence
 	// the number of the change among those of the object, from 1.
 	ObjectID  ID
