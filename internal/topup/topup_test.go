@@ -27,7 +27,7 @@ func TestHistories(t *testing.T) {
 			r := w.drawRequest(rt)
 			p, err := w.prepare(r)
 			if err != nil {
-				requireFinding(rt, err)
+				_ = requireFinding(rt, err)
 				continue
 			}
 			require.Equal(rt, r.Wanted(), len(p.TransactionIDs()) > 0)
