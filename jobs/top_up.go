@@ -9,6 +9,7 @@ import (
 
 	"github.com/fundrail/fundrail/internal/postgres"
 	"github.com/fundrail/fundrail/internal/requestid"
+	"github.com/fundrail/fundrail/internal/topup"
 	"github.com/fundrail/fundrail/internal/wallet"
 )
 
@@ -57,7 +58,7 @@ func (e *Engine) logMovements(ctx context.Context, p postgres.PreparedTopUp) {
 // false, and nothing is stored, when the idempotency key is taken; what a key
 // stands for is the wallet's id. What is wrong with the wallet or the top-up is a
 // wallet.ValidationError, into which goes also what the caller has found wrong.
-func (e *Engine) CreateWallet(ctx context.Context, n postgres.NewWallet, opening postgres.TopUp, key *postgres.IdempotencyRecord, v *wallet.ValidationError) (wallet.Wallet, bool, error) {
+func (e *Engine) CreateWallet(ctx context.Context, n postgres.NewWallet, opening topup.Request, key *postgres.IdempotencyRecord, v *wallet.ValidationError) (wallet.Wallet, bool, error) {
 	var (
 		w        wallet.Wallet
 		prepared postgres.PreparedTopUp
@@ -80,7 +81,7 @@ func (e *Engine) CreateWallet(ctx context.Context, n postgres.NewWallet, opening
 			return nil, err
 		}
 		made = true
-		if !opening.Wants() {
+		if !opening.Wanted() {
 			return nil, nil
 		}
 		opening.WalletID = w.ID

@@ -8,17 +8,18 @@ import (
 
 	"github.com/fundrail/fundrail/internal/enginetest"
 	"github.com/fundrail/fundrail/internal/postgres"
+	"github.com/fundrail/fundrail/internal/topup"
 	"github.com/fundrail/fundrail/internal/wallet"
 	"github.com/fundrail/fundrail/jobs"
 )
 
-func topUpOf(w *enginetest.World) postgres.TopUp {
+func topUpOf(w *enginetest.World) topup.Request {
 	m := w.Merchant
-	return postgres.TopUp{OrganizationID: m.Organization.ID, Mode: m.Mode, WalletID: m.Wallet.ID, Now: w.Clock.Now()}
+	return topup.Request{OrganizationID: m.Organization.ID, Mode: m.Mode, WalletID: m.Wallet.ID, Now: w.Clock.Now()}
 }
 
 // topUp asks for a top-up and gives back what it made.
-func topUp(t *testing.T, w *enginetest.World, request postgres.TopUp) []wallet.Transaction {
+func topUp(t *testing.T, w *enginetest.World, request topup.Request) []wallet.Transaction {
 	t.Helper()
 
 	p, err := postgres.PrepareTopUp(t.Context(), w.Pool, request, &wallet.ValidationError{})
@@ -136,12 +137,16 @@ func TestTopUp(t *testing.T) {
 		w := enginetest.NewWorld(t)
 		request := topUpOf(w)
 		request.Granted = credits(5)
-		request.Idempotency = &postgres.IdempotencyRecord{Operation: "POST /api/v1/wallet_transactions", Key: "k", WaitUntil: w.Clock.Now()}
-		topUp(t, w, request)
+		key := &postgres.IdempotencyRecord{Operation: "POST /api/v1/wallet_transactions", Key: "k", WaitUntil: w.Clock.Now()}
+		first, err := postgres.PrepareTopUp(t.Context(), w.Pool, request, &wallet.ValidationError{})
+		require.NoError(t, err)
+		made, err := w.Engine.TopUp(t.Context(), first.WithKey(key))
+		require.NoError(t, err)
+		require.True(t, made)
 		p, err := postgres.PrepareTopUp(t.Context(), w.Pool, request, &wallet.ValidationError{})
 		require.NoError(t, err)
 
-		made, err := w.Engine.TopUp(t.Context(), p)
+		made, err = w.Engine.TopUp(t.Context(), p.WithKey(key))
 
 		require.NoError(t, err)
 		require.False(t, made)
@@ -152,7 +157,7 @@ func TestTopUp(t *testing.T) {
 func TestCreateWallet(t *testing.T) {
 	t.Parallel()
 
-	ask := func(w *enginetest.World) (postgres.NewWallet, postgres.TopUp) {
+	ask := func(w *enginetest.World) (postgres.NewWallet, topup.Request) {
 		m := w.Merchant
 		opening := topUpOf(w)
 		opening.WalletID = wallet.ID{}
@@ -198,7 +203,7 @@ func TestCreateWallet(t *testing.T) {
 
 		_, ok, err := w.Engine.CreateWallet(t.Context(), n, opening, nil, &wallet.ValidationError{})
 
-		require.EqualError(t, err, "invalid: paid_credits: amount_rounds_to_zero")
+		require.EqualError(t, err, "invalid: paid credits: rounds to zero")
 		require.False(t, ok)
 		_, total, err := postgres.ListWallets(t.Context(), w.Pool, postgres.WalletFilter{
 			OrganizationID: w.Merchant.Organization.ID, Mode: w.Merchant.Mode,

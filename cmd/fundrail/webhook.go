@@ -201,7 +201,7 @@ type webhookDeliveriesCmd struct {
 type deliveryLine struct {
 	DeliveryID     wallet.ID             `json:"delivery_id"`
 	EventID        wallet.ID             `json:"event_id"`
-	Type           wallet.EventType      `json:"type"`
+	Type           wallet.DeliveryType   `json:"type"`
 	ObjectID       wallet.ID             `json:"object_id"`
 	Sequence       int64                 `json:"sequence"`
 	Status         wallet.DeliveryStatus `json:"status"`

@@ -10,8 +10,8 @@ import (
 	"github.com/fundrail/fundrail/internal/wallet"
 )
 
-// The codes of errors that both dialects have. The first three are Lava's, the last
-// one is Lago's, and the others follow Lava's pattern or Stripe's names. The codes
+// The codes of errors that both dialects have. The first three are Lava's,
+// and the others follow Lava's pattern or Stripe's names. The codes
 // that one dialect alone has are in that dialect's errors.go.
 const (
 	CodeBodySchemaInvalid     = "body_schema_validation_failed"
@@ -39,7 +39,9 @@ const (
 	codeUnavailable           = "payment_provider_unavailable"
 	codeWalletNotFound        = string(wallet.CodeWalletNotFound)
 
-	codeValidation = "validation_errors"
+	// CodeRequestInvalid is of a request with a *wallet.ValidationError, which is the
+	// error's cause. A dialect whose requests can have one has its own code for it.
+	CodeRequestInvalid = "request_invalid"
 )
 
 func errAccountSuspended() *Error {

@@ -21,9 +21,6 @@ type Error struct {
 	Message string // written for the merchant
 	// Issues are what is wrong with a request in Lava's dialect.
 	Issues []Issue
-	// Details are what is wrong with a request in Lago's dialect: for each field a
-	// list of codes, or what a payment provider said.
-	Details any
 	// DeclineCode and PaymentID belong to payments that failed.
 	DeclineCode string
 	PaymentID   string
@@ -108,7 +105,7 @@ func AsError(err error) *Error {
 		return fromDomain(e)
 	}
 	if e, ok := errors.AsType[*wallet.ValidationError](err); ok {
-		return &Error{Status: http.StatusUnprocessableEntity, Code: codeValidation, Message: e.Error(), Details: e.Details}
+		return &Error{Status: http.StatusUnprocessableEntity, Code: CodeRequestInvalid, Message: "The request is invalid.", Err: e}
 	}
 	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
 		return errBodyTooLarge()

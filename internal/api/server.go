@@ -17,6 +17,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/fundrail/fundrail/internal/postgres"
+	"github.com/fundrail/fundrail/internal/topup"
 	"github.com/fundrail/fundrail/internal/wallet"
 )
 
@@ -33,7 +34,7 @@ type Payments interface {
 	TopUp(ctx context.Context, p postgres.PreparedTopUp) (bool, error)
 	// CreateWallet stores a wallet with its opening top-up, all or nothing. The
 	// second result is false, and nothing is stored, when the key is taken.
-	CreateWallet(ctx context.Context, n postgres.NewWallet, opening postgres.TopUp, key *postgres.IdempotencyRecord, v *wallet.ValidationError) (wallet.Wallet, bool, error)
+	CreateWallet(ctx context.Context, n postgres.NewWallet, opening topup.Request, key *postgres.IdempotencyRecord, v *wallet.ValidationError) (wallet.Wallet, bool, error)
 	// PaymentPage returns the payment in which the cardholder can pay for a purchase
 	// at its RedirectURL, and makes one if there is none. It returns one of the
 	// errors of package jobs when there cannot be such a page.

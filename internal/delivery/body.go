@@ -13,7 +13,7 @@ import (
 // Body encodes an event in a dialect. The same event always has the same bytes,
 // even if it is sent several times.
 func Body(k wallet.SignatureKind, e wallet.MerchantEvent) ([]byte, error) {
-	name := k.EventName(e.Type)
+	name := k.DeliveryName(e.Type)
 	var content any
 	switch k {
 	case wallet.SignatureLago:
@@ -76,7 +76,7 @@ func objectOf(e wallet.MerchantEvent) any {
 // lavaData returns the customer for the events that Lava has, with the wallet as an
 // addition. For other events it returns the object.
 func lavaData(e wallet.MerchantEvent) any {
-	if e.Type != wallet.EventWalletBalanceUpdated || e.Wallet == nil {
+	if e.Type != wallet.DeliveryWalletBalanceUpdated || e.Wallet == nil {
 		return objectOf(e)
 	}
 	w := newWalletObject(*e.Wallet)

@@ -42,11 +42,11 @@ func TestBodyIsAsDescribed(t *testing.T) {
 		require.NoError(t, openapitest.CheckSchema("Event", body), "%s", body)
 	}
 
-	for _, event := range wallet.EventTypes {
+	for _, event := range wallet.DeliveryTypes {
 		switch event {
-		case wallet.EventWalletBalanceUpdated, wallet.EventWalletCreated, wallet.EventWalletTerminated, wallet.EventWalletUpdated:
+		case wallet.DeliveryWalletBalanceUpdated, wallet.DeliveryWalletCreated, wallet.DeliveryWalletTerminated, wallet.DeliveryWalletUpdated:
 			check(wallet.MerchantEvent{Type: event, Wallet: &purse})
-		case wallet.EventTransactionCreated, wallet.EventTransactionUpdated:
+		case wallet.DeliveryTransactionCreated, wallet.DeliveryTransactionUpdated:
 			check(wallet.MerchantEvent{Type: event, Transaction: &transaction, Wallet: &purse})
 		default:
 			for _, status := range wallet.PaymentStatuses {

@@ -72,7 +72,7 @@ func TestPublic(t *testing.T) {
 func message(url string) Message {
 	return Message{
 		Endpoint: wallet.Endpoint{URL: url, Signature: wallet.SignatureStandard},
-		Event:    wallet.MerchantEvent{Type: wallet.EventWalletUpdated, Wallet: &wallet.Wallet{}},
+		Event:    wallet.MerchantEvent{Type: wallet.DeliveryWalletUpdated, Wallet: &wallet.Wallet{}},
 		Now:      time.Unix(1, 0),
 		Secrets:  []string{wallet.NewWebhookSecret()},
 	}

@@ -14,7 +14,7 @@ import (
 func lagoBody(name string, e wallet.MerchantEvent) any {
 	objectType, object := "payment", objectOf(e)
 	switch {
-	case e.Type == wallet.EventPaymentFailed && e.Payment != nil:
+	case e.Type == wallet.DeliveryPaymentFailed && e.Payment != nil:
 		objectType, object = "payment_provider_wallet_transaction_payment_error", newLagoPaymentError(e)
 	case e.Payment != nil:
 	case e.Transaction != nil:

@@ -8,9 +8,9 @@ import (
 	"github.com/fundrail/fundrail/internal/wallet"
 )
 
-// lot is a Lot while decisions take from it.
+// lot is a wallet.Lot while decisions take from it.
 type lot struct {
-	Lot
+	wallet.Lot
 	before int64
 	isNew  bool // it is the line of a booking of the same decision
 }
@@ -35,7 +35,7 @@ func (d *decision) book() Changes {
 	}
 	for _, l := range d.lots {
 		if !l.isNew && l.Remaining != l.before {
-			d.changes.Lots = append(d.changes.Lots, LotChange{ID: l.ID, Before: l.before, After: l.Remaining})
+			d.changes.Lots = append(d.changes.Lots, wallet.LotChange{ID: l.ID, Before: l.before, After: l.Remaining})
 		}
 	}
 	d.purchase.Remaining = d.lots[0].Remaining
@@ -120,13 +120,13 @@ func (d *decision) refill(b *Booking) {
 	if !d.wallet.Traceable {
 		return
 	}
-	l := &lot{isNew: true, Lot: Lot{
+	l := &lot{isNew: true, Lot: wallet.Lot{
 		ID: b.Line.ID, Priority: d.purchase.Priority, Kind: b.Line.Kind, CreatedAt: d.now,
-		Remaining: remainingOf(b.Amount, d.wallet.Balance),
+		Remaining: wallet.RemainingOf(b.Amount, d.wallet.Balance),
 	}}
 	b.Line.Remaining = &l.Remaining // later bookings of the decision may take from it
 	others := d.lots[1:]
-	at, _ := slices.BinarySearchFunc(others, l, func(a, b *lot) int { return CompareLots(a.Lot, b.Lot) })
+	at, _ := slices.BinarySearchFunc(others, l, func(a, b *lot) int { return wallet.CompareLots(a.Lot, b.Lot) })
 	d.lots = slices.Insert(d.lots, 1+at, l)
 }
 
@@ -145,19 +145,13 @@ func (d *decision) consume(b Booking) {
 		}
 		left -= taken
 		l.Remaining -= taken
-		d.changes.Consumptions = append(d.changes.Consumptions, Consumption{
+		d.changes.Consumptions = append(d.changes.Consumptions, wallet.LotDebit{
 			ID: d.newID(), InboundID: l.ID, OutboundID: b.Line.ID, Amount: taken,
 		})
 	}
 }
 
-// remainingOf is what is left of an amount that has just brought a wallet's balance
-// to balance. The part that was missing before is used up at once.
-func remainingOf(amount, balance int64) int64 {
-	return max(0, min(amount, balance))
-}
-
-// announcements are what merchants are told of bookings: each of them, its line,
+// announcements are the deliveries about bookings: each booking, its line,
 // and the new balance.
 func announcements(c Changes) []wallet.Announcement {
 	if !c.Moved() {
@@ -168,14 +162,14 @@ func announcements(c Changes) []wallet.Announcement {
 	var list []wallet.Announcement
 	for _, b := range c.Bookings {
 		a := about
-		a.Type, a.ObjectID, a.PaymentID, a.Amount, a.Traceparent = b.Kind.eventType(), p.ID, &p.ID, &b.Amount, p.Traceparent
+		a.Type, a.ObjectID, a.PaymentID, a.Amount, a.Traceparent = b.Kind.deliveryType(), p.ID, &p.ID, &b.Amount, p.Traceparent
 		list = append(list, a)
 	}
 	for _, b := range c.Bookings {
 		a := about
-		a.Type, a.ObjectID, a.TransactionID = wallet.EventTransactionCreated, b.Line.ID, &b.Line.ID
+		a.Type, a.ObjectID, a.TransactionID = wallet.DeliveryTransactionCreated, b.Line.ID, &b.Line.ID
 		list = append(list, a)
 	}
-	about.Type, about.ObjectID = wallet.EventWalletBalanceUpdated, p.WalletID
+	about.Type, about.ObjectID = wallet.DeliveryWalletBalanceUpdated, p.WalletID
 	return append(list, about)
 }

@@ -151,7 +151,7 @@ func begin(s State, now time.Time, newID func() wallet.ID) *decision {
 	for _, x := range s.Disputes {
 		d.entries = append(d.entries, &entry{dispute: &x})
 	}
-	for _, l := range append([]Lot{s.Purchase.Lot}, s.Lots...) {
+	for _, l := range append([]wallet.Lot{s.Purchase.Lot}, s.Lots...) {
 		d.lots = append(d.lots, &lot{Lot: l, before: l.Remaining})
 	}
 	return d
@@ -251,5 +251,3 @@ func compareAll(comparisons ...int) int {
 }
 
 func compareIDs(a, b wallet.ID) int { return bytes.Compare(a[:], b[:]) }
-
-func compareStrings[S ~string](a, b S) int { return strings.Compare(string(a), string(b)) }

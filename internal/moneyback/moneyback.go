@@ -37,10 +37,10 @@ type State struct {
 	Wallet   Wallet
 	Purchase Purchase
 	// Lots are the other inbound transactions of the wallet of which something is
-	// left, in the order of CompareLots. The list may be cut off where the purchase
+	// left, in the order of wallet.CompareLots. The list may be cut off where the purchase
 	// and the lots so far have as much left as was credited for the payment: no
 	// decision takes more. It is empty for a wallet that is not traceable.
-	Lots []Lot
+	Lots []wallet.Lot
 	// Refunds and Disputes are all those of the payment, in any order.
 	Refunds  []wallet.Refund
 	Disputes []wallet.Dispute
@@ -77,18 +77,9 @@ type Wallet struct {
 	Traceable bool
 }
 
-// Lot is an inbound wallet transaction, with what is left of it.
-type Lot struct {
-	ID        wallet.ID
-	Priority  int
-	Kind      wallet.TransactionKind
-	CreatedAt time.Time
-	Remaining int64 // minor units
-}
-
 // Purchase is the wallet transaction that the payment settled.
 type Purchase struct {
-	Lot
+	wallet.Lot
 	// Credited is what the wallet was credited for the payment, in minor units, and
 	// Credits how many credits that bought.
 	Credited int64
@@ -139,17 +130,17 @@ func (k Kind) Account() string {
 	return "refunds"
 }
 
-// eventType is what merchants are told of the payment.
-func (k Kind) eventType() wallet.EventType {
+// deliveryType is the type of the delivery about the payment.
+func (k Kind) deliveryType() wallet.DeliveryType {
 	switch k {
 	case KindDispute:
-		return wallet.EventPaymentDisputed
+		return wallet.DeliveryPaymentDisputed
 	case KindDisputeReversal:
-		return wallet.EventPaymentDisputeReversed
+		return wallet.DeliveryPaymentDisputeReversed
 	case KindRefundReversal:
-		return wallet.EventPaymentRefundReversed
+		return wallet.DeliveryPaymentRefundReversed
 	default:
-		return wallet.EventPaymentRefunded
+		return wallet.DeliveryPaymentRefunded
 	}
 }
 
@@ -210,24 +201,8 @@ type Line struct {
 	Remaining *int64
 }
 
-// LotChange is a new remainder of a stored inbound wallet transaction.
-type LotChange struct {
-	ID     wallet.ID
-	Before int64
-	After  int64
-}
-
-// Consumption is what the line of a booking takes out of an inbound wallet
-// transaction.
-type Consumption struct {
-	ID         wallet.ID
-	InboundID  wallet.ID
-	OutboundID wallet.ID
-	Amount     int64
-}
-
 // Changes are what a decision changes. They are written in the order of the
-// fields, and merchants are told last.
+// fields, the announcements last.
 type Changes struct {
 	Now time.Time
 
@@ -239,8 +214,8 @@ type Changes struct {
 	// Bookings stand in the order in which they change the balance. The
 	// consumptions may refer to their lines.
 	Bookings     []Booking
-	Lots         []LotChange
-	Consumptions []Consumption
+	Lots         []wallet.LotChange
+	Consumptions []wallet.LotDebit
 
 	// Payment, Wallet and Purchase are as they stand after the changes.
 	Payment  Payment
@@ -256,14 +231,3 @@ type Changes struct {
 
 // Moved reports whether any money moves.
 func (c Changes) Moved() bool { return len(c.Bookings) > 0 }
-
-// CompareLots orders lots as a debit takes from them: by priority, granted before
-// purchased, the oldest first.
-func CompareLots(a, b Lot) int {
-	return compareAll(
-		a.Priority-b.Priority,
-		compareStrings(a.Kind, b.Kind), // granted sorts before purchased
-		a.CreatedAt.Compare(b.CreatedAt),
-		compareIDs(a.ID, b.ID),
-	)
-}

@@ -153,9 +153,9 @@ func (w *world) checkAnnouncements(c moneyback.Changes) {
 		require.Empty(w.t, c.Announcements)
 		return
 	}
-	types := map[moneyback.Kind]wallet.EventType{
-		moneyback.KindDispute: wallet.EventPaymentDisputed, moneyback.KindDisputeReversal: wallet.EventPaymentDisputeReversed,
-		moneyback.KindRefund: wallet.EventPaymentRefunded, moneyback.KindRefundReversal: wallet.EventPaymentRefundReversed,
+	types := map[moneyback.Kind]wallet.DeliveryType{
+		moneyback.KindDispute: wallet.DeliveryPaymentDisputed, moneyback.KindDisputeReversal: wallet.DeliveryPaymentDisputeReversed,
+		moneyback.KindRefund: wallet.DeliveryPaymentRefunded, moneyback.KindRefundReversal: wallet.DeliveryPaymentRefundReversed,
 	}
 	n := len(c.Bookings)
 	require.Len(w.t, c.Announcements, 2*n+1)
@@ -164,11 +164,11 @@ func (w *world) checkAnnouncements(c moneyback.Changes) {
 		require.Equal(w.t, types[b.Kind], payment.Type)
 		require.Equal(w.t, c.Payment.ID, *payment.PaymentID)
 		require.Equal(w.t, b.Amount, *payment.Amount)
-		require.Equal(w.t, wallet.EventTransactionCreated, line.Type)
+		require.Equal(w.t, wallet.DeliveryTransactionCreated, line.Type)
 		require.Equal(w.t, b.Line.ID, *line.TransactionID)
 	}
 	balance := c.Announcements[2*n]
-	require.Equal(w.t, wallet.EventWalletBalanceUpdated, balance.Type)
+	require.Equal(w.t, wallet.DeliveryWalletBalanceUpdated, balance.Type)
 	require.Equal(w.t, w.wallet.ID, balance.ObjectID)
 }
 
@@ -438,7 +438,7 @@ func TestLots(t *testing.T) {
 		t.Parallel()
 
 		older, newer := start, start.Add(time.Second)
-		want := []moneyback.Lot{
+		want := []wallet.Lot{
 			{Priority: 1, Kind: wallet.TransactionPurchased, CreatedAt: newer},
 			{Priority: 50, Kind: wallet.TransactionGranted, CreatedAt: newer},
 			{Priority: 50, Kind: wallet.TransactionPurchased, CreatedAt: older, ID: wallet.ID{15: 1}},
@@ -447,7 +447,7 @@ func TestLots(t *testing.T) {
 		}
 		got := slices.Clone(want)
 		slices.Reverse(got)
-		slices.SortFunc(got, moneyback.CompareLots)
+		slices.SortFunc(got, wallet.CompareLots)
 		require.Equal(t, want, got)
 	})
 }

@@ -42,7 +42,7 @@ type world struct {
 }
 
 type storedLot struct {
-	moneyback.Lot
+	wallet.Lot
 	amount int64
 }
 
@@ -72,19 +72,19 @@ func (w *world) pay(amount int64, credits decimal.Decimal, priority int) *paymen
 	}
 	w.wallet.Balance += amount
 	w.wallet.CreditsBalance = w.wallet.CreditsBalance.Add(credits)
-	w.addLot(moneyback.Lot{
+	w.addLot(wallet.Lot{
 		ID: p.lotID, Priority: priority, Kind: wallet.TransactionPurchased, CreatedAt: w.now, Remaining: max(0, min(amount, w.wallet.Balance)),
 	}, amount)
 	w.payments = append(w.payments, p)
 	return p
 }
 
-func (w *world) addLot(l moneyback.Lot, amount int64) {
+func (w *world) addLot(l wallet.Lot, amount int64) {
 	if !w.wallet.Traceable {
 		l.Remaining = 0
 	}
 	w.lots = append(w.lots, &storedLot{Lot: l, amount: amount})
-	slices.SortFunc(w.lots, func(a, b *storedLot) int { return moneyback.CompareLots(a.Lot, b.Lot) })
+	slices.SortFunc(w.lots, func(a, b *storedLot) int { return wallet.CompareLots(a.Lot, b.Lot) })
 }
 
 // spend takes money out of the wallet as a void does.
@@ -164,7 +164,7 @@ func (w *world) write(p *payment, c moneyback.Changes) {
 			require.Equal(w.t, wallet.TransactionInbound, b.Line.Type)
 			require.Equal(w.t, w.wallet.Traceable, b.Line.Remaining != nil)
 			balance += b.Amount
-			l := moneyback.Lot{ID: b.Line.ID, Priority: c.Purchase.Priority, Kind: b.Line.Kind, CreatedAt: c.Now}
+			l := wallet.Lot{ID: b.Line.ID, Priority: c.Purchase.Priority, Kind: b.Line.Kind, CreatedAt: c.Now}
 			if b.Line.Remaining != nil {
 				l.Remaining = *b.Line.Remaining
 			}

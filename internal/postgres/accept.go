@@ -177,7 +177,7 @@ func acceptBatch(list []NewPayment, job *Job) *pgx.Batch {
 	for i, p := range list {
 		rows[i] = p.row()
 		w := wallet.Wallet{ID: p.WalletID, OrganizationID: p.OrganizationID, Mode: p.Mode}
-		announcements[i] = wallet.AnnounceTransaction(wallet.EventTransactionCreated, p.WalletTransactionID, w, p.CreatedAt)
+		announcements[i] = wallet.AnnounceTransaction(wallet.DeliveryTransactionCreated, p.WalletTransactionID, w, p.CreatedAt)
 	}
 	args := pgx.StrictNamedArgs(columnsOf(rows))
 	args["job_kind"], args["job_queue"], args["job_max_attempts"] = job.kind(), job.queue(), job.maxAttempts()

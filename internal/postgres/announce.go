@@ -20,17 +20,17 @@ const newIDAt = `overlay(overlay(encode(uuid_send(gen_random_uuid()), 'hex')
             placing '7' from 13 for 1)::uuid`
 
 type announcementRow struct {
-	Position       int64            `db:"position"`
-	Type           wallet.EventType `db:"type"`
-	ObjectID       wallet.ID        `db:"object_id"`
-	OrganizationID wallet.ID        `db:"organization_id"`
-	Mode           wallet.Mode      `db:"mode"`
-	PaymentID      *wallet.ID       `db:"payment_id"`
-	TransactionID  *wallet.ID       `db:"transaction_id"`
-	WalletID       *wallet.ID       `db:"wallet_id"`
-	Amount         *int64           `db:"amount"`
-	Traceparent    *string          `db:"traceparent"`
-	At             time.Time        `db:"at"`
+	Position       int64               `db:"position"`
+	Type           wallet.DeliveryType `db:"type"`
+	ObjectID       wallet.ID           `db:"object_id"`
+	OrganizationID wallet.ID           `db:"organization_id"`
+	Mode           wallet.Mode         `db:"mode"`
+	PaymentID      *wallet.ID          `db:"payment_id"`
+	TransactionID  *wallet.ID          `db:"transaction_id"`
+	WalletID       *wallet.ID          `db:"wallet_id"`
+	Amount         *int64              `db:"amount"`
+	Traceparent    *string             `db:"traceparent"`
+	At             time.Time           `db:"at"`
 }
 
 func announcementArgs(list []wallet.Announcement) pgx.StrictNamedArgs {
@@ -45,7 +45,7 @@ func announcementArgs(list []wallet.Announcement) pgx.StrictNamedArgs {
 	return pgx.StrictNamedArgs(columnsOf(rows))
 }
 
-// announce tells merchants' endpoints of changes that were just written, in the
+// announce inserts the deliveries of changes that were just written, in the
 // transaction that wrote them.
 func announce(ctx context.Context, tx pgx.Tx, list ...wallet.Announcement) error {
 	if len(list) == 0 {

@@ -89,11 +89,11 @@ func UpsertCustomer(ctx context.Context, db DB, organizationID wallet.ID, mode w
 	const invalidParameter = "22023"
 	switch pgErr, ok := errors.AsType[*pgconn.PgError](err); {
 	case ok && pgErr.Code == invalidParameter:
-		return c, wallet.Invalid("timezone", wallet.InvalidValue)
+		return c, wallet.Invalid(wallet.FieldTimezone, wallet.ProblemInvalid)
 	case ok && pgErr.ConstraintName == "customers_currency_check":
-		return c, wallet.Invalid(wallet.FieldCurrency, wallet.InvalidValue)
+		return c, wallet.Invalid(wallet.FieldCurrency, wallet.ProblemInvalid)
 	case ok && pgErr.ConstraintName == "customers_mode_stripe_customer_id_key":
-		return c, wallet.Invalid("provider_customer_id", wallet.InvalidTaken)
+		return c, wallet.Invalid(wallet.FieldStripeCustomer, wallet.ProblemTaken)
 	}
 	if err != nil {
 		return c, fmt.Errorf("store customer %s: %w", externalID, err)

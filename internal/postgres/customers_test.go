@@ -39,11 +39,11 @@ func TestUpsertCustomer(t *testing.T) {
 	require.JSONEq(t, `{"city":"Paris","country":"GB"}`, string(changed.Profile))
 
 	_, err = upsert(postgres.CustomerChange{Timezone: s("Mars/Olympus")})
-	requireInvalid(t, err, map[string][]string{"timezone": {"value_is_invalid"}})
+	requireInvalid(t, err, []wallet.Finding{{Field: wallet.FieldTimezone, Problem: wallet.ProblemInvalid}})
 	_, err = upsert(postgres.CustomerChange{Currency: s("euro")})
-	requireInvalid(t, err, map[string][]string{"currency": {"value_is_invalid"}})
+	requireInvalid(t, err, []wallet.Finding{{Field: wallet.FieldCurrency, Problem: wallet.ProblemInvalid}})
 	_, err = postgres.UpsertCustomer(t.Context(), pool, o.ID, wallet.ModeTest, "other", postgres.CustomerChange{StripeCustomerID: s("cus_1")}, now)
-	requireInvalid(t, err, map[string][]string{"provider_customer_id": {"value_already_exist"}})
+	requireInvalid(t, err, []wallet.Finding{{Field: wallet.FieldStripeCustomer, Problem: wallet.ProblemTaken}})
 
 	list, total, err := postgres.ListCustomers(t.Context(), pool, o.ID, wallet.ModeTest, wallet.Page{})
 	require.NoError(t, err)

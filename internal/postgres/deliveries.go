@@ -109,7 +109,7 @@ type deliveryRow struct {
 	EventID                 wallet.ID
 	EventOrganizationID     wallet.ID
 	EventMode               wallet.Mode
-	EventType               wallet.EventType
+	EventType               wallet.DeliveryType
 	ObjectID                wallet.ID
 	Sequence                int64
 	EventCreatedAt          time.Time

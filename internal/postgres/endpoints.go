@@ -25,7 +25,7 @@ const endpointColumns = `e.id, e.organization_id, e.mode, e.name, e.url, e.signa
 // InsertEndpoint stores a new endpoint and the secret that signs its deliveries. The error
 // is ErrEndpointLimit if the organization already has limit endpoints in the mode. It locks
 // the organization, so that concurrent requests cannot exceed the limit.
-func InsertEndpoint(ctx context.Context, tx pgx.Tx, e wallet.Endpoint, types []wallet.EventType, secret string, limit int) error {
+func InsertEndpoint(ctx context.Context, tx pgx.Tx, e wallet.Endpoint, types []wallet.DeliveryType, secret string, limit int) error {
 	var have int
 	if _, err := tx.Exec(ctx, `select from organizations where id = $1 for no key update`, e.OrganizationID); err != nil {
 		return fmt.Errorf("lock organization %s: %w", e.OrganizationID, err)
@@ -137,7 +137,7 @@ type EndpointChange struct {
 type Subscription struct {
 	Signature wallet.SignatureKind
 	Events    []string // as the merchant named them, nil for the default events
-	Types     []wallet.EventType
+	Types     []wallet.DeliveryType
 }
 
 // UpdateEndpoint changes an endpoint and returns the new state. The error is

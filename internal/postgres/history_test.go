@@ -17,13 +17,14 @@ import (
 	"github.com/fundrail/fundrail/internal/postgres"
 	"github.com/fundrail/fundrail/internal/testdb"
 	"github.com/fundrail/fundrail/internal/testfactory"
+	"github.com/fundrail/fundrail/internal/topup"
 	"github.com/fundrail/fundrail/internal/wallet"
 )
 
 // step is one thing that somebody does to a wallet.
 type step struct {
 	kind    string // top_up, settle, attempt, number, terminate
-	request postgres.TopUp
+	request topup.Request
 	// target is which of the wallet's transactions so far is meant, for a targeted
 	// void, a settlement or another attempt; negative for none.
 	target  int

@@ -173,26 +173,3 @@ select
     amount, @currency::text, kind, @payment_id::uuid, wallet_transaction_id, refund_id, dispute_id, @now::timestamptz
 from sides
 order by position -- the ids of transfers tell in which order the balance changed;
-
--- name: update_lots
--- Writes what is left of inbound transactions after debits have taken from them.
--- What was left before guards: it is what the decision was made from.
-update wallet_transactions as t
-set remaining_amount = i.after
-from (
-    select
-        unnest(@id::uuid[]) as id,
-        unnest(@before::bigint[]) as before,
-        unnest(@after::bigint[]) as after
-) as i
-where t.id = i.id and t.remaining_amount = i.before;
-
--- name: insert_consumptions
--- Inserts what debits have taken from inbound transactions.
-insert into wallet_transaction_consumptions (id, inbound_transaction_id, outbound_transaction_id, amount, created_at)
-select
-    unnest(@id::uuid[]),
-    unnest(@inbound_transaction_id::uuid[]),
-    unnest(@outbound_transaction_id::uuid[]),
-    unnest(@amount::bigint[]),
-    @now::timestamptz;

@@ -78,7 +78,7 @@ func readMoreLots(ctx context.Context, tx pgx.Tx, s *moneyback.State) error {
 	}
 	for read := len(s.Lots); read == lotBatch && left < s.Purchase.Credited; {
 		rows, _ := tx.Query(ctx, readLots, lotPage(s.Payment.ID, len(s.Lots)))
-		page, err := pgx.CollectRows(rows, pgx.RowToStructByName[moneyback.Lot])
+		page, err := pgx.CollectRows(rows, pgx.RowToStructByName[wallet.Lot])
 		if err != nil {
 			return fmt.Errorf("read lots of wallet %s: %w", s.Wallet.ID, err)
 		}

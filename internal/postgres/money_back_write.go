@@ -19,31 +19,16 @@ var (
 	updateDisputes           = statement("money_back.sql", "update_disputes")
 	insertMoneyBackLines     = statement("money_back.sql", "insert_lines")
 	insertMoneyBackTransfers = statement("money_back.sql", "insert_transfers")
-	updateLots               = statement("money_back.sql", "update_lots")
-	insertConsumptions       = statement("money_back.sql", "insert_consumptions")
 )
 
-const (
-	// The version guards: it is the one that the decision was made from.
-	updateMoneyBackPayment = `
-		update payments
-		set money_back_version = @version,
-			refunded = @refunded,
-			disputed = @disputed,
-			updated_at = case when @moved then @now else updated_at end
-		where id = @id and money_back_version = @version_before`
-
-	// So does the balance.
-	updateMoneyBackWallet = `
-		update wallets
-		set balance = @balance,
-			credits_balance = @credits_balance,
-			consumed_credits = @consumed_credits,
-			last_consumed_credit_at = @last_consumed_credit_at,
-			last_balance_sync_at = @now,
-			updated_at = @now
-		where id = @id and balance = @balance_before`
-)
+// The version guards: it is the one that the decision was made from.
+const updateMoneyBackPayment = `
+	update payments
+	set money_back_version = @version,
+		refunded = @refunded,
+		disputed = @disputed,
+		updated_at = case when @moved then @now else updated_at end
+	where id = @id and money_back_version = @version_before`
 
 // writeMoneyBack writes what was decided, in one round trip, with one statement
 // for each kind of row that there is something to write of. It fails when a
@@ -62,7 +47,7 @@ func writeMoneyBack(ctx context.Context, tx pgx.Tx, c moneyback.Changes) error {
 	w.queue("transfers", insertMoneyBackTransfers, len(c.Bookings), withTransfer(c, columnsOf(returnTransferRows(c.Bookings))))
 	// 3. What the bookings took from other lines, some of which may be new.
 	w.queue("lots", updateLots, len(c.Lots), columnsOf(lotRows(c.Lots)))
-	w.queue("consumptions", insertConsumptions, len(c.Consumptions), withNow(c, columnsOf(consumptionRows(c.Consumptions))))
+	w.queue("consumptions", insertConsumptions, len(c.Consumptions), withTime(c.Now, columnsOf(consumptionRows(c.Consumptions))))
 	// 4. The sums.
 	if c.Moved() || c.Payment.Version != c.VersionBefore {
 		w.queue("payment", updateMoneyBackPayment, 1, pgx.NamedArgs{
@@ -71,13 +56,13 @@ func writeMoneyBack(ctx context.Context, tx pgx.Tx, c moneyback.Changes) error {
 		})
 	}
 	if c.Moved() {
-		w.queue("wallet", updateMoneyBackWallet, 1, pgx.NamedArgs{
+		w.queue("wallet", updateWalletSums, 1, pgx.NamedArgs{
 			"id": c.Wallet.ID, "balance": c.Wallet.Balance, "balance_before": c.BalanceBefore,
 			"credits_balance": c.Wallet.CreditsBalance, "consumed_credits": c.Wallet.ConsumedCredits,
 			"last_consumed_credit_at": c.Wallet.LastConsumedCreditAt, "now": c.Now,
 		})
 	}
-	// 5. Last what merchants are told, because it shows the rows as they are now.
+	// 5. The deliveries come last, because they show the rows as they are now.
 	w.announce(c.Announcements)
 	if w.batch.Len() == 0 {
 		return nil
@@ -90,11 +75,6 @@ func writeMoneyBack(ctx context.Context, tx pgx.Tx, c moneyback.Changes) error {
 
 // The parameters that all rows of a statement share.
 
-func withNow(c moneyback.Changes, args pgx.NamedArgs) pgx.NamedArgs {
-	args["now"] = c.Now
-	return args
-}
-
 func withPayment(c moneyback.Changes, args pgx.NamedArgs) pgx.NamedArgs {
 	args["organization_id"], args["mode"], args["wallet_id"] = c.Payment.OrganizationID, c.Payment.Mode, c.Payment.WalletID
 	args["payment_id"], args["currency"] = c.Payment.ID, c.Payment.Currency
@@ -104,11 +84,11 @@ func withPayment(c moneyback.Changes, args pgx.NamedArgs) pgx.NamedArgs {
 func withLine(c moneyback.Changes, args pgx.NamedArgs) pgx.NamedArgs {
 	args["organization_id"], args["mode"], args["wallet_id"] = c.Payment.OrganizationID, c.Payment.Mode, c.Payment.WalletID
 	args["priority"] = c.Purchase.Priority
-	return withNow(c, args)
+	return withTime(c.Now, args)
 }
 
 func withTransfer(c moneyback.Changes, args pgx.NamedArgs) pgx.NamedArgs {
-	return withNow(c, withPayment(c, args))
+	return withTime(c.Now, withPayment(c, args))
 }
 
 // The rows of the statements, one field a column.
@@ -230,35 +210,6 @@ func returnTransferRows(list []moneyback.Booking) []returnTransferRow {
 			Position: i, Kind: b.Kind, IntoWallet: b.Kind.Reverses(), Account: b.Kind.Account(), Amount: b.Amount,
 			TransactionID: b.Line.ID, RefundID: b.RefundID(), DisputeID: b.DisputeID(),
 		}
-	}
-	return rows
-}
-
-type lotRow struct {
-	ID     wallet.ID `db:"id"`
-	Before int64     `db:"before"`
-	After  int64     `db:"after"`
-}
-
-func lotRows(list []moneyback.LotChange) []lotRow {
-	rows := make([]lotRow, len(list))
-	for i, l := range list {
-		rows[i] = lotRow(l)
-	}
-	return rows
-}
-
-type consumptionRow struct {
-	ID         wallet.ID `db:"id"`
-	InboundID  wallet.ID `db:"inbound_transaction_id"`
-	OutboundID wallet.ID `db:"outbound_transaction_id"`
-	Amount     int64     `db:"amount"`
-}
-
-func consumptionRows(list []moneyback.Consumption) []consumptionRow {
-	rows := make([]consumptionRow, len(list))
-	for i, c := range list {
-		rows[i] = consumptionRow(c)
 	}
 	return rows
 }

@@ -17,7 +17,7 @@ type DeliveryLine struct {
 	ID         wallet.ID
 	EndpointID wallet.ID
 	EventID    wallet.ID
-	Type       wallet.EventType
+	Type       wallet.DeliveryType
 	ObjectID   wallet.ID
 	Sequence   int64
 	Status     wallet.DeliveryStatus

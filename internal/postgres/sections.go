@@ -41,33 +41,43 @@ func UpsertSection(ctx context.Context, db DB, organizationID wallet.ID, mode wa
 	return id, nil
 }
 
-// ApplySections makes copies of sections for a row that asks for them by their
-// codes, in the order of the codes. Codes that nobody knows are left out.
+const selectSections = `
+	select id, code, name, coalesce(description, '') as description, coalesce(details, '') as details,
+		coalesce(display_name, '') as display_name
+	from invoice_custom_sections
+	where organization_id = @organization_id and mode = @mode and code = any (@codes)`
+
+// ApplySections copies sections for a row that asks for them by their codes, in the
+// order of the codes. Unknown codes are left out.
 func ApplySections(ctx context.Context, db DB, organizationID wallet.ID, mode wallet.Mode, codes []string, now time.Time) ([]wallet.AppliedSection, error) {
 	if len(codes) == 0 {
 		return nil, nil
 	}
-	rows, _ := db.Query(ctx, `
-		select id, code, name, coalesce(description, '') as description, coalesce(details, '') as details,
-			coalesce(display_name, '') as display_name
-		from invoice_custom_sections
-		where organization_id = $1 and mode = $2 and code = any ($3)`, organizationID, mode, codes)
+	var list []wallet.AppliedSection
+	rows, _ := db.Query(ctx, selectSections, pgx.StrictNamedArgs{"organization_id": organizationID, "mode": mode, "codes": codes})
+	if err := sectionsOf(&list, codes, now)(rows); err != nil {
+		return nil, fmt.Errorf("find invoice custom sections: %w", err)
+	}
+	return list, nil
+}
+
+// sectionsOf reads the result of selectSections.
+func sectionsOf(list *[]wallet.AppliedSection, codes []string, now time.Time) func(pgx.Rows) error {
 	type sectionRow struct {
 		ID wallet.ID
 		Section
 	}
-	list, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (wallet.AppliedSection, error) {
-		s, err := pgx.RowToStructByName[sectionRow](row)
-		return wallet.AppliedSection{
-			ID: wallet.NewID(), SectionID: s.ID, Code: s.Code, Name: s.Name, Description: s.Description, Details: s.Details,
-			DisplayName: s.DisplayName, CreatedAt: now,
-		}, err
-	})
-	if err != nil {
-		return nil, fmt.Errorf("find invoice custom sections: %w", err)
+	return func(rows pgx.Rows) error {
+		found, err := pgx.CollectRows(rows, pgx.RowToStructByName[sectionRow])
+		for _, s := range found {
+			*list = append(*list, wallet.AppliedSection{
+				ID: wallet.NewID(), SectionID: s.ID, Code: s.Code, Name: s.Name, Description: s.Description, Details: s.Details,
+				DisplayName: s.DisplayName, CreatedAt: now,
+			})
+		}
+		slices.SortFunc(*list, func(a, b wallet.AppliedSection) int {
+			return slices.Index(codes, a.Code) - slices.Index(codes, b.Code)
+		})
+		return err
 	}
-	slices.SortFunc(list, func(a, b wallet.AppliedSection) int {
-		return slices.Index(codes, a.Code) - slices.Index(codes, b.Code)
-	})
-	return list, nil
 }

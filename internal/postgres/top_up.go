@@ -3,359 +3,123 @@ package postgres
 import (
 	"context"
 	"fmt"
-	"math"
-	"time"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/shopspring/decimal"
 
+	"github.com/fundrail/fundrail/internal/topup"
 	"github.com/fundrail/fundrail/internal/wallet"
 )
 
-// TopUp is a request to put credits into a wallet and to take some out of it.
-type TopUp struct {
-	OrganizationID wallet.ID
-	Mode           wallet.Mode
-	WalletID       wallet.ID
-	// Paid, Granted and Voided are credits of five decimals, 0 for none.
-	Paid    decimal.Decimal
-	Granted decimal.Decimal
-	Voided  decimal.Decimal
-	// VoidedTransactionID names the one inbound transaction to take from; without
-	// Voided, all that is left of it. Nil takes in the wallet's order.
-	VoidedTransactionID *wallet.ID
-
-	Name                string
-	Priority            int                      // 0 for the default
-	Source              wallet.TransactionSource // empty for manual
-	PurchaseOrderNumber string
-	// InvoiceRequiresSuccessfulPayment is nil for the wallet's setting.
-	InvoiceRequiresSuccessfulPayment *bool
-	IgnorePaidTopUpLimits            bool
-	Metadata                         []wallet.MetadataPair
-	PaymentMethod                    wallet.MethodRequest
-	Sections                         SectionRequest
-	Idempotency                      *IdempotencyRecord // nil without a key
-	Now                              time.Time
-}
-
-// Wants tells whether the top-up asks for anything at all. One that does not is
-// answered with nothing done.
-func (t TopUp) Wants() bool {
-	return t.Paid.IsPositive() || t.Granted.IsPositive() || t.Voided.IsPositive() || t.VoidedTransactionID != nil
-}
+// Top-ups are decided by package topup. PrepareTopUp reads what it plans from, and
+// MakeTopUp writes what it decides.
 
 // PreparedTopUp is a top-up that may be made, with everything it writes.
 type PreparedTopUp struct {
-	TopUp
+	topup.Request
 	Wallet wallet.Wallet
 	// Purchase is nil when nothing is paid for.
 	Purchase *NewPayment
+	// Idempotency is nil without a key.
+	Idempotency *IdempotencyRecord
 
-	grant *movement
-	void  *movement
+	plan topup.Plan
+	// moved receives what MakeTopUp has granted and voided. Copies share it.
+	moved *[]topup.Movement
 }
 
-// movement is a grant or a void to be settled at once. The amount of a void that
-// takes all that is left of a transaction is known only when it is made.
-type movement struct {
-	id      wallet.ID
-	amount  int64
-	credits decimal.Decimal
-	// made is what was moved in the end, nil before that.
-	made *Movement
-}
-
-// Movement is credits that were granted or voided.
-type Movement struct {
-	TransactionID wallet.ID
-	Kind          wallet.TransactionKind
-	Amount        int64 // minor units
-	Credits       decimal.Decimal
-}
-
-// Movements are what MakeTopUp has granted and voided.
-func (p PreparedTopUp) Movements() []Movement {
-	var list []Movement
-	for _, m := range []*movement{p.grant, p.void} {
-		if m != nil && m.made != nil {
-			list = append(list, *m.made)
-		}
+// WithKey returns the top-up with an idempotency key, which stands for the
+// wallet transactions that the top-up makes. Nil is no key.
+func (p PreparedTopUp) WithKey(key *IdempotencyRecord) PreparedTopUp {
+	if key == nil {
+		return p
 	}
-	return list
-}
-
-// TransactionIDs are the wallet transactions that the top-up makes: the purchased,
-// the granted, the voided one.
-func (p PreparedTopUp) TransactionIDs() []wallet.ID {
-	ids := []wallet.ID{}
-	if p.Purchase != nil {
-		ids = append(ids, p.Purchase.WalletTransactionID)
-	}
-	for _, m := range []*movement{p.grant, p.void} {
-		if m != nil {
-			ids = append(ids, m.id)
-		}
-	}
-	return ids
-}
-
-// WithoutKey returns the top-up without its idempotency key.
-func (p PreparedTopUp) WithoutKey() PreparedTopUp {
-	p.Idempotency = nil
+	record := *key
+	record.ResultIDs = p.TransactionIDs()
+	p.Idempotency = &record
 	if p.Purchase != nil {
 		purchase := *p.Purchase
-		purchase.Idempotency = nil
+		purchase.Idempotency = &record
 		p.Purchase = &purchase
 	}
 	return p
 }
 
+// Movements are what MakeTopUp has granted and voided.
+func (p PreparedTopUp) Movements() []topup.Movement {
+	if p.moved == nil {
+		return nil
+	}
+	return *p.moved
+}
+
+// TransactionIDs are the wallet transactions that the top-up makes: the purchased,
+// the granted and the voided one.
+func (p PreparedTopUp) TransactionIDs() []wallet.ID { return p.plan.TransactionIDs() }
+
 // Pending lists the wallet transactions as they are while it is not known whether the
 // top-up was made.
-func (p PreparedTopUp) Pending() []wallet.Transaction {
-	w := p.Wallet
-	about := wallet.Transaction{
-		OrganizationID: p.OrganizationID, Mode: p.Mode, WalletID: w.ID, Status: wallet.TransactionPending, Source: p.source(),
-		Currency: w.Currency, RateAmount: w.RateAmount, BillingEntityCode: w.BillingEntityCode, Traceable: w.Traceable,
-		Name: p.Name, Priority: p.priority(), PurchaseOrderNumber: p.PurchaseOrderNumber, Metadata: p.Metadata,
-		PaymentMethod: wallet.MethodChoice{Type: wallet.MethodProvider}, CreatedAt: p.Now,
-	}
-	if about.PurchaseOrderNumber == "" {
-		about.PurchaseOrderNumber = w.PurchaseOrderNumber
-	}
-	list := []wallet.Transaction{}
-	if n := p.Purchase; n != nil {
-		t := about
-		t.ID, t.Type, t.Kind = n.WalletTransactionID, wallet.TransactionInbound, wallet.TransactionPurchased
-		t.Amount, t.CreditAmount = n.Amount, n.CreditAmount
-		if d := n.Purchase; d != nil {
-			t.InvoiceID, t.InvoiceRequiresSuccessfulPayment = &d.InvoiceID, d.InvoiceRequiresSuccessfulPayment
-			t.PaymentMethod = wallet.MethodChoice{Type: d.MethodType, ID: d.MethodID}
-			t.Sections = wallet.AppliedSections{Skip: d.SkipSections, List: d.Sections}
-		}
-		list = append(list, t)
-	}
-	if m := p.grant; m != nil {
-		t := about
-		t.ID, t.Type, t.Kind, t.Amount, t.CreditAmount = m.id, wallet.TransactionInbound, wallet.TransactionGranted, m.amount, m.credits
-		list = append(list, t)
-	}
-	if m := p.void; m != nil {
-		t := about
-		t.ID, t.Type, t.Kind, t.Amount, t.CreditAmount = m.id, wallet.TransactionOutbound, wallet.TransactionVoided, m.amount, m.credits
-		list = append(list, t)
-	}
-	return list
-}
+func (p PreparedTopUp) Pending() []wallet.Transaction { return p.plan.Pending() }
 
-// MovesCredits tells whether the top-up grants or voids. One that only purchases
-// can share its transaction with others.
-func (p PreparedTopUp) MovesCredits() bool { return p.grant != nil || p.void != nil }
+// MovesCredits reports whether the top-up grants or voids. A top-up that only
+// purchases can share its transaction with others.
+func (p PreparedTopUp) MovesCredits() bool { return p.plan.MovesCredits() }
 
-// PrepareTopUp looks at a top-up before anything is locked or written, and finds
-// everything that is wrong with it at once. What the caller has found wrong
-// already comes in v, and the error is v when there is anything at all. Only then
-// are the wallet's limits looked at.
-func PrepareTopUp(ctx context.Context, db DB, t TopUp, v *wallet.ValidationError) (PreparedTopUp, error) {
-	p := PreparedTopUp{TopUp: t}
-	var err error
-	p.Wallet, err = FindWallet(ctx, db, WalletRef{OrganizationID: t.OrganizationID, Mode: t.Mode, ID: t.WalletID}, t.Now)
-	known := true
-	switch {
-	case wallet.HasCode(err, wallet.CodeWalletNotFound):
-		known = false
-		v.Add(wallet.FieldWalletID, wallet.InvalidWalletNotFound)
-	case err != nil:
-		return p, err
-	case p.Wallet.Status != wallet.WalletActive:
-		v.Add(wallet.FieldWalletID, wallet.InvalidWalletTerminated)
+// PrepareTopUp checks a top-up before anything is locked or written, as
+// topup.Prepare does. Earlier has what the caller has found wrong already. The error
+// is a *wallet.ValidationError when something is wrong. Ids that the request does not
+// have are made here.
+func PrepareTopUp(ctx context.Context, db DB, r topup.Request, earlier *wallet.ValidationError) (PreparedTopUp, error) {
+	if r.IDs == (topup.IDs{}) {
+		r.IDs = topup.NewIDs(wallet.NewID)
 	}
-	if known {
-		if err := p.price(ctx, db, v); err != nil {
-			return p, err
-		}
-	}
-	method, ok, err := chooseMethod(ctx, db, t.OrganizationID, t.Mode, p.Wallet.CustomerID, t.PaymentMethod)
+	stored, err := readTopUp(ctx, db, r)
 	if err != nil {
-		return p, err
+		return PreparedTopUp{}, err
 	}
-	if !ok {
-		v.Add(wallet.FieldPaymentMethod, wallet.InvalidPaymentMethod)
+	plan, err := topup.Prepare(r, stored, earlier)
+	if err != nil {
+		return PreparedTopUp{}, err
 	}
-	if err := v.OrNil(); err != nil {
-		return p, err
-	}
-	if p.Purchase != nil {
-		if !t.IgnorePaidTopUpLimits {
-			if err := p.Wallet.CheckTopUpLimits(p.Purchase.Amount); err != nil {
-				return p, err
-			}
-		}
-		if err := p.describePurchase(ctx, db, method); err != nil {
-			return p, err
-		}
-	}
-	if t.Idempotency != nil {
-		record := *t.Idempotency
-		record.ResultIDs = p.TransactionIDs()
-		p.Idempotency = &record
-		if p.Purchase != nil {
-			p.Purchase.Idempotency = &record
-		}
-	}
-	return p, nil
+	return PreparedTopUp{
+		Request: r, Wallet: plan.Wallet, Purchase: newPurchase(plan), plan: plan, moved: new([]topup.Movement),
+	}, nil
 }
 
-// price turns credits into money. The ids of what it makes ascend, so that the
-// rows of one request stand in their order wherever they are listed.
-func (p *PreparedTopUp) price(ctx context.Context, db DB, v *wallet.ValidationError) error {
-	w := p.Wallet
-	if amount, credits, ok := p.inbound(p.Paid, wallet.FieldPaidCredits, wallet.InvalidPaidCredits, v); ok {
-		p.Purchase = &NewPayment{
-			ID: wallet.NewID(), WalletTransactionID: wallet.NewID(),
-			OrganizationID: p.OrganizationID, Mode: p.Mode, WalletID: w.ID,
-			Amount: amount, Currency: w.Currency, CreditAmount: credits, OffSession: true, CreatedAt: p.Now,
-		}
-	}
-	if amount, credits, ok := p.inbound(p.Granted, wallet.FieldGrantedCredits, wallet.InvalidGrantedCredits, v); ok {
-		p.grant = &movement{id: wallet.NewID(), amount: amount, credits: credits}
-	}
-	if !p.Voided.IsPositive() && p.VoidedTransactionID == nil {
+// newPurchase returns the purchase of a plan as it is accepted, nil when there is
+// none.
+func newPurchase(p topup.Plan) *NewPayment {
+	bought := p.Purchase
+	if bought == nil {
 		return nil
 	}
-	p.void = &movement{id: wallet.NewID(), credits: p.Voided}
-	switch {
-	case p.Voided.GreaterThan(w.CreditsBalance):
-		v.Add(wallet.FieldVoidedCredits, wallet.InvalidInsufficientCredits)
-	case p.Voided.IsPositive():
-		var err error
-		if p.void.amount, err = wallet.PriceCredits(p.Voided, w.RateAmount, w.Currency); err != nil {
-			v.Add(wallet.FieldVoidedCredits, wallet.InvalidVoidedCredits, wallet.InvalidAmount)
-		}
+	n := NewPayment{
+		ID: p.IDs.Payment, WalletTransactionID: p.IDs.Purchase, OrganizationID: p.OrganizationID, Mode: p.Mode,
+		WalletID: p.Wallet.ID, Amount: bought.Amount, Currency: p.Wallet.Currency, CreditAmount: bought.Credits,
+		OffSession: true, CreatedAt: p.Now,
+		Purchase: &Purchase{
+			Name: p.Name, Priority: p.PriorityOrDefault(), Source: p.SourceOrManual(), PurchaseOrderNumber: p.PurchaseOrderNumber,
+			InvoiceRequiresSuccessfulPayment: bought.RequiresPayment, Metadata: p.Metadata,
+			MethodType: bought.Method.OrProvider(), MethodID: bought.Method.ID,
+			SkipSections: p.Sections.Skip, Sections: p.Sections.List,
+			InvoiceID: p.IDs.Invoice, InvoiceSections: bought.InvoiceSections,
+			InvoicePurchaseOrderNumber: bought.PurchaseOrderNumber, CustomerID: p.Wallet.CustomerID,
+			Description: bought.Description, RateAmount: p.Wallet.RateAmount, Timezone: bought.Timezone,
+		},
 	}
-	return p.checkTarget(ctx, db, v)
-}
-
-// inbound prices credits that come in. The last result is false when there are
-// none, or something is wrong with them.
-func (p *PreparedTopUp) inbound(asked decimal.Decimal, field, code string, v *wallet.ValidationError) (int64, decimal.Decimal, bool) {
-	if !asked.IsPositive() || v.Has(field) {
-		return 0, decimal.Zero, false
+	if bought.Card != nil {
+		n.PaymentMethodID = *bought.Card
 	}
-	w := p.Wallet
-	amount, err := wallet.PriceCredits(asked, w.RateAmount, w.Currency)
-	switch {
-	case err != nil || amount > math.MaxInt64-max(w.Balance, 0):
-		v.Add(field, code, wallet.InvalidAmount)
-	case amount == 0:
-		v.Add(field, wallet.InvalidRoundsToZero)
-	default:
-		return amount, wallet.CreditsFor(amount, w.RateAmount, w.Currency), true
-	}
-	return 0, decimal.Zero, false
-}
-
-// checkTarget looks at the one transaction that a void is to take from.
-func (p *PreparedTopUp) checkTarget(ctx context.Context, db DB, v *wallet.ValidationError) error {
-	if p.VoidedTransactionID == nil {
-		return nil
-	}
-	if !p.Wallet.Traceable {
-		v.Add(wallet.FieldVoidedTransactionID, wallet.InvalidNotTraceable)
-		return nil
-	}
-	t, err := GetTransaction(ctx, db, p.OrganizationID, p.Mode, *p.VoidedTransactionID)
-	switch {
-	case wallet.HasCode(err, wallet.CodeWalletTransactionNotFound):
-		v.Add(wallet.FieldVoidedTransactionID, wallet.InvalidTransactionNotFound)
-	case err != nil:
-		return err
-	case t.WalletID != p.Wallet.ID || t.Type != wallet.TransactionInbound:
-		v.Add(wallet.FieldVoidedTransactionID, wallet.InvalidTransactionNotFound)
-	case t.RemainingAmount == nil || *t.RemainingAmount == 0:
-		v.Add(wallet.FieldVoidedTransactionID, wallet.InvalidNoRemainingAmount)
-	}
-	return nil
-}
-
-// describePurchase finds the card to charge, and says what the purchase and its
-// invoice show.
-func (p *PreparedTopUp) describePurchase(ctx context.Context, db DB, method wallet.MethodChoice) error {
-	w := p.Wallet
-	var (
-		defaultCard *wallet.ID
-		timezone    string
-	)
-	err := db.QueryRow(ctx, `
-		select c.timezone, m.id
-		from customers c
-		left join payment_methods m on m.customer_id = c.id and m.is_default and m.deleted_at is null
-		where c.id = $1`, w.CustomerID).Scan(&timezone, &defaultCard)
-	if err != nil {
-		return fmt.Errorf("find default payment method of customer %s: %w", w.CustomerID, err)
-	}
-	if card := wallet.ChooseMethod(method, w.PaymentMethod, defaultCard); card != nil {
-		p.Purchase.PaymentMethodID = *card
-	}
-	sections, err := p.sections(ctx, db)
-	if err != nil {
-		return err
-	}
-	requires := w.InvoiceRequiresSuccessfulPayment
-	if p.InvoiceRequiresSuccessfulPayment != nil {
-		requires = *p.InvoiceRequiresSuccessfulPayment
-	}
-	description := "Prepaid credits"
-	switch {
-	case p.Name != "":
-		description = p.Name
-	case w.Name != "":
-		description = "Prepaid credits - " + w.Name
-	}
-	order := p.PurchaseOrderNumber
-	if order == "" {
-		order = w.PurchaseOrderNumber
-	}
-	p.Purchase.Purchase = &Purchase{
-		Name: p.Name, Priority: p.priority(), Source: p.source(), PurchaseOrderNumber: p.PurchaseOrderNumber,
-		InvoiceRequiresSuccessfulPayment: requires, Metadata: p.Metadata,
-		MethodType: method.OrProvider(), MethodID: method.ID,
-		SkipSections: sections.Skip, Sections: sections.List,
-		InvoiceID: wallet.NewID(), InvoiceSections: sections.Resolve(w.Sections), InvoicePurchaseOrderNumber: order,
-		CustomerID: w.CustomerID, Description: description, RateAmount: w.RateAmount, Timezone: timezone,
-	}
-	return nil
-}
-
-func (p *PreparedTopUp) sections(ctx context.Context, db DB) (wallet.AppliedSections, error) {
-	if p.Sections.Skip {
-		return wallet.AppliedSections{Skip: true}, nil
-	}
-	list, err := ApplySections(ctx, db, p.OrganizationID, p.Mode, p.Sections.Codes, p.Now)
-	return wallet.AppliedSections{List: list}, err
-}
-
-func (p *PreparedTopUp) priority() int {
-	if p.Priority == 0 {
-		return wallet.DefaultPriority
-	}
-	return p.Priority
-}
-
-func (p *PreparedTopUp) source() wallet.TransactionSource {
-	if p.Source == "" {
-		return wallet.SourceManual
-	}
-	return p.Source
+	return &n
 }
 
 // MakeTopUp writes a prepared top-up: the purchase with its payment and invoice,
-// pending; the grant and the void, settled. What cannot be taken any more is a
-// ValidationError, and the caller rolls everything back. The result is false, and
-// nothing is written, when the idempotency key is taken. The transaction must also
-// insert the purchase's job, if it is charged.
+// pending; the grant and the void, settled. What is refused now, because the wallet
+// has changed, is a *wallet.ValidationError, and the caller rolls everything back. The
+// result is false, and nothing is written, when the idempotency key is taken. The
+// transaction must also insert the purchase's job, if it is charged.
 func MakeTopUp(ctx context.Context, tx pgx.Tx, p PreparedTopUp) (bool, error) {
+	// 1. The key comes first, so that a second request with it waits before it has
+	// locked anything.
 	switch {
 	case p.Purchase != nil:
 		accepted, err := AcceptPaymentsTx(ctx, tx, []NewPayment{*p.Purchase})
@@ -371,5 +135,196 @@ func MakeTopUp(ctx context.Context, tx pgx.Tx, p PreparedTopUp) (bool, error) {
 	if !p.MovesCredits() {
 		return true, nil
 	}
-	return true, p.moveCredits(ctx, tx)
+	// 2. The wallet is locked only for credits that move at once: a purchase changes
+	// nothing in the wallet until it is settled.
+	state, err := lockTopUp(ctx, tx, p.plan)
+	if err != nil {
+		return false, err
+	}
+	changes, err := topup.Move(p.plan, state, wallet.NewID)
+	if err != nil {
+		return false, err
+	}
+	if err := writeTopUp(ctx, tx, p.plan, changes); err != nil {
+		return false, err
+	}
+	*p.moved = changes.Movements
+	return true, nil
+}
+
+var (
+	selectTopUpTarget   = statement("top_up.sql", "select_target")
+	selectNamedCard     = statement("top_up.sql", "select_named_card")
+	selectTopUpCustomer = statement("top_up.sql", "select_customer")
+	insertMovement      = statement("top_up.sql", "insert_movement")
+	insertMovementMoney = statement("top_up.sql", "insert_transfer")
+)
+
+// readTopUp reads everything that topup.Prepare looks at, in one round trip. It locks
+// nothing.
+func readTopUp(ctx context.Context, db DB, r topup.Request) (topup.Stored, error) {
+	var (
+		s       topup.Stored
+		wallets []wallet.Wallet
+		targets []topup.Target
+		cards   []wallet.ID
+		// Without a wallet there is no customer.
+		customers []struct {
+			Timezone    string     `db:"timezone"`
+			DefaultCard *wallet.ID `db:"default_card"`
+		}
+		b       pgx.Batch
+		ref     = WalletRef{OrganizationID: r.OrganizationID, Mode: r.Mode, ID: r.WalletID}
+		ofOwner = func(args pgx.StrictNamedArgs) pgx.StrictNamedArgs {
+			args["organization_id"], args["mode"] = r.OrganizationID, r.Mode
+			return args
+		}
+	)
+	b.Queue(selectWallet, ofOwner(pgx.StrictNamedArgs{"id": ref.ID})).Query(func(rows pgx.Rows) (err error) {
+		wallets, err = pgx.CollectRows(rows, scanWallet)
+		return err
+	})
+	b.Queue(selectTopUpCustomer, ofOwner(pgx.StrictNamedArgs{"wallet_id": r.WalletID})).Query(allRows(&customers))
+	if r.VoidedTransactionID != nil {
+		b.Queue(selectTopUpTarget, ofOwner(pgx.StrictNamedArgs{"id": *r.VoidedTransactionID})).Query(allRows(&targets))
+	}
+	if id, ok := parseCardID(r.PaymentMethod); ok {
+		b.Queue(selectNamedCard, ofOwner(pgx.StrictNamedArgs{"id": id, "wallet_id": r.WalletID})).Query(func(rows pgx.Rows) (err error) {
+			cards, err = pgx.CollectRows(rows, pgx.RowTo[wallet.ID])
+			return err
+		})
+	}
+	if len(r.Sections.Codes) > 0 && !r.Sections.Skip {
+		b.Queue(selectSections, ofOwner(pgx.StrictNamedArgs{"codes": r.Sections.Codes})).Query(sectionsOf(&s.Sections, r.Sections.Codes, r.Now))
+	}
+	if err := db.SendBatch(ctx, &b).Close(); err != nil {
+		return s, fmt.Errorf("read for top-up of wallet %s: %w", ref, err)
+	}
+	if len(wallets) > 0 {
+		s.Wallet = new(wallets[0].At(r.Now))
+	}
+	if len(customers) > 0 {
+		s.Timezone, s.DefaultCard = customers[0].Timezone, customers[0].DefaultCard
+	}
+	if len(targets) > 0 {
+		s.Target = &targets[0]
+	}
+	if len(cards) > 0 {
+		s.NamedCard = &cards[0]
+	}
+	return s, nil
+}
+
+// lockTopUp locks the wallet, as settling a payment locks it, and reads what
+// topup.Move decides on, in one round trip.
+func lockTopUp(ctx context.Context, tx pgx.Tx, p topup.Plan) (topup.State, error) {
+	var (
+		s topup.State
+		b pgx.Batch
+	)
+	b.Queue(selectWallet+lockingWallet, pgx.StrictNamedArgs{
+		"organization_id": p.OrganizationID, "mode": p.Mode, "id": p.WalletID,
+	}).Query(func(rows pgx.Rows) (err error) {
+		s.Wallet, err = collectWallet(rows, p.WalletID.String())
+		return err
+	})
+	// A statement of its own behind the lock: one that waits for a lock goes on to
+	// read other rows as they were before it waited.
+	voids := p.Void != nil && p.Wallet.Traceable
+	if voids {
+		b.Queue(readWalletLots, walletLotPage(p, 0)).Query(allRows(&s.Lots))
+	}
+	err := tx.SendBatch(ctx, &b).Close()
+	if err == nil && voids {
+		err = readMoreWalletLots(ctx, tx, p, &s)
+	}
+	if err != nil {
+		return s, fmt.Errorf("lock wallet %s: %w", p.WalletID, err)
+	}
+	s.Wallet = s.Wallet.At(p.Now)
+	return s, nil
+}
+
+// readMoreWalletLots reads on while the lots do not suffice for the void.
+func readMoreWalletLots(ctx context.Context, tx pgx.Tx, p topup.Plan, s *topup.State) error {
+	var left int64
+	for _, l := range s.Lots {
+		left += l.Remaining
+	}
+	for read := len(s.Lots); read == lotBatch && left < p.Void.Amount; {
+		rows, _ := tx.Query(ctx, readWalletLots, walletLotPage(p, len(s.Lots)))
+		page, err := pgx.CollectRows(rows, pgx.RowToStructByName[wallet.Lot])
+		if err != nil {
+			return fmt.Errorf("read lots of wallet %s: %w", p.WalletID, err)
+		}
+		for _, l := range page {
+			left += l.Remaining
+		}
+		s.Lots = append(s.Lots, page...)
+		read = len(page)
+	}
+	return nil
+}
+
+func walletLotPage(p topup.Plan, skip int) pgx.StrictNamedArgs {
+	return pgx.StrictNamedArgs{"wallet_id": p.WalletID, "only": p.VoidedTransactionID, "size": lotBatch, "skip": skip}
+}
+
+// writeTopUp writes what was decided, in one round trip. It fails when a statement
+// does not write every one of its rows, so that the caller's transaction is rolled
+// back.
+func writeTopUp(ctx context.Context, tx pgx.Tx, p topup.Plan, c topup.Changes) error {
+	w := &writes{}
+	// 1. The grant and the void: lines on the wallet's statement, then the transfers of
+	// the ledger, which refer to them.
+	for _, m := range c.Movements {
+		w.queue(string(m.Kind), insertMovement, 1, movementArgs(p, m))
+		if m.Amount > 0 { // a void of less than half a minor unit moves no money
+			w.queue("transfer", insertMovementMoney, 1, movementTransferArgs(p, m))
+		}
+	}
+	// 2. What the void took from other lines, one of which may be the grant.
+	queueRows(w, "lots", updateLots, lotRows(c.Lots))
+	w.queue("consumptions", insertConsumptions, len(c.Debits), withTime(c.Now, columnsOf(consumptionRows(c.Debits))))
+	// 3. The sums.
+	w.queue("wallet", updateWalletSums, 1, pgx.NamedArgs{
+		"id": c.Wallet.ID, "balance": c.Wallet.Balance, "balance_before": c.BalanceBefore,
+		"credits_balance": c.Wallet.CreditsBalance, "consumed_credits": c.Wallet.ConsumedCredits,
+		"last_consumed_credit_at": c.Wallet.LastConsumedCreditAt, "now": c.Now,
+	})
+	// 4. The deliveries come last, because they show the rows as they are now.
+	w.announce(c.Announcements)
+	if err := sendBatch(ctx, tx, &w.batch, w.check); err != nil {
+		return fmt.Errorf("move credits of wallet %s: %w", c.Wallet.ID, err)
+	}
+	return nil
+}
+
+func movementArgs(p topup.Plan, m topup.Movement) pgx.NamedArgs {
+	args := pgx.NamedArgs{
+		"id": m.TransactionID, "organization_id": p.OrganizationID, "mode": p.Mode, "wallet_id": p.Wallet.ID,
+		"transaction_type": wallet.TransactionInbound, "transaction_status": m.Kind, "amount": m.Amount,
+		"credit_amount": m.Credits, "remaining_amount": m.Remaining, "now": p.Now, "name": orNull(p.Name),
+		"priority": p.PriorityOrDefault(), "source": p.SourceOrManual(), "purchase_order_number": orNull(m.PurchaseOrderNumber),
+		"metadata": nil, "skip_sections": m.Sections.Skip, "sections": sectionsOrNull(m.Sections),
+	}
+	if m.Kind == wallet.TransactionVoided {
+		args["transaction_type"] = wallet.TransactionOutbound
+	}
+	if len(p.Metadata) > 0 {
+		args["metadata"] = p.Metadata
+	}
+	return args
+}
+
+func movementTransferArgs(p topup.Plan, m topup.Movement) pgx.NamedArgs {
+	kind, account, intoWallet := "grant", "promotions", true
+	if m.Kind == wallet.TransactionVoided {
+		kind, account, intoWallet = "void", "voids", false
+	}
+	return pgx.NamedArgs{
+		"organization_id": p.OrganizationID, "mode": p.Mode, "wallet_id": p.Wallet.ID, "currency": p.Wallet.Currency,
+		"kind": kind, "account": account, "into_wallet": intoWallet, "amount": m.Amount,
+		"wallet_transaction_id": m.TransactionID, "now": p.Now,
+	}
 }

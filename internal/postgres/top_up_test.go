@@ -14,13 +14,20 @@ import (
 	"github.com/fundrail/fundrail/internal/postgres"
 	"github.com/fundrail/fundrail/internal/testdb"
 	"github.com/fundrail/fundrail/internal/testfactory"
+	"github.com/fundrail/fundrail/internal/topup"
 	"github.com/fundrail/fundrail/internal/wallet"
 )
 
 func dec(s string) decimal.Decimal { return decimal.RequireFromString(s) }
 
 // topUp prepares and makes a top-up in one transaction, as a request does.
-func topUp(t *testing.T, pool *pgxpool.Pool, request postgres.TopUp) ([]wallet.Transaction, error) {
+func topUp(t *testing.T, pool *pgxpool.Pool, request topup.Request) ([]wallet.Transaction, error) {
+	t.Helper()
+
+	return topUpWithKey(t, pool, request, nil)
+}
+
+func topUpWithKey(t *testing.T, pool *pgxpool.Pool, request topup.Request, key *postgres.IdempotencyRecord) ([]wallet.Transaction, error) {
 	t.Helper()
 
 	var prepared postgres.PreparedTopUp
@@ -29,7 +36,7 @@ func topUp(t *testing.T, pool *pgxpool.Pool, request postgres.TopUp) ([]wallet.T
 		if prepared, err = postgres.PrepareTopUp(t.Context(), tx, request, &wallet.ValidationError{}); err != nil {
 			return err
 		}
-		accepted, err := postgres.MakeTopUp(t.Context(), tx, prepared)
+		accepted, err := postgres.MakeTopUp(t.Context(), tx, prepared.WithKey(key))
 		if err == nil && !accepted {
 			err = errors.New("idempotency key taken")
 		}
@@ -44,7 +51,7 @@ func topUp(t *testing.T, pool *pgxpool.Pool, request postgres.TopUp) ([]wallet.T
 	return list, nil
 }
 
-func mustTopUp(t *testing.T, pool *pgxpool.Pool, request postgres.TopUp) []wallet.Transaction {
+func mustTopUp(t *testing.T, pool *pgxpool.Pool, request topup.Request) []wallet.Transaction {
 	t.Helper()
 
 	list, err := topUp(t, pool, request)
@@ -53,16 +60,16 @@ func mustTopUp(t *testing.T, pool *pgxpool.Pool, request postgres.TopUp) []walle
 }
 
 // into asks for nothing yet, of the merchant's primary wallet.
-func into(m testfactory.Merchant) postgres.TopUp {
-	return postgres.TopUp{OrganizationID: m.Organization.ID, Mode: m.Mode, WalletID: m.Wallet.ID, Now: now}
+func into(m testfactory.Merchant) topup.Request {
+	return topup.Request{OrganizationID: m.Organization.ID, Mode: m.Mode, WalletID: m.Wallet.ID, Now: now}
 }
 
-func requireInvalid(t *testing.T, err error, want map[string][]string) {
+func requireInvalid(t *testing.T, err error, want []wallet.Finding) {
 	t.Helper()
 
 	v, ok := errors.AsType[*wallet.ValidationError](err)
 	require.True(t, ok, "%v", err)
-	require.Equal(t, want, v.Details)
+	require.ElementsMatch(t, want, v.Findings)
 }
 
 func TestTopUp(t *testing.T) {
@@ -345,11 +352,11 @@ func TestTopUp(t *testing.T) {
 		require.Equal(t, int64(14_23), *first.RemainingAmount)
 
 		_, err = topUp(t, b.pool, request)
-		requireInvalid(t, err, map[string][]string{"voided_transaction_id": {"no_remaining_amount"}})
+		requireInvalid(t, err, []wallet.Finding{{Field: wallet.FieldVoidedTransaction, Problem: wallet.ProblemNothingRemaining}})
 		request = into(b.m)
 		request.VoidedTransactionID, request.Voided = &first.ID, dec("10.4")
 		_, err = topUp(t, b.pool, request)
-		requireInvalid(t, err, map[string][]string{"voided_credits": {"insufficient_credits"}})
+		requireInvalid(t, err, []wallet.Finding{{Field: wallet.FieldVoidedCredits, Problem: wallet.ProblemInsufficientCredits}})
 		request.Granted = dec("1") // which does not count for the check, and is not what is named
 		request.Voided = dec("10.34909")
 		got = mustTopUp(t, b.pool, request)[1]
@@ -359,26 +366,27 @@ func TestTopUp(t *testing.T) {
 	t.Run("IdempotencyKeyTakesOnce", func(t *testing.T) {
 		t.Parallel()
 
-		for name, change := range map[string]func(*postgres.TopUp){
-			"Grant":    func(r *postgres.TopUp) { r.Granted = dec("1") },
-			"Mixed":    func(r *postgres.TopUp) { r.Paid, r.Granted = dec("1"), dec("1") },
-			"Manual":   func(r *postgres.TopUp) { r.Paid, r.PaymentMethod.Type = dec("1"), "manual" },
-			"Purchase": func(r *postgres.TopUp) { r.Paid = dec("1") },
+		for name, change := range map[string]func(*topup.Request){
+			"Grant":    func(r *topup.Request) { r.Granted = dec("1") },
+			"Mixed":    func(r *topup.Request) { r.Paid, r.Granted = dec("1"), dec("1") },
+			"Manual":   func(r *topup.Request) { r.Paid, r.PaymentMethod.Type = dec("1"), "manual" },
+			"Purchase": func(r *topup.Request) { r.Paid = dec("1") },
 		} {
 			b := setup(t, testfactory.MerchantOpts{})
 			request := into(b.m)
 			change(&request)
-			request.Idempotency = &postgres.IdempotencyRecord{Operation: "POST /api/v1/wallet_transactions", Key: name, WaitUntil: now}
-			made := mustTopUp(t, b.pool, request)
+			key := &postgres.IdempotencyRecord{Operation: "POST /api/v1/wallet_transactions", Key: name, WaitUntil: now}
+			made, err := topUpWithKey(t, b.pool, request, key)
+			require.NoError(t, err)
 
-			_, err := topUp(t, b.pool, request)
+			_, err = topUpWithKey(t, b.pool, request, key)
 
 			require.EqualError(t, err, "idempotency key taken", name)
 			_, total, err := postgres.ListTransactions(t.Context(), b.pool, b.m.Wallet.ID, postgres.TransactionFilter{}, wallet.Page{})
 			require.NoError(t, err)
 			require.Equal(t, len(made), total, name)
 			record, paymentID, found, err := postgres.LookUpIdempotencyKey(t.Context(), b.pool, b.m.Organization.ID, b.m.Mode,
-				request.Idempotency.Operation, name, now)
+				key.Operation, name, now)
 			require.NoError(t, err)
 			require.True(t, found)
 			require.Len(t, record.ResultIDs, len(made))
@@ -432,118 +440,123 @@ func TestTopUpRefusals(t *testing.T) {
 	text := func(s string) *string { return &s }
 
 	for name, tc := range map[string]struct {
-		change func(*postgres.TopUp)
-		want   map[string][]string
+		change func(*topup.Request)
+		want   []wallet.Finding
 	}{
 		"UnknownWallet": {
-			func(r *postgres.TopUp) { r.WalletID, r.Granted = wallet.NewID(), dec("1") },
-			map[string][]string{"wallet_id": {"wallet_not_found"}},
+			func(r *topup.Request) { r.WalletID, r.Granted = wallet.NewID(), dec("1") },
+			[]wallet.Finding{{Field: wallet.FieldWallet, Problem: wallet.ProblemNotFound}},
 		},
 		"MalformedWallet": {
-			func(r *postgres.TopUp) { r.WalletID, r.Voided = wallet.ID{}, dec("100000") },
-			map[string][]string{"wallet_id": {"wallet_not_found"}},
+			func(r *topup.Request) { r.WalletID, r.Voided = wallet.ID{}, dec("100000") },
+			[]wallet.Finding{{Field: wallet.FieldWallet, Problem: wallet.ProblemNotFound}},
 		},
 		"WalletOfAnother": {
-			func(r *postgres.TopUp) { r.WalletID, r.Granted = other.Wallet.ID, dec("1") },
-			map[string][]string{"wallet_id": {"wallet_not_found"}},
+			func(r *topup.Request) { r.WalletID, r.Granted = other.Wallet.ID, dec("1") },
+			[]wallet.Finding{{Field: wallet.FieldWallet, Problem: wallet.ProblemNotFound}},
 		},
 		"WalletOfOtherMode": {
-			func(r *postgres.TopUp) { r.Mode, r.Granted = wallet.ModeLive, dec("1") },
-			map[string][]string{"wallet_id": {"wallet_not_found"}},
+			func(r *topup.Request) { r.Mode, r.Granted = wallet.ModeLive, dec("1") },
+			[]wallet.Finding{{Field: wallet.FieldWallet, Problem: wallet.ProblemNotFound}},
 		},
 		"TerminatedWallet": {
-			func(r *postgres.TopUp) { r.WalletID, r.Granted = ended.ID, dec("1") },
-			map[string][]string{"wallet_id": {"wallet_is_terminated"}},
+			func(r *topup.Request) { r.WalletID, r.Granted = ended.ID, dec("1") },
+			[]wallet.Finding{{Field: wallet.FieldWallet, Problem: wallet.ProblemTerminated}},
 		},
 		"ExpiredWallet": {
-			func(r *postgres.TopUp) { r.WalletID, r.Granted = expired.ID, dec("1") },
-			map[string][]string{"wallet_id": {"wallet_is_terminated"}},
+			func(r *topup.Request) { r.WalletID, r.Granted = expired.ID, dec("1") },
+			[]wallet.Finding{{Field: wallet.FieldWallet, Problem: wallet.ProblemTerminated}},
 		},
 		"RoundsToZero": {
-			func(r *postgres.TopUp) { r.Paid, r.Granted = dec("0.4"), dec("0.4") },
-			map[string][]string{"paid_credits": {"amount_rounds_to_zero"}, "granted_credits": {"amount_rounds_to_zero"}},
+			func(r *topup.Request) { r.Paid, r.Granted = dec("0.4"), dec("0.4") },
+			[]wallet.Finding{
+				{Field: wallet.FieldPaidCredits, Problem: wallet.ProblemRoundsToZero},
+				{Field: wallet.FieldGrantedCredits, Problem: wallet.ProblemRoundsToZero},
+			},
 		},
 		"Overflow": {
-			func(r *postgres.TopUp) {
+			func(r *topup.Request) {
 				r.Paid, r.Granted = dec("9999999999999999999999999"), dec("9999999999999999999999999")
 			},
-			map[string][]string{
-				"paid_credits":    {"invalid_paid_credits", "invalid_amount"},
-				"granted_credits": {"invalid_granted_credits", "invalid_amount"},
+			[]wallet.Finding{
+				{Field: wallet.FieldPaidCredits, Problem: wallet.ProblemAmountInvalid},
+				{Field: wallet.FieldGrantedCredits, Problem: wallet.ProblemAmountInvalid},
 			},
 		},
 		"BalanceOverflow": {
-			func(r *postgres.TopUp) { r.Granted = decimal.NewFromInt(math.MaxInt64 - 9) },
-			map[string][]string{"granted_credits": {"invalid_granted_credits", "invalid_amount"}},
+			func(r *topup.Request) { r.Granted = decimal.NewFromInt(math.MaxInt64 - 9) },
+			[]wallet.Finding{{Field: wallet.FieldGrantedCredits, Problem: wallet.ProblemAmountInvalid}},
 		},
 		"InsufficientCredits": {
-			func(r *postgres.TopUp) { r.Voided = dec("9.60001") },
-			map[string][]string{"voided_credits": {"insufficient_credits"}},
+			func(r *topup.Request) { r.Voided = dec("9.60001") },
+			[]wallet.Finding{{Field: wallet.FieldVoidedCredits, Problem: wallet.ProblemInsufficientCredits}},
 		},
 		"OwnGrantDoesNotCount": {
-			func(r *postgres.TopUp) { r.Voided, r.Granted = dec("10"), dec("100") },
-			map[string][]string{"voided_credits": {"insufficient_credits"}},
+			func(r *topup.Request) { r.Voided, r.Granted = dec("10"), dec("100") },
+			[]wallet.Finding{{Field: wallet.FieldVoidedCredits, Problem: wallet.ProblemInsufficientCredits}},
 		},
 		"TargetUnknown": {
-			func(r *postgres.TopUp) { r.VoidedTransactionID = id(wallet.NewID()) },
-			map[string][]string{"voided_transaction_id": {"wallet_transaction_not_found"}},
+			func(r *topup.Request) { r.VoidedTransactionID = id(wallet.NewID()) },
+			[]wallet.Finding{{Field: wallet.FieldVoidedTransaction, Problem: wallet.ProblemNotFound}},
 		},
 		"TargetOutbound": {
-			func(r *postgres.TopUp) { r.VoidedTransactionID = id(void.ID) },
-			map[string][]string{"voided_transaction_id": {"wallet_transaction_not_found"}},
+			func(r *topup.Request) { r.VoidedTransactionID = id(void.ID) },
+			[]wallet.Finding{{Field: wallet.FieldVoidedTransaction, Problem: wallet.ProblemNotFound}},
 		},
 		"TargetOfAnotherWallet": {
-			func(r *postgres.TopUp) {
+			func(r *topup.Request) {
 				r.VoidedTransactionID = id(grant.ID)
 				r.OrganizationID, r.WalletID = other.Organization.ID, other.Wallet.ID
 			},
-			map[string][]string{"voided_transaction_id": {"wallet_transaction_not_found"}},
+			[]wallet.Finding{{Field: wallet.FieldVoidedTransaction, Problem: wallet.ProblemNotFound}},
 		},
 		"TargetPending": {
-			func(r *postgres.TopUp) { r.VoidedTransactionID = id(pending.ID) },
-			map[string][]string{"voided_transaction_id": {"no_remaining_amount"}},
+			func(r *topup.Request) { r.VoidedTransactionID = id(pending.ID) },
+			[]wallet.Finding{{Field: wallet.FieldVoidedTransaction, Problem: wallet.ProblemNothingRemaining}},
 		},
 		"TargetInUntraceableWallet": {
-			func(r *postgres.TopUp) { r.WalletID, r.VoidedTransactionID = dull.ID, id(grant.ID) },
-			map[string][]string{"voided_transaction_id": {"wallet_not_traceable"}},
+			func(r *topup.Request) { r.WalletID, r.VoidedTransactionID = dull.ID, id(grant.ID) },
+			[]wallet.Finding{{Field: wallet.FieldVoidedTransaction, Problem: wallet.ProblemNotTraceable}},
 		},
 		"MethodOfAnotherCustomer": {
-			func(r *postgres.TopUp) {
+			func(r *topup.Request) {
 				r.Paid = dec("150")
 				r.PaymentMethod = wallet.MethodRequest{Type: "provider", ID: text(other.PaymentMethod.ID.String())}
 			},
-			map[string][]string{"payment_method": {"invalid_payment_method"}},
+			[]wallet.Finding{{Field: wallet.FieldPaymentMethod, Problem: wallet.ProblemInvalid}},
 		},
 		"EverythingAtOnce": {
-			func(r *postgres.TopUp) {
+			func(r *topup.Request) {
 				r.Paid, r.Voided, r.PaymentMethod.Type = dec("0.4"), dec("100"), "cash"
 				r.VoidedTransactionID = id(pending.ID)
 			},
-			map[string][]string{
-				"paid_credits": {"amount_rounds_to_zero"}, "voided_credits": {"insufficient_credits"},
-				"payment_method": {"invalid_payment_method"}, "voided_transaction_id": {"no_remaining_amount"},
+			[]wallet.Finding{
+				{Field: wallet.FieldPaidCredits, Problem: wallet.ProblemRoundsToZero},
+				{Field: wallet.FieldVoidedCredits, Problem: wallet.ProblemInsufficientCredits},
+				{Field: wallet.FieldPaymentMethod, Problem: wallet.ProblemInvalid},
+				{Field: wallet.FieldVoidedTransaction, Problem: wallet.ProblemNothingRemaining},
 			},
 		},
 		"BelowMinimum": {
-			func(r *postgres.TopUp) { r.Paid = dec("99.4") },
-			map[string][]string{"paid_credits": {"amount_below_minimum"}},
+			func(r *topup.Request) { r.Paid = dec("99.4") },
+			[]wallet.Finding{{Field: wallet.FieldPaidCredits, Problem: wallet.ProblemBelowMinimum}},
 		},
 		"AboveMaximum": {
-			func(r *postgres.TopUp) { r.Paid = dec("200.5") },
-			map[string][]string{"paid_credits": {"amount_above_maximum"}},
+			func(r *topup.Request) { r.Paid = dec("200.5") },
+			[]wallet.Finding{{Field: wallet.FieldPaidCredits, Problem: wallet.ProblemAboveMaximum}},
 		},
 		"MoreThanTheTargetHas": {
-			func(r *postgres.TopUp) { r.VoidedTransactionID, r.Voided = id(small.ID), dec("2") },
-			map[string][]string{"amount_cents": {"exceeds_remaining_transaction_amount"}},
+			func(r *topup.Request) { r.VoidedTransactionID, r.Voided = id(small.ID), dec("2") },
+			[]wallet.Finding{{Field: wallet.FieldAmount, Problem: wallet.ProblemExceedsRemaining}},
 		},
 		"MoreMoneyThanThereIs": {
 			// Half a credit is a cent as well, so two of them leave a credit and no cent.
-			func(r *postgres.TopUp) { r.WalletID, r.Voided = drained.ID, dec("1") },
-			map[string][]string{"amount_cents": {"exceeds_available_amount"}},
+			func(r *topup.Request) { r.WalletID, r.Voided = drained.ID, dec("1") },
+			[]wallet.Finding{{Field: wallet.FieldAmount, Problem: wallet.ProblemExceedsAvailable}},
 		},
 		"StageOneComesFirst": {
-			func(r *postgres.TopUp) { r.Paid, r.Granted = dec("99"), dec("0.4") },
-			map[string][]string{"granted_credits": {"amount_rounds_to_zero"}},
+			func(r *topup.Request) { r.Paid, r.Granted = dec("99"), dec("0.4") },
+			[]wallet.Finding{{Field: wallet.FieldGrantedCredits, Problem: wallet.ProblemRoundsToZero}},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

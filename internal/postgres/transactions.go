@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -15,13 +16,15 @@ import (
 
 const (
 	transactionColumns = `t.id, t.organization_id, t.mode, t.wallet_id, t.invoice_id, t.credit_note_id, t.voided_invoice_id,
-		t.transaction_type, t.transaction_status, t.status, t.source, w.currency, w.rate_amount, w.billing_entity_code,
-		w.traceable, t.amount, t.credit_amount, t.remaining_amount, coalesce(t.name, ''), t.priority,
-		coalesce(t.purchase_order_number, w.purchase_order_number, ''), t.invoice_requires_successful_payment, t.metadata,
-		t.payment_method_type, t.payment_method_id, t.skip_invoice_custom_sections, t.invoice_custom_sections,
-		t.created_at, t.settled_at, t.failed_at,
-		p.id, coalesce(p.status, ''), coalesce(p.redirect_url, ''), coalesce(p.failure_code, ''),
-		coalesce(p.failure_decline_code, ''), coalesce(p.failure_message, '')`
+		t.transaction_type as type, t.transaction_status as kind, t.status, t.source, w.currency, w.rate_amount,
+		w.billing_entity_code, w.traceable, t.amount, t.credit_amount, t.remaining_amount, coalesce(t.name, '') as name,
+		t.priority, coalesce(t.purchase_order_number, w.purchase_order_number, '') as purchase_order_number,
+		t.invoice_requires_successful_payment, t.metadata, t.payment_method_type, t.payment_method_id,
+		t.skip_invoice_custom_sections, t.invoice_custom_sections, t.created_at, t.settled_at, t.failed_at,
+		p.id as payment_id, coalesce(p.status, '') as payment_status,
+		coalesce(p.redirect_url, '') as payment_redirect_url, coalesce(p.failure_code, '') as payment_failure_code,
+		coalesce(p.failure_decline_code, '') as payment_failure_decline_code,
+		coalesce(p.failure_message, '') as payment_failure_message`
 	// transactionTables join a transaction t with its wallet and its newest payment.
 	transactionTables = `
 		join wallets w on w.id = t.wallet_id
@@ -30,32 +33,42 @@ const (
 		) p on t.transaction_status = 'purchased'`
 )
 
-func scanTransaction(row pgx.CollectableRow) (wallet.Transaction, error) {
-	var t wallet.Transaction
-	return t, scanTransactionWith(row, &t)
+// transactionRow is a wallet transaction with the columns of its nested structs.
+type transactionRow struct {
+	wallet.Transaction
+	PaymentMethodType         wallet.PaymentMethodType
+	PaymentMethodID           *wallet.ID
+	SkipInvoiceCustomSections bool
+	InvoiceCustomSections     []wallet.AppliedSection
+	PaymentID                 *wallet.ID // null without a payment
+	PaymentStatus             wallet.PaymentStatus
+	PaymentRedirectURL        string
+	PaymentFailureCode        string
+	PaymentFailureDeclineCode string
+	PaymentFailureMessage     string
 }
 
-// scanTransactionWith scans the columns of a transaction with others before them.
-func scanTransactionWith(row pgx.CollectableRow, t *wallet.Transaction, before ...any) error {
-	var (
-		paymentID *wallet.ID
-		p         wallet.TransactionPayment
-	)
-	err := row.Scan(append(before, &t.ID, &t.OrganizationID, &t.Mode, &t.WalletID, &t.InvoiceID, &t.CreditNoteID, &t.VoidedInvoiceID,
-		&t.Type, &t.Kind, &t.Status, &t.Source, &t.Currency, &t.RateAmount, &t.BillingEntityCode,
-		&t.Traceable, &t.Amount, &t.CreditAmount, &t.RemainingAmount, &t.Name, &t.Priority,
-		&t.PurchaseOrderNumber, &t.InvoiceRequiresSuccessfulPayment, &t.Metadata,
-		&t.PaymentMethod.Type, &t.PaymentMethod.ID, &t.Sections.Skip, &t.Sections.List,
-		&t.CreatedAt, &t.SettledAt, &t.FailedAt,
-		&paymentID, &p.Status, &p.RedirectURL, &p.Failure.Code, &p.Failure.DeclineCode, &p.Failure.Message)...)
-	if paymentID != nil {
-		p.ID = *paymentID
-		t.Payment = &p
+func (r transactionRow) transaction() wallet.Transaction {
+	t := r.Transaction
+	t.PaymentMethod = wallet.MethodChoice{Type: r.PaymentMethodType, ID: r.PaymentMethodID}
+	t.Sections = wallet.AppliedSections{Skip: r.SkipInvoiceCustomSections, List: r.InvoiceCustomSections}
+	if r.PaymentID != nil {
+		t.Payment = &wallet.TransactionPayment{
+			ID: *r.PaymentID, Status: r.PaymentStatus, RedirectURL: r.PaymentRedirectURL,
+			Failure: wallet.Failure{
+				Code: r.PaymentFailureCode, DeclineCode: r.PaymentFailureDeclineCode, Message: r.PaymentFailureMessage,
+			},
+		}
 	}
-	return err
+	return t
 }
 
-// GetTransaction finds a wallet transaction of an organization. An unknown one is
+func scanTransaction(row pgx.CollectableRow) (wallet.Transaction, error) {
+	r, err := pgx.RowToStructByName[transactionRow](row)
+	return r.transaction(), err
+}
+
+// GetTransaction returns a wallet transaction of an organization. An unknown one is
 // CodeWalletTransactionNotFound.
 func GetTransaction(ctx context.Context, db DB, organizationID wallet.ID, mode wallet.Mode, id wallet.ID) (wallet.Transaction, error) {
 	rows, _ := db.Query(ctx, `
@@ -71,7 +84,7 @@ func GetTransaction(ctx context.Context, db DB, organizationID wallet.ID, mode w
 	return t, nil
 }
 
-// GetTransactions finds wallet transactions by their ids, in the order of the ids.
+// GetTransactions returns wallet transactions by their ids, in the order of the ids.
 // Unknown ones are left out.
 func GetTransactions(ctx context.Context, db DB, ids []wallet.ID) ([]wallet.Transaction, error) {
 	rows, _ := db.Query(ctx, `
@@ -86,8 +99,7 @@ func GetTransactions(ctx context.Context, db DB, ids []wallet.ID) ([]wallet.Tran
 	return nonNil(list), nil
 }
 
-// TransactionFilter says which of a wallet's transactions a list has. What is
-// empty leaves none out.
+// TransactionFilter selects transactions of a wallet. Its zero value selects all.
 type TransactionFilter struct {
 	Status wallet.TransactionStatus
 	Kind   wallet.TransactionKind
@@ -97,7 +109,7 @@ type TransactionFilter struct {
 	Metadata map[string]string
 }
 
-// ListTransactions gives a page of a wallet's transactions, newest first, and how
+// ListTransactions returns a page of a wallet's transactions, newest first, and how
 // many there are in all.
 func ListTransactions(ctx context.Context, db DB, walletID wallet.ID, f TransactionFilter, page wallet.Page) ([]wallet.Transaction, int, error) {
 	where, args := `t.wallet_id = $1`, []any{walletID}
@@ -135,13 +147,13 @@ func ListTransactions(ctx context.Context, db DB, walletID wallet.ID, f Transact
 	return list, total, nil
 }
 
-// ListConsumptions gives a page of what outbound transactions took from an inbound
+// ListConsumptions returns a page of what outbound transactions took from an inbound
 // one, newest first, and how many there are in all.
 func ListConsumptions(ctx context.Context, db DB, inboundID wallet.ID, page wallet.Page) ([]wallet.Consumption, int, error) {
 	return listConsumptions(ctx, db, `inbound_transaction_id`, `outbound_transaction_id`, inboundID, page)
 }
 
-// ListFundings gives a page of what an outbound transaction took from inbound
+// ListFundings returns a page of what an outbound transaction took from inbound
 // ones, newest first, and how many there are in all.
 func ListFundings(ctx context.Context, db DB, outboundID wallet.ID, page wallet.Page) ([]wallet.Consumption, int, error) {
 	return listConsumptions(ctx, db, `outbound_transaction_id`, `inbound_transaction_id`, outboundID, page)
@@ -149,19 +161,30 @@ func ListFundings(ctx context.Context, db DB, outboundID wallet.ID, page wallet.
 
 func listConsumptions(ctx context.Context, db DB, own, other string, id wallet.ID, page wallet.Page) ([]wallet.Consumption, int, error) {
 	list, total, err := listPage(ctx, db, listQuery{
-		columns: `x.id, x.amount, x.created_at, ` + transactionColumns,
+		columns: `x.id as consumption_id, x.amount as consumption_amount, x.created_at as consumption_created_at, ` + transactionColumns,
 		from:    `wallet_transaction_consumptions x`,
 		extra:   `join wallet_transactions t on t.id = x.` + other + transactionTables,
 		where:   `x.` + own + ` = $1`,
 		order:   `x.created_at desc, x.id`,
 		args:    []any{id},
-	}, page, func(row pgx.CollectableRow) (wallet.Consumption, error) {
-		var c wallet.Consumption
-		err := scanTransactionWith(row, &c.Transaction, &c.ID, &c.Amount, &c.CreatedAt)
-		return c, err
-	})
+	}, page, scanConsumption)
 	if err != nil {
 		return nil, 0, fmt.Errorf("consumptions of wallet transaction %s: %w", id, err)
 	}
 	return list, total, nil
+}
+
+// takenRow is a consumption with the transaction on the other side.
+type takenRow struct {
+	transactionRow
+	ConsumptionID        wallet.ID
+	ConsumptionAmount    int64
+	ConsumptionCreatedAt time.Time
+}
+
+func scanConsumption(row pgx.CollectableRow) (wallet.Consumption, error) {
+	r, err := pgx.RowToStructByName[takenRow](row)
+	return wallet.Consumption{
+		ID: r.ConsumptionID, Amount: r.ConsumptionAmount, CreatedAt: r.ConsumptionCreatedAt, Transaction: r.transaction(),
+	}, err
 }

@@ -14,32 +14,33 @@ import (
 
 // NewWallet is a wallet that a client asks for.
 type NewWallet struct {
-	// Wallet is what the client said of it. The organization, the mode, the time
-	// of creation and the external id of the customer are needed; an empty
-	// currency is the customer's.
+	// Wallet has the values that the client sent. The organization, the mode, the time
+	// of creation and the external id of the customer are required; an empty currency
+	// is replaced by the customer's.
 	Wallet        wallet.Wallet
 	PaymentMethod wallet.MethodRequest
 	SkipSections  bool
 	SectionCodes  []string
-	// Limit is how many active wallets the customer may have with this one.
+	// Limit is the largest number of active wallets of the customer, with this one.
 	Limit int
 }
 
-// CreateWallet makes a wallet, and finds everything that is wrong with it at
-// once. What the caller has found wrong already comes in v, and the error is v
-// when there is anything at all. Two requests at once cannot pass the limit
-// together, because the customer's row is locked.
-func CreateWallet(ctx context.Context, tx pgx.Tx, n NewWallet, v *wallet.ValidationError) (wallet.Wallet, error) {
+// CreateWallet makes a wallet. Earlier has what the caller has found wrong with the
+// request. The error is a *wallet.ValidationError with all of that and everything that
+// is found here. Two requests at once cannot exceed the limit together, because the
+// customer's row is locked.
+func CreateWallet(ctx context.Context, tx pgx.Tx, n NewWallet, earlier *wallet.ValidationError) (wallet.Wallet, error) {
+	v := earlier.Clone()
 	w := n.Wallet
 	customer, active, err := lockCustomer(ctx, tx, w.OrganizationID, w.Mode, w.ExternalCustomerID, w.CreatedAt)
 	switch {
 	case wallet.HasCode(err, wallet.CodeCustomerNotFound):
-		v.Add(wallet.FieldCustomer, wallet.InvalidCustomerNotFound)
-		customer.Currency = wallet.USD // nobody knows; it is no fault of the currency
+		v.Add(wallet.FieldCustomer, wallet.ProblemNotFound)
+		customer.Currency = wallet.USD // so that an unknown customer is not an invalid currency too
 	case err != nil:
 		return w, err
 	case active >= n.Limit:
-		v.Add(wallet.FieldCustomer, wallet.InvalidWalletLimitReached)
+		v.Add(wallet.FieldCustomer, wallet.ProblemLimitReached)
 	}
 	w.CustomerID = customer.ID
 	if w.ID == (wallet.ID{}) {
@@ -56,14 +57,12 @@ func CreateWallet(ctx context.Context, tx pgx.Tx, n NewWallet, v *wallet.Validat
 		return w, err
 	}
 	if !ok {
-		v.Add(wallet.FieldPaymentMethod, wallet.InvalidPaymentMethod)
+		v.Add(wallet.FieldPaymentMethod, wallet.ProblemInvalid)
 	}
 	w.PaymentMethod = choice
-	for field, codes := range w.Validate().Details {
-		v.Add(field, codes...)
-	}
+	v.AddAll(w.Validate())
 	if w.ExpirationAt != nil && !w.ExpirationAt.After(w.CreatedAt) {
-		v.Add(wallet.FieldExpirationAt, wallet.InvalidDate)
+		v.Add(wallet.FieldExpirationAt, wallet.ProblemInvalid)
 	}
 	if err := v.OrNil(); err != nil {
 		return w, err
@@ -79,14 +78,14 @@ func CreateWallet(ctx context.Context, tx pgx.Tx, n NewWallet, v *wallet.Validat
 	if err := InsertWallet(ctx, tx, w); err != nil {
 		return w, err
 	}
-	if err := announce(ctx, tx, wallet.AnnounceWallet(wallet.EventWalletCreated, w, w.CreatedAt)); err != nil {
+	if err := announce(ctx, tx, wallet.AnnounceWallet(wallet.DeliveryWalletCreated, w, w.CreatedAt)); err != nil {
 		return w, err
 	}
 	return GetWallet(ctx, tx, w.ID)
 }
 
-// lockCustomer finds a customer, locks its row and counts its active wallets,
-// having ended those that have expired.
+// lockCustomer locks a customer's row, terminates its wallets that have expired, and
+// returns the customer and the number of its active wallets.
 func lockCustomer(ctx context.Context, tx pgx.Tx, organizationID wallet.ID, mode wallet.Mode, externalID string, now time.Time) (Customer, int, error) {
 	rows, _ := tx.Query(ctx, `
 		select `+customerColumns+` from customers c
@@ -108,77 +107,79 @@ func lockCustomer(ctx context.Context, tx pgx.Tx, organizationID wallet.ID, mode
 }
 
 // chooseMethod reads a payment method as a client names it, against the saved
-// cards of one customer; against all of the organization's when the customer is
-// not known. The second result is false when it makes no sense.
+// cards of one customer, or of the whole organization if the customer is not known.
+// The second result is false if the choice is not valid.
 func chooseMethod(ctx context.Context, db DB, organizationID wallet.ID, mode wallet.Mode, customerID wallet.ID, r wallet.MethodRequest) (wallet.MethodChoice, bool, error) {
-	var lookUpErr error
-	choice, ok := r.Choice(func(s string) (wallet.ID, bool) {
-		id, err := uuid.Parse(s)
-		if err != nil || len(s) != 36 {
-			return id, false
-		}
-		var found bool
-		err = db.QueryRow(ctx, `
+	var found bool
+	id, ok := parseCardID(r)
+	if ok {
+		rows, _ := db.Query(ctx, `
 			select exists (
 				select from payment_methods
-				where id = $1 and organization_id = $2 and mode = $3 and deleted_at is null
-					and ($4::uuid is null or customer_id = $4)
-			)`, id, organizationID, mode, idOrNull(customerID)).Scan(&found)
-		if err != nil {
-			lookUpErr = fmt.Errorf("find payment method %s: %w", id, err)
+				where id = @id and organization_id = @organization_id and mode = @mode and deleted_at is null
+					and (@customer_id::uuid is null or customer_id = @customer_id)
+			)`,
+			pgx.StrictNamedArgs{"id": id, "organization_id": organizationID, "mode": mode, "customer_id": idOrNull(customerID)})
+		var err error
+		if found, err = pgx.CollectExactlyOneRow(rows, pgx.RowTo[bool]); err != nil {
+			return wallet.MethodChoice{}, false, fmt.Errorf("find payment method %s: %w", id, err)
 		}
-		return id, found
-	})
-	return choice, ok, lookUpErr
+	}
+	choice, ok := r.Choice(func(string) (wallet.ID, bool) { return id, found })
+	return choice, ok, nil
+}
+
+// parseCardID returns the id of the saved card that a client names. The second result
+// is false if the client names none, or sends something that is not an id.
+func parseCardID(r wallet.MethodRequest) (wallet.ID, bool) {
+	const length = 36 // the parser accepts other spellings too
+	if r.ID == nil || len(*r.ID) != length {
+		return wallet.ID{}, false
+	}
+	id, err := uuid.Parse(*r.ID)
+	return id, err == nil
 }
 
 // WalletChange is what a request changes of a wallet.
 type WalletChange struct {
-	// Change sets what the client sent; what it leaves alone stays. The rate, the
+	// Change sets the values that the client sent. Other values stay. The rate, the
 	// currency and the balances cannot change.
 	Change func(w *wallet.Wallet) error
-	// PaymentMethod is nil when the client did not send any.
+	// PaymentMethod is nil if the client did not send one.
 	PaymentMethod *wallet.MethodRequest
-	// Sections is nil when the client did not send any.
-	Sections *SectionRequest
+	// Sections is nil if the client did not send any.
+	Sections *wallet.SectionRequest
 }
 
-// SectionRequest is what a client says of invoice custom sections. Skip takes
-// away what is there; without it the codes replace what is there.
-type SectionRequest struct {
-	Skip  bool
-	Codes []string
-}
-
-// UpdateWallet changes a wallet. A terminated one, and values that make no sense,
-// are a ValidationError, into which goes also what the caller has found wrong.
-func UpdateWallet(ctx context.Context, tx pgx.Tx, ref WalletRef, change WalletChange, v *wallet.ValidationError, now time.Time) (wallet.Wallet, error) {
+// UpdateWallet changes a wallet. Earlier has what the caller has found wrong with the
+// request; the change may add to it. The error is a *wallet.ValidationError with all of
+// that and everything that is found here, or for a terminated wallet.
+func UpdateWallet(ctx context.Context, tx pgx.Tx, ref WalletRef, change WalletChange, earlier *wallet.ValidationError, now time.Time) (wallet.Wallet, error) {
 	before, err := lockWallet(ctx, tx, ref, now)
 	if err != nil {
 		return before, err
 	}
 	if before.Status != wallet.WalletActive {
-		return before, wallet.Invalid(wallet.FieldWalletID, wallet.InvalidWalletTerminated)
+		return before, wallet.Invalid(wallet.FieldWallet, wallet.ProblemTerminated)
 	}
 	w := before
 	if err := change.Change(&w); err != nil {
 		return before, err
 	}
+	v := earlier.Clone() // after the change, which may have added to it
 	if change.PaymentMethod != nil {
 		choice, ok, err := chooseMethod(ctx, tx, w.OrganizationID, w.Mode, w.CustomerID, *change.PaymentMethod)
 		if err != nil {
 			return before, err
 		}
 		if !ok {
-			v.Add(wallet.FieldPaymentMethod, wallet.InvalidPaymentMethod)
+			v.Add(wallet.FieldPaymentMethod, wallet.ProblemInvalid)
 		}
 		w.PaymentMethod = choice
 	}
-	for field, codes := range w.Validate().Details {
-		v.Add(field, codes...)
-	}
+	v.AddAll(w.Validate())
 	if w.ExpirationAt != nil && !sameTime(w.ExpirationAt, before.ExpirationAt) && !w.ExpirationAt.After(now) {
-		v.Add(wallet.FieldExpirationAt, wallet.InvalidDate)
+		v.Add(wallet.FieldExpirationAt, wallet.ProblemInvalid)
 	}
 	if err := v.OrNil(); err != nil {
 		return before, err
@@ -191,30 +192,22 @@ func UpdateWallet(ctx context.Context, tx pgx.Tx, ref WalletRef, change WalletCh
 			}
 		}
 	}
-	_, err = tx.Exec(ctx, `
-		update wallets
-		set code = $2, name = nullif($3, ''), priority = $4, purchase_order_number = nullif($5, ''),
-			invoice_requires_successful_payment = $6, paid_top_up_min_amount = $7, paid_top_up_max_amount = $8,
-			payment_method_type = $9, payment_method_id = $10, applies_to = $11, recurring_transaction_rules = $12,
-			skip_invoice_custom_sections = $13, invoice_custom_sections = $14, metadata = $15, expiration_at = $16,
-			updated_at = $17
-		where id = $1`,
-		w.ID, w.Code, w.Name, w.Priority, w.PurchaseOrderNumber, w.InvoiceRequiresSuccessfulPayment,
-		w.PaidTopUpMinAmount, w.PaidTopUpMaxAmount, w.PaymentMethod.OrProvider(), w.PaymentMethod.ID, w.AppliesTo,
-		w.RecurringTransactionRules, w.Sections.Skip, sectionsOrNull(w.Sections), w.Metadata, w.ExpirationAt, now)
+	args := walletArgs(w)
+	args["now"] = now
+	_, err = tx.Exec(ctx, updateWallet, pgx.StrictNamedArgs(args))
 	if err != nil {
 		return before, walletError(err, "update wallet "+w.ID.String())
 	}
-	return w, announce(ctx, tx, wallet.AnnounceWallet(wallet.EventWalletUpdated, w, now))
+	return w, announce(ctx, tx, wallet.AnnounceWallet(wallet.DeliveryWalletUpdated, w, now))
 }
 
 func sameTime(a, b *time.Time) bool {
 	return a == b || (a != nil && b != nil && a.Equal(*b))
 }
 
-// TerminateWallet ends a wallet: nothing is added to it or drawn from it any more,
-// but for purchases that are pending. The balance stays as it is. The second
-// result is false when it had ended before, which is no error.
+// TerminateWallet terminates a wallet: nothing is added to it or taken from it any more,
+// except for purchases that are pending. The balance stays as it is. The second result
+// is false if the wallet was terminated before, which is not an error.
 func TerminateWallet(ctx context.Context, tx pgx.Tx, ref WalletRef, now time.Time) (wallet.Wallet, bool, error) {
 	w, err := lockWallet(ctx, tx, ref, now)
 	if err != nil {
@@ -222,7 +215,7 @@ func TerminateWallet(ctx context.Context, tx pgx.Tx, ref WalletRef, now time.Tim
 	}
 	ended := now
 	if w.TerminatedAt != nil {
-		ended = *w.TerminatedAt // it expired, and perhaps nobody has written that down
+		ended = *w.TerminatedAt // it expired, which may not be stored yet
 	}
 	tag, err := tx.Exec(ctx, `
 		update wallets set status = 'terminated', terminated_at = $2, updated_at = $3
@@ -234,10 +227,11 @@ func TerminateWallet(ctx context.Context, tx pgx.Tx, ref WalletRef, now time.Tim
 	if tag.RowsAffected() == 0 {
 		return w, false, nil
 	}
-	return w, true, announce(ctx, tx, wallet.AnnounceWallet(wallet.EventWalletTerminated, w, now))
+	return w, true, announce(ctx, tx, wallet.AnnounceWallet(wallet.DeliveryWalletTerminated, w, now))
 }
 
-// expireWallets ends the wallets that a condition names.
+// expireWallets terminates the wallets that have expired and meet a condition. The
+// condition may use $1, which is now, and $2, which is arg.
 func expireWallets(ctx context.Context, tx pgx.Tx, now time.Time, condition string, arg any) ([]wallet.ID, error) {
 	rows, _ := tx.Query(ctx, `
 		update wallets set status = 'terminated', terminated_at = expiration_at, updated_at = $1
@@ -258,13 +252,13 @@ func expireWallets(ctx context.Context, tx pgx.Tx, now time.Time, condition stri
 	)
 	for _, r := range expired {
 		w := wallet.Wallet{ID: r.ID, OrganizationID: r.OrganizationID, Mode: r.Mode}
-		ids, list = append(ids, r.ID), append(list, wallet.AnnounceWallet(wallet.EventWalletTerminated, w, now))
+		ids, list = append(ids, r.ID), append(list, wallet.AnnounceWallet(wallet.DeliveryWalletTerminated, w, now))
 	}
 	return ids, announce(ctx, tx, list...)
 }
 
-// ExpireWallets writes down up to limit wallets whose expiration has passed, and
-// returns them. Everybody treats them as ended before that.
+// ExpireWallets terminates up to limit wallets whose expiration has passed, and returns
+// their ids. Every reader treats them as terminated before that.
 func ExpireWallets(ctx context.Context, db Beginner, now time.Time, limit int) ([]wallet.ID, error) {
 	var ids []wallet.ID
 	err := pgx.BeginTxFunc(ctx, db, pgx.TxOptions{}, func(tx pgx.Tx) error {
@@ -281,8 +275,8 @@ func ExpireWallets(ctx context.Context, db Beginner, now time.Time, limit int) (
 	return ids, err
 }
 
-// ChangeWalletMetadata replaces a wallet's metadata by what change makes of it.
-// Nil is none, going in and coming out. Terminated wallets may change it as well.
+// ChangeWalletMetadata replaces a wallet's metadata by what change returns for it. Nil
+// is no metadata. The metadata of terminated wallets can change as well.
 func ChangeWalletMetadata(ctx context.Context, tx pgx.Tx, ref WalletRef, now time.Time, change func(map[string]any) (map[string]any, error)) (map[string]any, error) {
 	w, err := lockWallet(ctx, tx, ref, now)
 	if err != nil {
@@ -304,5 +298,5 @@ func ChangeWalletMetadata(ctx context.Context, tx pgx.Tx, ref WalletRef, now tim
 	if _, err := tx.Exec(ctx, `update wallets set metadata = $2, updated_at = $3 where id = $1`, w.ID, stored, now); err != nil {
 		return nil, fmt.Errorf("metadata of wallet %s: %w", w.ID, err)
 	}
-	return metadata, announce(ctx, tx, wallet.AnnounceWallet(wallet.EventWalletUpdated, w, now))
+	return metadata, announce(ctx, tx, wallet.AnnounceWallet(wallet.DeliveryWalletUpdated, w, now))
 }

@@ -12,7 +12,7 @@ import (
 
 // WalletRef names a wallet of an organization: by its id, or by the customer's
 // external id and the code. A code names the active wallet that has it, or else
-// the newest that had.
+// the newest terminated one.
 type WalletRef struct {
 	OrganizationID wallet.ID
 	Mode           wallet.Mode
@@ -30,7 +30,7 @@ func (r WalletRef) String() string {
 	return r.ExternalCustomerID + "/" + r.Code
 }
 
-// FindWallet finds a wallet as it stands at now. An unknown customer is
+// FindWallet returns a wallet as it stands at now. An unknown customer is
 // CodeCustomerNotFound, an unknown wallet CodeWalletNotFound.
 func FindWallet(ctx context.Context, db DB, ref WalletRef, now time.Time) (wallet.Wallet, error) {
 	return findWallet(ctx, db, ref, now, "")
@@ -38,28 +38,31 @@ func FindWallet(ctx context.Context, db DB, ref WalletRef, now time.Time) (walle
 
 // lockWallet is FindWallet with the row locked until the transaction ends.
 func lockWallet(ctx context.Context, tx pgx.Tx, ref WalletRef, now time.Time) (wallet.Wallet, error) {
-	return findWallet(ctx, tx, ref, now, ` for no key update of w`)
+	return findWallet(ctx, tx, ref, now, lockingWallet)
 }
 
 func findWallet(ctx context.Context, db DB, ref WalletRef, now time.Time, lock string) (wallet.Wallet, error) {
-	where, args := `w.id = $3`, []any{ref.OrganizationID, ref.Mode, ref.ID}
+	statement, args := selectWallet, pgx.StrictNamedArgs{"organization_id": ref.OrganizationID, "mode": ref.Mode, "id": ref.ID}
 	if ref.ID == (wallet.ID{}) && ref.ExternalCustomerID != "" {
 		customer, err := FindCustomer(ctx, db, ref.OrganizationID, ref.Mode, ref.ExternalCustomerID)
 		if err != nil {
 			return wallet.Wallet{}, err
 		}
-		where, args = `w.customer_id = $3 and w.code = $4`, []any{ref.OrganizationID, ref.Mode, customer.ID, ref.Code}
+		statement, args = selectWalletByCode, pgx.StrictNamedArgs{"customer_id": customer.ID, "code": ref.Code}
 	}
-	rows, _ := db.Query(ctx, `
-		select `+walletColumns+` from `+walletTables+`
-		where w.organization_id = $1 and w.mode = $2 and `+where+`
-		order by w.status, w.created_at desc, w.id
-		limit 1`+lock, args...)
+	rows, _ := db.Query(ctx, statement+lock, args)
 	w, err := collectWallet(rows, ref.String())
 	return w.At(now), err
 }
 
-// WalletFilter says which of an organization's wallets a list has.
+// selectWalletByCode finds the active wallet that has the code, or else the newest
+// terminated one.
+const selectWalletByCode = `select ` + walletColumns + ` from ` + walletTables + `
+	where w.customer_id = @customer_id and w.code = @code
+	order by w.status, w.created_at desc, w.id
+	limit 1`
+
+// WalletFilter selects wallets of an organization.
 type WalletFilter struct {
 	OrganizationID wallet.ID
 	Mode           wallet.Mode
@@ -67,7 +70,7 @@ type WalletFilter struct {
 	Currency       wallet.Currency // empty for all
 }
 
-// ListWallets gives a page of wallets as they stand at now, newest first, and how
+// ListWallets returns a page of wallets as they stand at now, newest first, and how
 // many there are in all. Terminated ones are among them.
 func ListWallets(ctx context.Context, db DB, f WalletFilter, page wallet.Page, now time.Time) ([]wallet.Wallet, int, error) {
 	list, total, err := listPage(ctx, db, listQuery{

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -16,55 +17,51 @@ import (
 // organization, mode and currency.
 var OrganizationAccounts = []string{"disputes", "promotions", "refunds", "stripe_clearing", "voids"}
 
+var (
+	insertWallet     = statement("wallets.sql", "insert_wallet")
+	updateWallet     = statement("wallets.sql", "update_wallet")
+	updateWalletSums = statement("wallets.sql", "update_wallet_sums")
+)
+
 // InsertWallet stores a new, empty wallet with its account, and the
 // organization's accounts in its currency where they are missing. What the wallet
-// leaves empty gets its default; without a code it is named after its name. A code
+// leaves empty gets its default; without a code it gets one from its name. A code
 // that another active wallet of the customer has is a ValidationError. It needs a
 // transaction.
 func InsertWallet(ctx context.Context, tx pgx.Tx, w wallet.Wallet) error {
 	if err := ensureAccounts(ctx, tx, w.OrganizationID, w.Mode, w.Currency, w.CreatedAt); err != nil {
 		return err
 	}
-	var code *string
-	if w.Code != "" {
-		code = &w.Code
-	}
-	_, err := tx.Exec(ctx, `
-		with account as (
-			insert into accounts (id, organization_id, mode, currency, kind, created_at)
-			values ($1, $2, $3, $4, 'wallet', $8)
-		), free as (
-			-- The name's own code, or else the one with the seconds behind it, or the next.
-			select candidate from (
-				select 0 as position, $10::text as candidate
-				union all
-				select n, $10::text || '_' || (extract(epoch from $8::timestamptz)::bigint + n - 1) from generate_series(1, 100) as n
-			) candidates
-			where not exists (select from wallets where customer_id = $5 and code = candidate and status = 'active')
-			order by position limit 1
-		)
-		insert into wallets (id, organization_id, mode, currency, customer_id, rate_amount, is_primary, created_at, updated_at,
-			code, name, priority, billing_entity_code, purchase_order_number, invoice_requires_successful_payment,
-			paid_top_up_min_amount, paid_top_up_max_amount, payment_method_type, payment_method_id,
-			applies_to, recurring_transaction_rules, skip_invoice_custom_sections, invoice_custom_sections, metadata, expiration_at)
-		values ($1, $2, $3, $4, $5, $6, $7, $8, $8,
-			coalesce($9, (select candidate from free)), nullif($11, ''), coalesce(nullif($12::smallint, 0), 50),
-			coalesce(nullif($13, ''), 'default'), nullif($14, ''), $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25)`,
-		w.ID, w.OrganizationID, w.Mode, w.Currency, w.CustomerID, w.RateAmount, w.IsPrimary, w.CreatedAt,
-		code, wallet.CodeFor(w.Name), w.Name, w.Priority, w.BillingEntityCode, w.PurchaseOrderNumber,
-		w.InvoiceRequiresSuccessfulPayment, w.PaidTopUpMinAmount, w.PaidTopUpMaxAmount, w.PaymentMethod.OrProvider(),
-		w.PaymentMethod.ID, w.AppliesTo, w.RecurringTransactionRules, w.Sections.Skip, sectionsOrNull(w.Sections), w.Metadata,
-		w.ExpirationAt)
-	if err != nil {
+	args := walletArgs(w)
+	maps.Copy(args, pgx.NamedArgs{
+		"organization_id": w.OrganizationID, "mode": w.Mode, "currency": w.Currency, "customer_id": w.CustomerID,
+		"rate_amount": w.RateAmount, "is_primary": w.IsPrimary, "created_at": w.CreatedAt, "default_code": wallet.CodeFor(w.Name),
+		"billing_entity_code": orNull(w.BillingEntityCode),
+	})
+	if _, err := tx.Exec(ctx, insertWallet, pgx.StrictNamedArgs(args)); err != nil {
 		return walletError(err, "insert wallet")
 	}
 	return nil
 }
 
-// walletError tells a code that is taken from what a caller can do nothing about.
+// walletArgs are the values of a wallet that can change, and its id.
+func walletArgs(w wallet.Wallet) pgx.NamedArgs {
+	return pgx.NamedArgs{
+		"id": w.ID, "code": orNull(w.Code), "name": orNull(w.Name), "priority": w.Priority,
+		"purchase_order_number":               orNull(w.PurchaseOrderNumber),
+		"invoice_requires_successful_payment": w.InvoiceRequiresSuccessfulPayment,
+		"paid_top_up_min_amount":              w.PaidTopUpMinAmount, "paid_top_up_max_amount": w.PaidTopUpMaxAmount,
+		"payment_method_type": w.PaymentMethod.OrProvider(), "payment_method_id": w.PaymentMethod.ID,
+		"applies_to": w.AppliesTo, "recurring_transaction_rules": w.RecurringTransactionRules,
+		"skip_invoice_custom_sections": w.Sections.Skip, "invoice_custom_sections": sectionsOrNull(w.Sections),
+		"metadata": w.Metadata, "expiration_at": w.ExpirationAt,
+	}
+}
+
+// walletError turns the error of a code that is taken into a ValidationError.
 func walletError(err error, doing string) error {
 	if pgErr, ok := errors.AsType[*pgconn.PgError](err); ok && pgErr.ConstraintName == "wallets_code" {
-		return wallet.Invalid(wallet.FieldCode, wallet.InvalidTaken)
+		return wallet.Invalid(wallet.FieldCode, wallet.ProblemTaken)
 	}
 	return fmt.Errorf("%s: %w", doing, err)
 }
@@ -84,9 +81,11 @@ func ensureAccounts(ctx context.Context, db DB, organizationID wallet.ID, mode w
 	}
 	_, err := db.Exec(ctx, `
 		insert into accounts (id, organization_id, mode, currency, kind, created_at)
-		select a.id, $3, $4, $5, a.kind, $6 from unnest($1::uuid[], $2::text[]) as a (id, kind)
+		select unnest(@ids::uuid[]), @organization_id, @mode, @currency, unnest(@kinds::text[]), @now
 		on conflict do nothing`,
-		ids, OrganizationAccounts, organizationID, mode, currency, now)
+		pgx.StrictNamedArgs{
+			"ids": ids, "kinds": OrganizationAccounts, "organization_id": organizationID, "mode": mode, "currency": currency, "now": now,
+		})
 	if err != nil {
 		return fmt.Errorf("insert accounts: %w", err)
 	}
@@ -101,6 +100,12 @@ const (
 		w.skip_invoice_custom_sections, w.invoice_custom_sections, w.applies_to, w.recurring_transaction_rules, w.metadata,
 		w.created_at, w.expiration_at, w.last_balance_sync_at, w.last_consumed_credit_at, w.terminated_at`
 	walletTables = `wallets w join customers c on c.id = w.customer_id`
+
+	// selectWallet finds a wallet of an organization by its id. With lockingWallet behind
+	// it the wallet's row is locked until the transaction ends.
+	selectWallet = `select ` + walletColumns + ` from ` + walletTables + `
+		where w.id = @id and w.organization_id = @organization_id and w.mode = @mode`
+	lockingWallet = ` for no key update of w`
 )
 
 // walletRow is a wallet with the columns of its nested structs.

@@ -157,7 +157,7 @@ func TestCreateWallet(t *testing.T) {
 		n := walletOf(customer)
 		n.Wallet.Code = "default"
 		_, err = createWallet(t, pool, n)
-		requireInvalid(t, err, map[string][]string{"code": {"value_already_exist"}})
+		requireInvalid(t, err, []wallet.Finding{{Field: wallet.FieldCode, Problem: wallet.ProblemTaken}})
 
 		terminate(t, pool, first, now)
 		again, err := createWallet(t, pool, n)
@@ -179,14 +179,16 @@ func TestCreateWallet(t *testing.T) {
 
 		_, err := createWallet(t, pool, n)
 
-		requireInvalid(t, err, map[string][]string{
-			"currency": {"value_is_invalid"}, "priority": {"value_is_invalid"},
-			"expiration_at": {"invalid_date"}, "payment_method": {"invalid_payment_method"},
+		requireInvalid(t, err, []wallet.Finding{
+			{Field: wallet.FieldCurrency, Problem: wallet.ProblemInvalid},
+			{Field: wallet.FieldPriority, Problem: wallet.ProblemInvalid},
+			{Field: wallet.FieldExpirationAt, Problem: wallet.ProblemInvalid},
+			{Field: wallet.FieldPaymentMethod, Problem: wallet.ProblemInvalid},
 		})
 		n = walletOf(customer)
 		n.Wallet.ExternalCustomerID, n.Wallet.Currency = "nobody", ""
 		_, err = createWallet(t, pool, n)
-		requireInvalid(t, err, map[string][]string{"customer": {"customer_not_found"}})
+		requireInvalid(t, err, []wallet.Finding{{Field: wallet.FieldCustomer, Problem: wallet.ProblemNotFound}})
 	})
 
 	t.Run("CurrencyFallsBackToTheCustomers", func(t *testing.T) {
@@ -231,7 +233,7 @@ func TestCreateWallet(t *testing.T) {
 				made++
 				continue
 			}
-			requireInvalid(t, err, map[string][]string{"customer": {"wallet_limit_reached"}})
+			requireInvalid(t, err, []wallet.Finding{{Field: wallet.FieldCustomer, Problem: wallet.ProblemLimitReached}})
 		}
 		require.Equal(t, wallet.DefaultWalletLimit, made)
 		_, total, err := postgres.ListWallets(t.Context(), pool, postgres.WalletFilter{
@@ -261,7 +263,7 @@ func TestUpdateWallet(t *testing.T) {
 				return nil
 			},
 			PaymentMethod: &wallet.MethodRequest{Type: "manual"},
-			Sections:      &postgres.SectionRequest{Skip: true},
+			Sections:      &wallet.SectionRequest{Skip: true},
 		})
 		require.NoError(t, err)
 		stored, err := postgres.FindWallet(t.Context(), pool, refTo(m.Wallet), now)
@@ -284,12 +286,15 @@ func TestUpdateWallet(t *testing.T) {
 			w.Code = stored.Code
 			return nil
 		}})
-		requireInvalid(t, err, map[string][]string{"code": {"value_already_exist"}})
+		requireInvalid(t, err, []wallet.Finding{{Field: wallet.FieldCode, Problem: wallet.ProblemTaken}})
 		_, err = updateWallet(t, pool, m.Wallet, postgres.WalletChange{Change: func(w *wallet.Wallet) error {
 			w.Priority, w.ExpirationAt = 0, &now
 			return nil
 		}})
-		requireInvalid(t, err, map[string][]string{"priority": {"value_is_invalid"}, "expiration_at": {"invalid_date"}})
+		requireInvalid(t, err, []wallet.Finding{
+			{Field: wallet.FieldPriority, Problem: wallet.ProblemInvalid},
+			{Field: wallet.FieldExpirationAt, Problem: wallet.ProblemInvalid},
+		})
 		_, err = updateWallet(t, pool, wallet.Wallet{ID: wallet.NewID()}, postgres.WalletChange{})
 		require.True(t, wallet.HasCode(err, wallet.CodeWalletNotFound))
 	})
@@ -305,7 +310,7 @@ func TestUpdateWallet(t *testing.T) {
 		require.False(t, changed)
 		require.Equal(t, now, again.TerminatedAt.UTC())
 		_, err := updateWallet(t, pool, m.Wallet, postgres.WalletChange{Change: func(*wallet.Wallet) error { return nil }})
-		requireInvalid(t, err, map[string][]string{"wallet_id": {"wallet_is_terminated"}})
+		requireInvalid(t, err, []wallet.Finding{{Field: wallet.FieldWallet, Problem: wallet.ProblemTerminated}})
 	})
 
 	t.Run("Metadata", func(t *testing.T) {

@@ -3,6 +3,7 @@ package postgres
 import (
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -61,6 +62,12 @@ func (w *writes) add(statement string, rows int, args pgx.NamedArgs, check func(
 // queueRows is queue with the columns of the rows for parameters.
 func queueRows[T any](w *writes, what, statement string, rows []T) {
 	w.queue(what, statement, len(rows), columnsOf(rows))
+}
+
+// withTime adds the time that all rows of a statement share to its parameters.
+func withTime(now time.Time, args pgx.NamedArgs) pgx.NamedArgs {
+	args["now"] = now
+	return args
 }
 
 // announce adds the deliveries of announcements. It comes behind the changes, whose

@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/fundrail/fundrail/internal/postgres"
+	"github.com/fundrail/fundrail/internal/topup"
 	"github.com/fundrail/fundrail/internal/wallet"
 )
 
@@ -182,7 +183,7 @@ func Spend(tb testing.TB, db DB, m Merchant, amount int64) {
 	tb.Helper()
 
 	require.NoError(tb, pgx.BeginFunc(tb.Context(), db, func(tx pgx.Tx) error {
-		prepared, err := postgres.PrepareTopUp(tb.Context(), tx, postgres.TopUp{
+		prepared, err := postgres.PrepareTopUp(tb.Context(), tx, topup.Request{
 			OrganizationID: m.Organization.ID, Mode: m.Mode, WalletID: m.Wallet.ID, Now: Now,
 			Voided: wallet.CreditsFor(amount, m.Wallet.RateAmount, m.Wallet.Currency),
 		}, &wallet.ValidationError{})

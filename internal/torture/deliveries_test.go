@@ -76,7 +76,7 @@ func TestReceiver(t *testing.T) {
 	send := func(n int, secret string) (wallet.ID, int) {
 		m := delivery.Message{
 			DeliveryID: wallet.NewID(), Endpoint: wallet.Endpoint{URL: r.address(n), Signature: signature(n)},
-			Event:   wallet.MerchantEvent{ID: wallet.NewID(), Mode: wallet.ModeTest, Type: wallet.EventWalletUpdated, Wallet: &wallet.Wallet{}},
+			Event:   wallet.MerchantEvent{ID: wallet.NewID(), Mode: wallet.ModeTest, Type: wallet.DeliveryWalletUpdated, Wallet: &wallet.Wallet{}},
 			Secrets: []string{secret},
 		}
 		status, _ := sender.Send(t.Context(), m)

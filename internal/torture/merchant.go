@@ -77,7 +77,7 @@ func (m merchant) createEndpoint(ctx context.Context, tx pgx.Tx, endpoint *recei
 		ID: m.endpointID, OrganizationID: organization, Mode: wallet.ModeTest, Name: "Storm", URL: endpoint.address(n),
 		Signature: signature(n), CreatedAt: now,
 	}
-	return postgres.InsertEndpoint(ctx, tx, e, wallet.EventTypes, endpoint.secrets[n], postgres.DefaultEndpointLimit)
+	return postgres.InsertEndpoint(ctx, tx, e, wallet.DeliveryTypes, endpoint.secrets[n], postgres.DefaultEndpointLimit)
 }
 
 func (m merchant) createCards(ctx context.Context, tx pgx.Tx, sim *stripesim.Server, customer postgres.Customer) error {

@@ -2,20 +2,20 @@ package wallet
 
 import "time"
 
-// Announcement is a change that merchants' endpoints are told of. The rows that
-// it names are shown as they are after the change.
+// Announcement is a change that is delivered to merchants' endpoints. A delivery
+// shows the rows that it names as they are after the change.
 type Announcement struct {
-	Type EventType
-	// ObjectID is the row that the announcement is about. The announcements of one
-	// object reach an endpoint in their order.
+	Type DeliveryType
+	// ObjectID is the row that changed. An endpoint gets the announcements of one
+	// object in their order.
 	ObjectID       ID
 	OrganizationID ID
 	Mode           Mode
 	PaymentID      *ID
 	TransactionID  *ID
 	WalletID       *ID
-	// Amount is what went back of a payment or came back again, in minor units; nil
-	// for every other change.
+	// Amount is how much a refund or dispute, or its reversal, moved, in minor units;
+	// nil for every other change.
 	Amount *int64
 	// Traceparent names the trace of the request behind the change, empty when there
 	// is none.
@@ -23,23 +23,23 @@ type Announcement struct {
 	At          time.Time
 }
 
-// paymentEvents says what is announced when a payment comes to a state. Processing
-// is no news.
-var paymentEvents = map[PaymentStatus]EventType{
-	PaymentCanceled:       EventPaymentCanceled,
-	PaymentFailed:         EventPaymentFailed,
-	PaymentRequiresAction: EventPaymentRequiresAction,
-	PaymentSucceeded:      EventPaymentSucceeded,
+// paymentDeliveries is what is announced when a payment enters a state. Processing is
+// not announced.
+var paymentDeliveries = map[PaymentStatus]DeliveryType{
+	PaymentCanceled:       DeliveryPaymentCanceled,
+	PaymentFailed:         DeliveryPaymentFailed,
+	PaymentRequiresAction: DeliveryPaymentRequiresAction,
+	PaymentSucceeded:      DeliveryPaymentSucceeded,
 }
 
-// AnnounceSettlements lists what merchants are told of settlements: for each move
-// the payment and then its wallet transaction, and behind them the balance of each
-// credited wallet, once for the whole group.
+// AnnounceSettlements returns the announcements of settlements: for each move the
+// payment and then its wallet transaction, and after all of them the balance of each
+// credited wallet once.
 func AnnounceSettlements(changes []SettleChanges) []Announcement {
 	var list, balances []Announcement
-	credited := make(map[ID]int) // where in balances a wallet stands
+	credited := make(map[ID]int) // the index of a wallet in balances
 	for _, c := range changes {
-		if c.Move == nil || paymentEvents[c.Move.To] == "" {
+		if c.Move == nil || paymentDeliveries[c.Move.To] == "" {
 			continue
 		}
 		p := c.Payment
@@ -47,19 +47,19 @@ func AnnounceSettlements(changes []SettleChanges) []Announcement {
 			OrganizationID: p.OrganizationID, Mode: p.Mode, WalletID: &p.WalletID, Traceparent: p.Traceparent, At: c.Move.MovedAt,
 		}
 		payment := about
-		payment.Type, payment.ObjectID, payment.PaymentID = paymentEvents[c.Move.To], p.ID, &p.ID
+		payment.Type, payment.ObjectID, payment.PaymentID = paymentDeliveries[c.Move.To], p.ID, &p.ID
 		list = append(list, payment)
 		if t := c.announcedTransaction(); t != nil {
 			transaction := about
-			transaction.Type, transaction.ObjectID, transaction.TransactionID = EventTransactionUpdated, t.ID, &t.ID
+			transaction.Type, transaction.ObjectID, transaction.TransactionID = DeliveryTransactionUpdated, t.ID, &t.ID
 			if c.Spare != nil {
-				transaction.Type = EventTransactionCreated
+				transaction.Type = DeliveryTransactionCreated
 			}
 			list = append(list, transaction)
 		}
 		if c.Wallet != nil {
 			balance := about
-			balance.Type, balance.ObjectID = EventWalletBalanceUpdated, p.WalletID
+			balance.Type, balance.ObjectID = DeliveryWalletBalanceUpdated, p.WalletID
 			if at, ok := credited[p.WalletID]; ok {
 				balances[at] = balance
 				continue
@@ -78,15 +78,15 @@ func (c SettleChanges) announcedTransaction() *PurchaseState {
 	return c.Purchase
 }
 
-// AnnounceWallet announces a change of a wallet.
-func AnnounceWallet(t EventType, w Wallet, at time.Time) Announcement {
+// AnnounceWallet returns the announcement of a change of a wallet.
+func AnnounceWallet(t DeliveryType, w Wallet, at time.Time) Announcement {
 	return Announcement{
 		Type: t, ObjectID: w.ID, OrganizationID: w.OrganizationID, Mode: w.Mode, WalletID: &w.ID, At: at,
 	}
 }
 
-// AnnounceTransaction announces a wallet transaction of a wallet.
-func AnnounceTransaction(t EventType, id ID, w Wallet, at time.Time) Announcement {
+// AnnounceTransaction returns the announcement of a change of a wallet transaction.
+func AnnounceTransaction(t DeliveryType, id ID, w Wallet, at time.Time) Announcement {
 	a := AnnounceWallet(t, w, at)
 	a.ObjectID, a.TransactionID = id, &id
 	return a

@@ -6,14 +6,14 @@ import (
 	"strings"
 )
 
-// apiKeyLength is how many characters follow an API key's prefix: with 62 to
-// choose from, more than 230 bits.
+// apiKeyLength is the number of characters after an API key's prefix. Each is one of
+// 62, so a key has more than 230 bits.
 const apiKeyLength = 40
 
 const base62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
 // NewAPIKey makes a merchant's key: aks_test_ or aks_live_ and random letters and
-// digits. It is shown once; what is stored is its hash.
+// digits. It is shown once. Only its hash is stored.
 func NewAPIKey(mode Mode) string {
 	var b strings.Builder
 	b.WriteString("aks_")

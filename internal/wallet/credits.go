@@ -10,41 +10,41 @@ import (
 	"github.com/shopspring/decimal"
 )
 
-// CreditDecimals is how many decimals credits and rates are kept with.
+// CreditDecimals is the number of decimals that credits and rates are stored with.
 const CreditDecimals = 5
 
-// creditDigits is how many digits credits may have before the point.
+// creditDigits is the largest number of digits that credits may have before the point.
 const creditDigits = 25
 
-// What can be wrong with credits or a rate.
+// The errors of credits and rates.
 var (
 	// ErrAmountOverflow reports credits that are worth more minor units than an
 	// amount can hold.
 	ErrAmountOverflow = errors.New("amount does not fit into 64 bits")
-	// ErrCreditsForm reports a string that is no decimal number between 0 and
+	// ErrCreditsForm reports a string that is not a decimal number from 0 to
 	// 10^25 - 1.
 	ErrCreditsForm = errors.New("credits must be a decimal string between 0 and 10^25 - 1")
-	// ErrRateForm reports a string that is no rate above 0.
+	// ErrRateForm reports a string that is not a rate above 0.
 	ErrRateForm = errors.New("rate must be a decimal string above 0")
 )
 
-// decimalForm is what Ruby's BigDecimal takes from a string, because that is what
-// reads the credits at Lago: single underscores between digits, an exponent after
-// e or d, and white space around it all.
+// decimalForm is the form that Ruby's BigDecimal accepts, because Lago reads credits
+// with it: single underscores between digits, an exponent after e or d, and white
+// space around the number.
 var decimalForm = regexp.MustCompile(`^[ \t\n\v\f\r]*` +
 	`([+-]?)([0-9]+(?:_[0-9]+)*)?(?:\.([0-9]+(?:_[0-9]+)*))?(?:[eEdD]([+-]?)([0-9]+(?:_[0-9]+)*))?` +
 	`[ \t\n\v\f\r]*$`)
 
-// rawDecimal is a number as it was written: 0.digits times 10^point. The digits
-// begin with another one than 0; zero has none.
+// rawDecimal is a number as it was written: 0.digits times 10^point. The first digit
+// is not 0; zero has no digits.
 type rawDecimal struct {
 	digits   string
 	point    int64
 	negative bool
 }
 
-// parseDecimal reads a number without making it: an exponent of a billion is a
-// few characters long, and the number would fill the memory.
+// parseDecimal reads a number without expanding it: an exponent of a billion is a
+// few characters long, and the expanded number would fill the memory.
 func parseDecimal(s string) (rawDecimal, bool) {
 	m := decimalForm.FindStringSubmatch(s)
 	if m == nil || m[2]+m[3] == "" {
@@ -65,8 +65,8 @@ func parseDecimal(s string) (rawDecimal, bool) {
 	}, true
 }
 
-// saturate reads the digits of an exponent, up to a number far beyond what any
-// credits can have.
+// saturate reads the digits of an exponent. It stops at a number that is far larger
+// than the exponent of any credits.
 func saturate(digits string) int64 {
 	const far = 1_000_000_000_000
 	digits = strings.TrimLeft(digits, "0")
@@ -80,7 +80,7 @@ func saturate(digits string) int64 {
 	return n
 }
 
-// decimal makes the number with its first keep digits.
+// decimal returns the number with its first keep digits.
 func (r rawDecimal) decimal(keep int64) decimal.Decimal {
 	if keep <= 0 || r.digits == "" {
 		return decimal.Zero
@@ -92,8 +92,7 @@ func (r rawDecimal) decimal(keep int64) decimal.Decimal {
 
 // ParseCredits reads credits from a request in the Lago dialect. It takes what
 // Lago takes, so "1e3", " 10 " and "1_000" are credits, and "", "1.", "1,5" and
-// "-1" are not. What stands behind the fifth decimal is cut off. The error is
-// ErrCreditsForm.
+// "-1" are not. Decimals after the fifth are cut off. The error is ErrCreditsForm.
 func ParseCredits(s string) (decimal.Decimal, error) {
 	r, ok := parseDecimal(s)
 	switch {
@@ -109,7 +108,7 @@ func ParseCredits(s string) (decimal.Decimal, error) {
 	return r.decimal(r.point + CreditDecimals), nil
 }
 
-// ParseRate reads what one credit costs, in major units, rounded half up to five
+// ParseRate reads the price of one credit, in major units, rounded half up to five
 // decimals. The error is ErrRateForm.
 func ParseRate(s string) (decimal.Decimal, error) {
 	r, ok := parseDecimal(s)
@@ -123,7 +122,7 @@ func ParseRate(s string) (decimal.Decimal, error) {
 	return rate, nil
 }
 
-// PriceCredits is what credits are worth at a rate, in minor units of the
+// PriceCredits returns the value of credits at a rate, in minor units of the
 // currency, rounded half up. The error is ErrAmountOverflow.
 func PriceCredits(credits, rate decimal.Decimal, c Currency) (int64, error) {
 	amount := credits.Mul(rate).Shift(int32(c.Decimals())).Round(0).BigInt() //nolint:gosec // 0, 2 or 3
@@ -133,16 +132,16 @@ func PriceCredits(credits, rate decimal.Decimal, c Currency) (int64, error) {
 	return amount.Int64(), nil
 }
 
-// CreditsFor is how many credits an amount in minor units buys or grants, rounded
-// half up to five decimals. The credits of a purchase or a grant are always those
-// of its rounded amount, not those of the request.
+// CreditsFor returns the credits that an amount in minor units buys, rounded half up
+// to five decimals. The credits of a purchase or a grant are always those of its
+// rounded amount, not those of the request.
 func CreditsFor(amount int64, rate decimal.Decimal, c Currency) decimal.Decimal {
 	return majorUnits(amount, c).DivRound(rate, CreditDecimals)
 }
 
-// ExactCredits is how many credits an amount in minor units stands for, with as
-// many decimals as it takes, up to 36: what is left of a purchase or a grant, and
-// what was consumed of it, are shown like this.
+// ExactCredits returns the credits that an amount in minor units stands for, with up
+// to 36 decimals. The dialect shows the remainders of transactions and their
+// consumptions like this.
 func ExactCredits(amount int64, rate decimal.Decimal, c Currency) decimal.Decimal {
 	const decimals = 36
 	return majorUnits(amount, c).DivRound(rate, decimals)

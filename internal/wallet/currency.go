@@ -18,7 +18,7 @@ var currencies = func() map[Currency]struct{} {
 	return set
 }()
 
-// Known tells whether the currency is one that Stripe takes payments in.
+// Known reports whether the currency is one that Stripe takes payments in.
 func (c Currency) Known() bool {
 	_, ok := currencies[c]
 	return ok

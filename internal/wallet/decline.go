@@ -13,15 +13,15 @@ const (
 	// DeclineDoNotRetry: the issuer, or the card network for it, forbids another
 	// try. Trying again may cost a fee and the merchant's standing.
 	DeclineDoNotRetry DeclineClass = "do_not_retry"
-	// DeclineHard: this card, as we know it, cannot pay. Its data has to be
-	// corrected or another card taken.
+	// DeclineHard: the card cannot pay with the data that is stored. The data has to be
+	// corrected, or another card charged.
 	DeclineHard DeclineClass = "hard"
 	// DeclineSoft: the same card may pay at another time, or another amount.
 	DeclineSoft DeclineClass = "soft"
 )
 
-// MayRetry tells whether we may try the same card again by ourselves. Only a
-// soft decline allows it.
+// MayRetry reports whether the service may charge the same card again without the
+// cardholder. Only a soft decline allows it.
 func (c DeclineClass) MayRetry() bool { return c == DeclineSoft }
 
 // Stripe's advice codes, as it gives them with a decline.
@@ -31,8 +31,8 @@ const (
 	adviceTryAgainLater   = "try_again_later"
 )
 
-// networkAdvice sorts the advice codes of the card networks. They are
-// Mastercard's; Visa and the others say it in the decline code.
+// networkAdvice sorts the advice codes of the card networks. They are Mastercard's;
+// Visa and the other networks use decline codes instead.
 var networkAdvice = map[string]DeclineClass{
 	"01": DeclineHard,       // new account information is available
 	"02": DeclineSoft,       // cannot approve at this time
@@ -47,9 +47,9 @@ var networkAdvice = map[string]DeclineClass{
 	"30": DeclineSoft,       // after ten days
 }
 
-// reasons sorts Stripe's decline codes, and those of its error codes that stand
-// for a decline by themselves. What is not listed is soft: an issuer who means
-// more than that has a word for it.
+// reasons sorts Stripe's decline codes, and those of its error codes that mean a
+// decline. A code that is not listed is soft: the stricter reasons have codes of
+// their own.
 var reasons = map[string]DeclineClass{
 	"authentication_not_handled":             DeclineAuthenticate,
 	"authentication_required":                DeclineAuthenticate,
@@ -109,8 +109,8 @@ var reasons = map[string]DeclineClass{
 }
 
 // ClassifyDecline sorts a decline by the codes that Stripe gave with it. The
-// strictest word wins: what forbids a retry outranks the advice to try later,
-// and a plain reason outranks the general advice to check the card's data.
+// strictest code wins: a code that forbids a retry outranks the advice to try later,
+// and a specific reason outranks the general advice to check the card's data.
 func ClassifyDecline(f Failure) DeclineClass {
 	reason, known := reasons[f.DeclineCode]
 	if !known {
@@ -134,7 +134,7 @@ func ClassifyDecline(f Failure) DeclineClass {
 	}
 }
 
-// vague are the reasons that are kept from the payer, and so from everybody.
+// vague are the reasons that the payer must not see. They are not shown at all.
 var vague = map[string]bool{
 	"fraudulent":         true,
 	"lost_card":          true,
@@ -143,13 +143,13 @@ var vague = map[string]bool{
 	"stolen_card":        true,
 }
 
-// MessageDeclined is what a payer is told when the reason is none of his
-// business, or unknown.
+// MessageDeclined is the message for a payer when the reason is unknown or must not
+// be shown.
 const MessageDeclined = "Your card was declined."
 
-// Decline makes the failure of a decline fit to be shown: it classifies it, and
-// then replaces a reason that would warn a thief by the general one, as Stripe
-// asks of those who show declines.
+// Decline prepares the failure of a decline for being shown. It classifies the
+// failure, and then replaces a reason that would warn a thief by the general one, as
+// Stripe requires.
 func Decline(f Failure) Failure {
 	if f.Code == "" {
 		f.Code = "card_declined"
@@ -168,7 +168,7 @@ func Decline(f Failure) Failure {
 	return f
 }
 
-// softReasons are decline codes that Stripe names besides those of reasons.
+// softReasons are decline codes of Stripe's and of ours besides those of reasons.
 var softReasons = []string{
 	"approve_with_id", "call_issuer", "card_declined", "card_not_supported", "card_velocity_exceeded", "do_not_honor",
 	"duplicate_transaction", "generic_decline", "insufficient_funds", "issuer_not_available", "no_action_taken",
@@ -177,8 +177,8 @@ var softReasons = []string{
 	FailureActionUnsupported, FailureAuthentication, FailureInternal, FailurePaymentMethodMissing,
 }
 
-// KnownDecline tells whether a code is one that there is a name for: one of
-// Stripe's, or of ours. Stripe may use others.
+// KnownDecline reports whether a code is one of Stripe's known decline codes or one of
+// ours. Stripe may use other codes.
 func KnownDecline(code string) bool {
 	_, ok := reasons[code]
 	return ok || slices.Contains(softReasons, code)

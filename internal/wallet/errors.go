@@ -5,8 +5,8 @@ import "errors"
 // Code names a failure that a caller can act on.
 type Code string
 
-// The codes that come from below the API. Codes of request validation belong to
-// the dialects.
+// The codes of failures that are found below the API. The findings about a request's
+// fields are in ValidationError.
 const (
 	CodeBillingEntityNotFound     Code = "billing_entity_not_found"
 	CodeCustomerNotFound          Code = "customer_not_found"
@@ -28,12 +28,12 @@ const (
 	CodeWebhookNotFound           Code = "webhook_not_found"
 )
 
-// Error is a failure the caller can act on. Its message is written for the
-// merchant, so it may be shown. Any other error type is ours alone.
+// Error is a failure that the caller can act on. Its message is written for the
+// merchant and may be shown. The text of any other error is for logs only.
 type Error struct {
 	Code    Code
 	Message string
-	Err     error // what caused it; for the log, never for the merchant
+	Err     error // the cause; for logs, never for the merchant
 }
 
 // Error implements error.
@@ -50,10 +50,10 @@ func (e *Error) Is(target error) bool {
 	return ok && t.Code == e.Code
 }
 
-// Unwrap gives the cause.
+// Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.Err }
 
-// HasCode tells whether err is, or wraps, an *Error with that code.
+// HasCode reports whether err is, or wraps, an *Error with that code.
 func HasCode(err error, code Code) bool {
 	return errors.Is(err, &Error{Code: code})
 }

@@ -8,11 +8,11 @@ import (
 	"github.com/oklog/ulid/v2"
 )
 
-// ID identifies a row. It is a UUID of version 7, so that ids sort by the time
-// they were made.
+// ID identifies a row. It is a UUID of version 7, so that ids sort by the time at
+// which they were made.
 type ID = uuid.UUID
 
-// Prefix tells what kind of thing an id in the Lava dialect names.
+// Prefix is the kind of row that an id in the Lava dialect identifies.
 type Prefix string
 
 // The prefixes of the Lava dialect.
@@ -27,12 +27,12 @@ const (
 	PrefixWebhook       Prefix = "wh"
 )
 
-// ErrMalformedID reports a string that Spell cannot have made.
+// ErrMalformedID reports a string that is not an id.
 var ErrMalformedID = errors.New("malformed id")
 
 // NewID makes an id for a new row.
 func NewID() ID {
-	return uuid.Must(uuid.NewV7()) // fails only when the system has no randomness
+	return uuid.Must(uuid.NewV7()) // fails only if the system has no source of randomness
 }
 
 // Spell writes an id the way the Lava dialect shows it: prefix, "test" in test
@@ -49,9 +49,9 @@ func Spell(prefix Prefix, mode Mode, id ID) string {
 	return b.String()
 }
 
-// ParseID reads what Spell wrote for the same prefix and mode. A UUID is
-// accepted too, because it is the same id in its other spelling. Anything else
-// is ErrMalformedID.
+// ParseID reads an id that Spell wrote for the same prefix and mode. It accepts a UUID
+// too, because that is the same id in its other spelling. The error is
+// ErrMalformedID.
 func ParseID(prefix Prefix, mode Mode, s string) (ID, error) {
 	if len(s) == 36 {
 		if id, err := uuid.Parse(s); err == nil {

@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// FirstID is the smallest id that can have been made at a time, to the
-// millisecond. All ids made before it are smaller, so a range of time is a range
+// FirstID returns the smallest id that can be made at a time, which is truncated to
+// milliseconds. Ids that were made earlier are smaller, so a range of time is a range
 // of ids.
 func FirstID(at time.Time) ID {
 	const version, variant = 0x70, 0x80

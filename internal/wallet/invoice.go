@@ -6,17 +6,17 @@ import (
 	"github.com/shopspring/decimal"
 )
 
-// InvoiceStatus tells whether an invoice is shown to the customer.
+// InvoiceStatus is whether an invoice is shown to the customer.
 type InvoiceStatus string
 
 // The states of an invoice.
 const (
 	InvoiceFinalized InvoiceStatus = "finalized"
-	// InvoiceOpen: it waits for its payment, has no number, and nobody sees it.
+	// InvoiceOpen: it waits for its payment, has no number and is not shown.
 	InvoiceOpen InvoiceStatus = "open"
 )
 
-// InvoicePaymentStatus is what became of an invoice's payment.
+// InvoicePaymentStatus is the state of an invoice's payment.
 type InvoicePaymentStatus string
 
 // The states of an invoice's payment. A failed one may still succeed.
@@ -37,11 +37,12 @@ type Invoice struct {
 	Status              InvoiceStatus
 	PaymentStatus       InvoicePaymentStatus
 	Currency            Currency
-	// Amount is the total and PaidAmount what was credited for it, both in minor
+	// Amount is the total, and PaidAmount the part that was credited, both in minor
 	// units.
 	Amount     int64
 	PaidAmount int64
-	// CreditAmount credits at RateAmount each make the line.
+	// CreditAmount is the number of credits of the line, and RateAmount the price of
+	// one.
 	CreditAmount decimal.Decimal
 	RateAmount   decimal.Decimal
 	// Description is the text of the line.

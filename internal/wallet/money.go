@@ -13,8 +13,8 @@ type Currency string
 // USD is the currency of the Lava dialect.
 const USD Currency = "USD"
 
-// Decimals is how many decimals an amount of the currency has, as Stripe counts
-// them: 2 for most, 0 for the yen and its like, 3 for the dinars.
+// Decimals returns the number of decimals of an amount in the currency, as Stripe
+// counts them: 2 for most, 0 for the yen and its like, 3 for the dinars.
 func (c Currency) Decimals() int {
 	switch c {
 	case "BIF", "CLP", "DJF", "GNF", "JPY", "KMF", "KRW", "MGA", "PYG", "RWF", "VND", "VUV", "XAF", "XOF", "XPF":
@@ -50,7 +50,7 @@ const (
 	MaxFundAmount int64 = 10_000_00
 )
 
-// What can be wrong with the amount of a fund request.
+// The errors of the amount of a fund request.
 var (
 	ErrAmountForm     = errors.New("amount must be a decimal string with at most 2 decimal places")
 	ErrAmountTooLarge = errors.New("amount must be at most " + FormatMinor(MaxFundAmount, USD))
@@ -59,13 +59,13 @@ var (
 
 var fundAmount = regexp.MustCompile(`^(0|[1-9][0-9]*)(\.[0-9]{1,2})?$`)
 
-// ErrAmountNotPositive reports an amount of nothing.
+// ErrAmountNotPositive reports an amount of zero.
 var ErrAmountNotPositive = errors.New("amount must be above zero")
 
 // ParseAmount reads an amount above zero into minor units: digits without sign,
 // exponent, separators or leading zeros, and at most as many decimals as the
 // currency has. The error is one of ErrAmountForm, ErrAmountNotPositive and
-// ErrAmountTooLarge, which here is what no amount can be.
+// ErrAmountTooLarge, which here reports more than 15 digits.
 func ParseAmount(s string, c Currency) (int64, error) {
 	const maxLen, maxDigits = 64, 15
 	whole, fraction, _ := strings.Cut(s, ".")
@@ -93,7 +93,7 @@ var plainAmount = regexp.MustCompile(`^(0|[1-9][0-9]*)(\.[0-9]+)?$`)
 // "25.0" and "25.00" are the same money. The error is one of ErrAmountForm,
 // ErrAmountTooSmall and ErrAmountTooLarge.
 func ParseFundAmount(s string) (int64, error) {
-	const maxLen = 64 // far beyond the bounds, and short enough to look at
+	const maxLen = 64 // far beyond the bounds, and short enough to match
 	if len(s) > maxLen || !fundAmount.MatchString(s) {
 		return 0, ErrAmountForm
 	}

@@ -1,20 +1,20 @@
 package wallet
 
-// DefaultPageSize is how many rows a page has when nobody asked otherwise.
+// DefaultPageSize is the number of rows of a page if the request does not say.
 const DefaultPageSize = 100
 
-// maxPageSize keeps one request from reading a table.
+// maxPageSize keeps one request from reading a whole table.
 const maxPageSize = 1000
 
-// Page is which part of a list is asked for. Numbers begin at 1; what is below
-// counts as 1, and a size below 1 as DefaultPageSize.
+// Page is the part of a list that a request asks for. Numbers begin at 1. A number
+// below 1 counts as 1, and a size below 1 as DefaultPageSize.
 type Page struct {
 	Number int
 	Size   int
 }
 
-// Bounds are the rows of the page: how many at most, and how many to leave out
-// before them.
+// Bounds returns the largest number of rows of the page, and the number of rows before
+// it.
 func (p Page) Bounds() (limit, offset int64) {
 	p = p.normal()
 	return int64(p.Size), int64(p.Number-1) * int64(p.Size)
@@ -28,7 +28,7 @@ func (p Page) normal() Page {
 	return Page{Number: min(max(p.Number, 1), furthest), Size: min(p.Size, maxPageSize)}
 }
 
-// PageMeta tells where a page stands in its list, as the Lago dialect does.
+// PageMeta is the position of a page in its list, as the Lago dialect shows it.
 type PageMeta struct {
 	CurrentPage int  `json:"current_page"`
 	NextPage    *int `json:"next_page"`
@@ -37,8 +37,8 @@ type PageMeta struct {
 	TotalCount  int  `json:"total_count"`
 }
 
-// Meta is the meta of a page in a list of total rows. An empty list has no page,
-// so its current one is 0; a page behind the end has no neighbours.
+// Meta returns the position of the page in a list of total rows. An empty list has no
+// page, so its current page is 0. A page behind the end has no neighbours.
 func (p Page) Meta(total int) PageMeta {
 	if total == 0 {
 		return PageMeta{}

@@ -19,17 +19,17 @@ type Payment struct {
 
 	StripePaymentIntentID string
 	StripeChargeID        string
-	// StripeCheckoutSessionID is there while the cardholder pays at Stripe's
-	// checkout instead of with a saved card.
+	// StripeCheckoutSessionID is set while the cardholder pays at Stripe's checkout
+	// instead of with a saved card.
 	StripeCheckoutSessionID string
-	// AmountReceived is what Stripe took, 0 until the payment succeeded.
+	// AmountReceived is the amount that Stripe took, 0 until the payment succeeded.
 	AmountReceived int64
 	// BalanceAfter is the wallet's balance right after this payment was
-	// credited, nil until then. It never changes, whatever the wallet does later.
+	// credited, nil until then. It does not change later.
 	BalanceAfter *int64
 	RedirectURL  string
 	Failure      Failure
-	// Refunded and Disputed are what has been taken from the wallet again.
+	// Refunded and Disputed are the amounts that were taken from the wallet again.
 	Refunded int64
 	Disputed int64
 
@@ -41,10 +41,10 @@ type Payment struct {
 	CloseDueAt *time.Time
 	CreatedAt  time.Time
 	UpdatedAt  time.Time
-	// Traceparent names the trace of the request that made it, empty when that
-	// request was not traced.
+	// Traceparent identifies the trace of the request that made the payment. It is empty
+	// if that request was not traced.
 	Traceparent string
-	// RequestID is the id of the request that made it, empty when no request did.
+	// RequestID is the id of the request that made the payment, empty if none did.
 	RequestID string
 }
 

@@ -18,7 +18,7 @@ const (
 	RefundSucceeded      RefundStatus = "succeeded"
 )
 
-// RefundState is what Stripe says of a refund now.
+// RefundState is a refund as Stripe has it now.
 type RefundState struct {
 	// ID, IntentID and ChargeID are Stripe's ids. A charge that was made without
 	// a PaymentIntent has no IntentID.
@@ -29,19 +29,19 @@ type RefundState struct {
 	Amount   int64
 	Currency Currency
 	Status   RefundStatus
-	// FailureReason is Stripe's word for why the refund failed, such as
-	// lost_or_stolen_card, empty when it did not.
+	// FailureReason is Stripe's code for why the refund failed, such as
+	// lost_or_stolen_card, empty if it did not.
 	FailureReason string
-	// RefundID and PaymentID are ours, from the refund's metadata. They are zero
-	// for a refund that was made elsewhere, as in Stripe's dashboard.
+	// RefundID and PaymentID are our ids, from the refund's metadata. They are zero for
+	// a refund that was made elsewhere, for example in Stripe's dashboard.
 	RefundID  ID
 	PaymentID ID
 	CreatedAt time.Time
 }
 
-// Debit is what the wallet is to be debited for the refund in all, as far as is
-// known now: the amount while the money is going back or is back, and 0 once the
-// refund failed or was canceled, because then Stripe returns it to us.
+// Debit returns how much the wallet is to be debited for the refund in all, as far as
+// is known now: the amount while the money is on its way to the card or there, and 0
+// once the refund failed or was canceled, because then Stripe returns the money.
 func (r RefundState) Debit() int64 {
 	switch r.Status {
 	case RefundCanceled, RefundFailed:
@@ -49,7 +49,7 @@ func (r RefundState) Debit() int64 {
 	case RefundPending, RefundRequiresAction, RefundSucceeded:
 		return r.Amount
 	default:
-		// A word we don't know is no sign that the money came back.
+		// An unknown status does not prove that the money came back.
 		return r.Amount
 	}
 }
@@ -69,7 +69,7 @@ const (
 	DisputeWon                  DisputeStatus = "won"
 )
 
-// DisputeState is what Stripe says of a dispute now.
+// DisputeState is a dispute as Stripe has it now.
 type DisputeState struct {
 	// ID, IntentID and ChargeID are Stripe's ids.
 	ID       string
@@ -79,10 +79,10 @@ type DisputeState struct {
 	Amount   int64
 	Currency Currency
 	Status   DisputeStatus
-	// Reason is Stripe's word for what the cardholder says, such as fraudulent.
+	// Reason is Stripe's code for the cardholder's reason, such as fraudulent.
 	Reason string
-	// Withdrawn is what Stripe took from our account for the dispute, and
-	// Reinstated what it put back, both without fees and in minor units of
+	// Withdrawn is the amount that Stripe took from our account for the dispute, and
+	// Reinstated the amount that it put back, both without fees and in minor units of
 	// FundsCurrency, the currency of our account at Stripe.
 	Withdrawn     int64
 	Reinstated    int64
@@ -90,16 +90,17 @@ type DisputeState struct {
 	CreatedAt     time.Time
 }
 
-// Net is what is withdrawn and not reinstated, in minor units of FundsCurrency.
+// Net returns the amount that is withdrawn and not reinstated, in minor units of
+// FundsCurrency.
 func (d DisputeState) Net() int64 { return d.Withdrawn - d.Reinstated }
 
-// Debit is what the wallet is to be debited for the dispute in all, as far as is
-// known now, in minor units of Currency. It follows the money that moved, so an
-// inquiry costs nothing, and neither does a dispute that is won, even before Stripe
-// has put the money back. Where nothing is known to have moved the status stands
-// for it: a dispute that is no inquiry withdraws its amount. Where our account is
-// in another currency the amounts that moved can't be compared, and the dispute's
-// own amount stands for them until it is won.
+// Debit returns how much the wallet is to be debited for the dispute in all, as far as
+// is known now, in minor units of Currency. It follows the money that moved: an inquiry
+// costs nothing, and neither does a dispute that is won, even before Stripe has put the
+// money back. If no movement is known, the status decides: a dispute that is not an
+// inquiry withdraws its amount. If our account is in another currency, the amounts
+// that moved cannot be compared, and the dispute's own amount counts until the dispute
+// is won.
 func (d DisputeState) Debit() int64 {
 	switch {
 	case d.Withdrawn == 0:
@@ -120,12 +121,12 @@ func (d DisputeState) Debit() int64 {
 	}
 }
 
-// Closed tells whether the dispute has come to its end.
+// Closed reports whether the dispute has ended.
 func (s DisputeStatus) Closed() bool {
 	return s == DisputeLost || s == DisputeWon || s == DisputeWarningClosed
 }
 
-// Open tells whether the refund still waits for Stripe or for the card's bank.
+// Open reports whether the refund still waits for Stripe or for the card's bank.
 func (s RefundStatus) Open() bool {
 	return s == RefundPending || s == RefundRequiresAction
 }
@@ -143,22 +144,21 @@ type Refund struct {
 	Amount   int64
 	Currency Currency
 	Status   RefundStatus
-	// Reason is why the money goes back, FailureReason why it did not, both in
-	// Stripe's words and empty when there is none.
+	// Reason is why the money goes back, and FailureReason why it did not. Both are
+	// Stripe's codes and may be empty.
 	Reason        string
 	FailureReason string
-	// Debited is what has been taken from the wallet for it.
+	// Debited is the amount that was taken from the wallet for it.
 	Debited   int64
 	CreatedAt time.Time
 	UpdatedAt time.Time
 }
 
-// Wanted is what the refund is to debit when there is enough; see
+// Wanted returns how much the refund is to debit if there is enough; see
 // RefundState.Debit.
 func (r Refund) Wanted() int64 { return RefundState{Amount: r.Amount, Status: r.Status}.Debit() }
 
-// Answered tells whether Stripe has said something of the refund, be it that it
-// refuses it.
+// Answered reports whether Stripe has made the refund or refused it.
 func (r Refund) Answered() bool {
 	return r.StripeRefundID != "" || !r.Status.Open()
 }
@@ -176,17 +176,18 @@ type Dispute struct {
 	Currency Currency
 	Status   DisputeStatus
 	Reason   string
-	// Withdrawn and Reinstated are what Stripe moved for it, in FundsCurrency.
+	// Withdrawn and Reinstated are the amounts that Stripe moved for it, in
+	// FundsCurrency.
 	Withdrawn     int64
 	Reinstated    int64
 	FundsCurrency Currency
-	// Debited is what has been taken from the wallet for it.
+	// Debited is the amount that was taken from the wallet for it.
 	Debited   int64
 	CreatedAt time.Time
 	UpdatedAt time.Time
 }
 
-// Wanted is what the dispute is to debit when there is enough; see
+// Wanted returns how much the dispute is to debit if there is enough; see
 // DisputeState.Debit.
 func (d Dispute) Wanted() int64 {
 	return DisputeState{
@@ -195,9 +196,9 @@ func (d Dispute) Wanted() int64 {
 	}.Debit()
 }
 
-// ShareDebits says how much each of several refunds and disputes of one payment
-// debits the wallet, in their order: what it asks for, until what was credited is
-// used up. The same money cannot go back twice.
+// ShareDebits returns how much each of several refunds and disputes of one payment
+// debits the wallet, in their order: the amount that it wants, until the amount that
+// was credited is used up. The same money cannot go back twice.
 func ShareDebits(credited int64, wanted []int64) []int64 {
 	shares := make([]int64, len(wanted))
 	for i, w := range wanted {
@@ -207,8 +208,8 @@ func ShareDebits(credited int64, wanted []int64) []int64 {
 	return shares
 }
 
-// CreditsOf is how many of a purchase's credits a part of its amount stands for,
-// rounded to CreditDecimals. The whole amount stands for all of them.
+// CreditsOf returns how many of a purchase's credits belong to a part of its amount,
+// rounded to CreditDecimals. All credits belong to the whole amount.
 func CreditsOf(part, amount int64, credits decimal.Decimal) decimal.Decimal {
 	if part == amount {
 		return credits

@@ -2,25 +2,25 @@ package wallet
 
 import "slices"
 
-// Scope is something that an API key lets its holder do. No scope includes another.
+// Scope is a permission of an API key. No scope includes another.
 type Scope string
 
 // The scopes of an API key.
 const (
-	// ScopeAdmin is to change what is set up, and to send money back: customers,
-	// wallets, webhooks, refunds.
+	// ScopeAdmin allows changes of customers, wallets and webhook endpoints, and
+	// refunds.
 	ScopeAdmin Scope = "admin"
-	// ScopeFund is to put money or credits into wallets.
+	// ScopeFund allows to put money or credits into wallets.
 	ScopeFund Scope = "fund"
-	// ScopeRead is to look at everything.
+	// ScopeRead allows to read everything.
 	ScopeRead Scope = "read"
 )
 
 // Scopes lists all of them.
 var Scopes = []Scope{ScopeAdmin, ScopeFund, ScopeRead}
 
-// ParseScopes puts scopes in order, each once. The second result is the first that
-// does not exist.
+// ParseScopes returns the scopes of these names in their order, each once. The second
+// result is the first unknown name, empty if all are known.
 func ParseScopes(names []string) ([]Scope, string) {
 	var scopes []Scope
 	for _, s := range Scopes {

@@ -6,25 +6,25 @@ import (
 	"github.com/shopspring/decimal"
 )
 
-// Settlement is an outcome that is to be turned into state.
+// Settlement is an outcome that is to be applied to a payment.
 type Settlement struct {
 	PaymentID ID
 	Outcome   Outcome
 	Cause     Cause
-	// ActionDeadline is until when the cardholder may pass a challenge. It matters
-	// only when the outcome asks for one.
+	// ActionDeadline is when the cardholder's time to pass a challenge ends. It is used
+	// only if the outcome asks for one.
 	ActionDeadline time.Time
-	// CloseIntentAt is when a job makes sure that the intent is closed if this
-	// outcome fails the payment.
+	// CloseIntentAt is when a job makes sure that the intent is closed. It is used only
+	// if the outcome fails the payment.
 	CloseIntentAt time.Time
 	Now           time.Time
-	// SpareTransactionID is the id of the wallet transaction that is made when the
+	// SpareTransactionID is the id of the wallet transaction that is made if the
 	// purchase was paid for before. It must be the same when the settlement is
 	// repeated.
 	SpareTransactionID ID
 }
 
-// SettleState is everything that the decision on a settlement looks at, as it is
+// SettleState is everything that a decision on a settlement depends on, as it is
 // stored and locked.
 type SettleState struct {
 	Payment  Payment
@@ -74,13 +74,13 @@ type InvoiceState struct {
 // CardState is what settling reads and changes of a charged card.
 type CardState struct {
 	ID ID
-	// Fingerprint is Stripe's for the card's number, empty when it is not known.
-	// The same card saved twice has one fingerprint.
+	// Fingerprint is Stripe's fingerprint of the card's number, empty if it is not
+	// known. The same card saved twice has one fingerprint.
 	Fingerprint string
 	// Error is why the last charge failed; its zero value means that it did not.
 	Error CardError
-	// Barred is the decline that forbids charging the fingerprint again, nil when
-	// none does.
+	// Barred is the decline that forbids charging the fingerprint again, nil if none
+	// does.
 	Barred *CardDecline
 }
 
@@ -91,7 +91,7 @@ type CardError struct {
 	At      time.Time
 }
 
-// CardDecline is a decline that forbids charging a card again unasked.
+// CardDecline is a decline that forbids charging a card again without the cardholder.
 type CardDecline struct {
 	Class      DeclineClass
 	Code       string
@@ -135,8 +135,8 @@ const (
 	DiscrepancySecondIntent DiscrepancyKind = "second_intent"
 )
 
-// Discrepancy is what Stripe says of a payment and our books do not. A person
-// decides what becomes of it.
+// Discrepancy is a difference between Stripe and our books. An operator decides how it
+// is resolved.
 type Discrepancy struct {
 	PaymentID        ID
 	Kind             DiscrepancyKind
@@ -149,9 +149,10 @@ type Discrepancy struct {
 	FoundAt          time.Time
 }
 
-// SettleChanges is what a settlement changes. What is nil or empty stays as it is.
+// SettleChanges is what a settlement changes. A part that is nil or empty stays as it
+// is.
 type SettleChanges struct {
-	// Payment is the payment afterwards, whether it changed or not.
+	// Payment is the payment afterwards, even if it did not change.
 	Payment Payment
 	// Move is the payment's move, nil when the outcome does not move it.
 	Move *Move
@@ -169,9 +170,9 @@ type SettleChanges struct {
 	Discrepancies []Discrepancy
 }
 
-// Settle decides what an outcome changes. It is the only place where that is
-// decided. The answer depends on its arguments alone, so that it can be tested
-// without a database and given again when a settlement is repeated.
+// Settle decides what an outcome changes. It is the only place where that is decided.
+// The result depends on the arguments alone, so that it can be tested without a
+// database and is the same when a settlement is repeated.
 //
 // An outcome moves a payment along the table of moves or not at all, so the
 // second settlement with one outcome changes nothing. A success credits the
@@ -189,8 +190,8 @@ func Settle(s SettleState, in Settlement) SettleChanges {
 		return c
 	}
 	if !CanMove(s.Payment.Status, to) {
-		// A payment whose answer was lost may learn which intent it has, and still not
-		// know how that stands.
+		// A payment whose answer was lost may learn its intent before the intent's state
+		// is known.
 		if s.Payment.Status == PaymentProcessing && to == PaymentProcessing &&
 			s.Payment.StripePaymentIntentID == "" && o.IntentID != "" {
 			c.Identified = true
@@ -240,8 +241,7 @@ func discrepancy(p Payment, in Settlement, kind DiscrepancyKind) Discrepancy {
 	}
 }
 
-// movePayment takes over what the outcome says of the payment itself. What it does
-// not say stays.
+// movePayment sets what the outcome says of the payment itself. Everything else stays.
 func (c *SettleChanges) movePayment(in Settlement, to PaymentStatus) {
 	o, p := in.Outcome, &c.Payment
 	p.Status, p.UpdatedAt = to, in.Now
@@ -267,16 +267,17 @@ func (c *SettleChanges) movePayment(in Settlement, to PaymentStatus) {
 	}
 }
 
-// keep sets what is not known yet, and replace what the outcome says.
-func keep(old *string, told string) {
+// keep sets a value that is not known yet.
+func keep(old *string, value string) {
 	if *old == "" {
-		*old = told
+		*old = value
 	}
 }
 
-func replace(old *string, told string) {
-	if told != "" {
-		*old = told
+// replace sets a value unless the new one is empty.
+func replace(old *string, value string) {
+	if value != "" {
+		*old = value
 	}
 }
 
@@ -309,7 +310,7 @@ func (c *SettleChanges) credit(s SettleState, in Settlement) {
 	settled.Status, settled.Amount, settled.CreditAmount, settled.SettledAt = TransactionSettled, amount, credits, new(in.Now)
 	if w.Traceable {
 		// Money that came into a wallet below zero filled that hole first.
-		settled.RemainingAmount = new(max(0, min(amount, w.Balance)))
+		settled.RemainingAmount = new(RemainingOf(amount, w.Balance))
 	}
 	if paidTwice {
 		c.Spare = &settled
@@ -324,7 +325,7 @@ func (c *SettleChanges) credit(s SettleState, in Settlement) {
 	}
 }
 
-// creditsOfPart is how many of the credits of whole belong to part of it.
+// creditsOfPart returns how many of the credits of whole belong to part of it.
 func creditsOfPart(credits decimal.Decimal, part, whole int64) decimal.Decimal {
 	if part == whole {
 		return credits
@@ -348,8 +349,8 @@ func (c *SettleChanges) payInvoice(s SettleState, in Settlement, amount int64) {
 	c.Invoice = &i
 }
 
-// fail ends the purchase and its invoice with the payment, unless another payment
-// has paid for them.
+// fail marks the purchase and its invoice as failed, unless another payment has paid
+// for them.
 func (c *SettleChanges) fail(s SettleState, in Settlement, to PaymentStatus) {
 	if to != PaymentFailed && to != PaymentCanceled {
 		return
@@ -366,8 +367,8 @@ func (c *SettleChanges) fail(s SettleState, in Settlement, to PaymentStatus) {
 	}
 }
 
-// judgeCard notes on the card how its charge went. A decline that forbids another
-// charge is remembered by the card's fingerprint, and forgiven by a success.
+// judgeCard records on the card how its charge went. A decline that forbids another
+// charge is stored for the card's fingerprint, and removed by a success.
 func (c *SettleChanges) judgeCard(s SettleState, in Settlement, to PaymentStatus) {
 	if s.Card == nil || (to != PaymentSucceeded && to != PaymentFailed) {
 		return

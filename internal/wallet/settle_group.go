@@ -1,11 +1,11 @@
 package wallet
 
-// SettleGroup decides on settlements one after another, as if each was stored
-// before the next one is looked at. The state at an index is what is stored of the
-// settlement's payment; where states share a purchase, a wallet, an invoice or a
-// card, a settlement sees what those before it changed. Each payment may appear
-// once. A state without a payment id belongs to a payment that does not exist, and
-// its changes are empty.
+// SettleGroup decides on settlements one after another, as if each was stored before
+// the decision on the next. The state at an index is the stored state of the
+// settlement's payment. If states share a purchase, a wallet, an invoice or a card, a
+// settlement sees what those before it changed. Each payment may appear once. A state
+// without a payment id belongs to a payment that does not exist, and its changes are
+// empty.
 func SettleGroup(states []SettleState, list []Settlement) []SettleChanges {
 	g := group{
 		purchases: make(map[ID]PurchaseState), wallets: make(map[ID]BalanceState), invoices: make(map[ID]InvoiceState),
@@ -31,7 +31,7 @@ type group struct {
 	barred    map[fingerprint]*CardDecline
 }
 
-// fingerprint tells cards apart. An organization's two modes share none.
+// fingerprint identifies a card of an organization in one mode.
 type fingerprint struct {
 	organizationID ID
 	mode           Mode
@@ -42,7 +42,7 @@ func fingerprintOf(p Payment, c CardState) fingerprint {
 	return fingerprint{organizationID: p.OrganizationID, mode: p.Mode, value: c.Fingerprint}
 }
 
-// current puts what has changed in the place of what is stored.
+// current returns the state with the changes of the group so far.
 func (g group) current(s SettleState) SettleState {
 	s.Purchase = changed(g.purchases, s.Purchase.ID, s.Purchase)
 	s.Wallet = changed(g.wallets, s.Wallet.ID, s.Wallet)

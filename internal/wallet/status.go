@@ -2,10 +2,10 @@ package wallet
 
 import "slices"
 
-// PaymentStatus is where a payment stands.
+// PaymentStatus is the state of a payment.
 type PaymentStatus string
 
-// The states of a payment, and who has the next move.
+// The states of a payment, and who moves it next.
 const (
 	// PaymentCreated: accepted and committed with its charge job, which moves next.
 	PaymentCreated PaymentStatus = "created"
@@ -17,14 +17,14 @@ const (
 	PaymentRequiresAction PaymentStatus = "requires_action"
 	// PaymentSucceeded: charged and credited. Nothing leaves this state.
 	PaymentSucceeded PaymentStatus = "succeeded"
-	// PaymentFailed: declined or refused. Nobody moves, unless money moved after all.
+	// PaymentFailed: declined or refused. It stays so, unless money moved after all.
 	PaymentFailed PaymentStatus = "failed"
-	// PaymentCanceled: given up before it was charged. Nobody moves, unless
-	// money moved after all.
+	// PaymentCanceled: given up before it was charged. It stays so, unless money moved
+	// after all.
 	PaymentCanceled PaymentStatus = "canceled"
 )
 
-// PaymentStatuses lists every state, in the order in which a payment meets them.
+// PaymentStatuses lists every state, in the order in which a payment enters them.
 var PaymentStatuses = []PaymentStatus{
 	PaymentCreated, PaymentProcessing, PaymentRequiresAction, PaymentSucceeded, PaymentFailed, PaymentCanceled,
 }
@@ -37,8 +37,8 @@ var PaymentStatuses = []PaymentStatus{
 //	requires_action                                    x        x        x
 //	failed, canceled                                   x
 //
-// Failed and canceled may still become succeeded, because money that moved is
-// credited, whatever we believed. Succeeded absorbs everything.
+// Failed and canceled may still become succeeded, because money that moved is always
+// credited. Nothing leaves succeeded.
 var moves = map[PaymentStatus][]PaymentStatus{
 	PaymentCreated: {
 		PaymentProcessing, PaymentRequiresAction, PaymentSucceeded, PaymentFailed, PaymentCanceled,
@@ -49,7 +49,7 @@ var moves = map[PaymentStatus][]PaymentStatus{
 	PaymentCanceled:       {PaymentSucceeded},
 }
 
-// CanMove tells whether a payment may go from one state to another.
+// CanMove reports whether a payment may move from one state to another.
 func CanMove(from, to PaymentStatus) bool {
 	return slices.Contains(moves[from], to)
 }
@@ -64,18 +64,18 @@ func Moves() (from, to []PaymentStatus) {
 	return from, to
 }
 
-// Open tells whether the payment still waits for somebody.
+// Open reports whether the payment has no result yet.
 func (s PaymentStatus) Open() bool {
 	return s == PaymentCreated || s == PaymentProcessing || s == PaymentRequiresAction
 }
 
-// Answered tells whether a caller who waits for the payment can be told
-// something: everything but created and processing.
+// Answered reports whether a caller who waits for the payment can be answered: in
+// every state but created and processing.
 func (s PaymentStatus) Answered() bool {
 	return s != PaymentCreated && s != PaymentProcessing
 }
 
-// TransactionStatus is where a wallet transaction stands.
+// TransactionStatus is the state of a wallet transaction.
 type TransactionStatus string
 
 // The states of a wallet transaction. A failed one may still be settled; a

@@ -16,7 +16,7 @@ const (
 	TransactionOutbound TransactionType = "outbound"
 )
 
-// TransactionKind is why a wallet transaction is there. Lago's name for it is
+// TransactionKind is the reason for a wallet transaction. Lago calls it
 // transaction_status.
 type TransactionKind string
 
@@ -28,10 +28,10 @@ const (
 	TransactionVoided    TransactionKind = "voided"
 )
 
-// TransactionSource tells who asked for a wallet transaction.
+// TransactionSource is who asked for a wallet transaction.
 type TransactionSource string
 
-// Who can ask: a person or a program through the API, or a rule of the wallet.
+// The sources: manual is a call of the API, the others are rules of the wallet.
 const (
 	SourceInterval  TransactionSource = "interval"
 	SourceManual    TransactionSource = "manual"
@@ -72,7 +72,7 @@ type Transaction struct {
 	// Amount is in minor units of Currency.
 	Amount       int64
 	CreditAmount decimal.Decimal
-	// RemainingAmount is what is left of an inbound one, in minor units; nil
+	// RemainingAmount is what is left of an inbound transaction, in minor units; nil
 	// unless it is settled and the wallet traceable.
 	RemainingAmount *int64
 
@@ -82,17 +82,16 @@ type Transaction struct {
 	PurchaseOrderNumber              string
 	InvoiceRequiresSuccessfulPayment bool
 	Metadata                         []MetadataPair
-	PaymentMethod                    MethodChoice
-	Sections                         AppliedSections
+	PaymentMethod                    MethodChoice    `db:"-"` // two columns each
+	Sections                         AppliedSections `db:"-"`
 
 	CreatedAt time.Time
 	SettledAt *time.Time
 	// FailedAt stays when a failed purchase is settled later.
 	FailedAt *time.Time
 
-	// Payment is the newest attempt to charge for a purchase, nil when there was
-	// none.
-	Payment *TransactionPayment
+	// Payment is the newest attempt to charge for a purchase, nil if there was none.
+	Payment *TransactionPayment `db:"-"`
 }
 
 // TransactionPayment is what a wallet transaction shows of its newest payment.
@@ -103,7 +102,7 @@ type TransactionPayment struct {
 	Failure     Failure
 }
 
-// RemainingCredits is RemainingAmount in credits, with all the decimals there are.
+// RemainingCredits returns RemainingAmount in credits, as ExactCredits does.
 func (t Transaction) RemainingCredits() *decimal.Decimal {
 	if t.RemainingAmount == nil {
 		return nil
@@ -112,7 +111,7 @@ func (t Transaction) RemainingCredits() *decimal.Decimal {
 	return &credits
 }
 
-// Consumption is what an outbound transaction took from an inbound one.
+// Consumption is an amount that an outbound transaction took from an inbound one.
 type Consumption struct {
 	ID        ID
 	Amount    int64 // minor units
@@ -121,7 +120,7 @@ type Consumption struct {
 	Transaction Transaction
 }
 
-// Credits is Amount in credits, with all the decimals there are.
+// Credits returns Amount in credits, as ExactCredits does.
 func (c Consumption) Credits() decimal.Decimal {
 	return ExactCredits(c.Amount, c.Transaction.RateAmount, c.Transaction.Currency)
 }

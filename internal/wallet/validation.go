@@ -5,47 +5,133 @@ import (
 	"strings"
 )
 
-// ValidationError says what is wrong with the fields of a request, in the codes
-// of the Lago dialect: for each field one code or more. Its zero value is nothing
-// wrong, ready for use.
+// Field is a part of a request. Its text is for logs: each dialect of the API has
+// its own name for it.
+type Field string
+
+// The fields that the domain finds something wrong with.
+const (
+	FieldAmount             Field = "amount"
+	FieldCode               Field = "code"
+	FieldCurrency           Field = "currency"
+	FieldCustomer           Field = "customer"
+	FieldExpirationAt       Field = "expiration"
+	FieldGrantedCredits     Field = "granted credits"
+	FieldPaidCredits        Field = "paid credits"
+	FieldPaidTopUpMaxAmount Field = "largest paid top-up"
+	FieldPaidTopUpMinAmount Field = "smallest paid top-up"
+	FieldPaymentMethod      Field = "payment method"
+	FieldPriority           Field = "priority"
+	FieldRateAmount         Field = "rate"
+	FieldStripeCustomer     Field = "Stripe customer"
+	FieldTimezone           Field = "time zone"
+	FieldVoidedCredits      Field = "voided credits"
+	FieldVoidedTransaction  Field = "voided transaction"
+	FieldWallet             Field = "wallet"
+)
+
+// Problem is what is wrong with a field. Its text is for logs: each dialect of the
+// API has its own code for it.
+type Problem string
+
+// The problems that the domain finds.
+const (
+	ProblemAboveMaximum        Problem = "above the maximum"
+	ProblemAmountInvalid       Problem = "not a possible amount"
+	ProblemBelowMinimum        Problem = "below the minimum"
+	ProblemExceedsAvailable    Problem = "more than is available"
+	ProblemExceedsRemaining    Problem = "more than is left of the transaction"
+	ProblemInsufficientCredits Problem = "more than the wallet's credits"
+	ProblemInvalid             Problem = "invalid"
+	ProblemLimitReached        Problem = "has no room for another wallet"
+	ProblemMaximumBelowMinimum Problem = "below the smallest"
+	ProblemNothingRemaining    Problem = "nothing is left"
+	ProblemNotFound            Problem = "not found"
+	ProblemNotTraceable        Problem = "not traceable"
+	ProblemOutOfRange          Problem = "out of range"
+	ProblemRoundsToZero        Problem = "rounds to zero"
+	ProblemTaken               Problem = "taken"
+	ProblemTerminated          Problem = "terminated"
+)
+
+// Finding is one thing that is wrong with a request.
+type Finding struct {
+	Field   Field
+	Problem Problem
+}
+
+// Findings lists everything that the domain can find. The dialects may find more in
+// a request that they decode.
+var Findings = []Finding{
+	{FieldAmount, ProblemExceedsAvailable},
+	{FieldAmount, ProblemExceedsRemaining},
+	{FieldCode, ProblemTaken},
+	{FieldCurrency, ProblemInvalid},
+	{FieldCustomer, ProblemLimitReached},
+	{FieldCustomer, ProblemNotFound},
+	{FieldExpirationAt, ProblemInvalid},
+	{FieldGrantedCredits, ProblemAmountInvalid},
+	{FieldGrantedCredits, ProblemRoundsToZero},
+	{FieldPaidCredits, ProblemAboveMaximum},
+	{FieldPaidCredits, ProblemAmountInvalid},
+	{FieldPaidCredits, ProblemBelowMinimum},
+	{FieldPaidCredits, ProblemRoundsToZero},
+	{FieldPaidTopUpMaxAmount, ProblemMaximumBelowMinimum},
+	{FieldPaidTopUpMaxAmount, ProblemOutOfRange},
+	{FieldPaidTopUpMinAmount, ProblemOutOfRange},
+	{FieldPaymentMethod, ProblemInvalid},
+	{FieldPriority, ProblemInvalid},
+	{FieldRateAmount, ProblemOutOfRange},
+	{FieldStripeCustomer, ProblemTaken},
+	{FieldTimezone, ProblemInvalid},
+	{FieldVoidedCredits, ProblemAmountInvalid},
+	{FieldVoidedCredits, ProblemInsufficientCredits},
+	{FieldVoidedTransaction, ProblemNothingRemaining},
+	{FieldVoidedTransaction, ProblemNotFound},
+	{FieldVoidedTransaction, ProblemNotTraceable},
+	{FieldWallet, ProblemNotFound},
+	{FieldWallet, ProblemTerminated},
+}
+
+// ValidationError reports everything that is wrong with a request. Its zero value
+// reports nothing and is ready for use.
 type ValidationError struct {
-	Details map[string][]string
+	// Findings stand in the order in which they were added, each once.
+	Findings []Finding
 }
 
-// Invalid is a ValidationError about one field.
-func Invalid(field string, codes ...string) *ValidationError {
-	v := &ValidationError{}
-	v.Add(field, codes...)
-	return v
+// Invalid returns a ValidationError with one finding.
+func Invalid(field Field, problem Problem) *ValidationError {
+	return &ValidationError{Findings: []Finding{{field, problem}}}
 }
 
-// Add notes what is wrong with a field, once for each code.
-func (e *ValidationError) Add(field string, codes ...string) {
-	if e.Details == nil {
-		e.Details = make(map[string][]string)
-	}
-	for _, code := range codes {
-		if !slices.Contains(e.Details[field], code) {
-			e.Details[field] = append(e.Details[field], code)
-		}
+// Add adds a finding unless it is there already.
+func (e *ValidationError) Add(field Field, problem Problem) {
+	if f := (Finding{field, problem}); !slices.Contains(e.Findings, f) {
+		e.Findings = append(e.Findings, f)
 	}
 }
 
-// Clone is a copy to which others can add.
+// AddAll adds the findings of another error.
+func (e *ValidationError) AddAll(other *ValidationError) {
+	for _, f := range other.Findings {
+		e.Add(f.Field, f.Problem)
+	}
+}
+
+// Clone returns a copy. Findings that are added to it do not change e.
 func (e *ValidationError) Clone() *ValidationError {
-	c := &ValidationError{}
-	for field, codes := range e.Details {
-		c.Add(field, codes...)
-	}
-	return c
+	return &ValidationError{Findings: slices.Clone(e.Findings)}
 }
 
-// Has tells whether something is wrong with the field.
-func (e *ValidationError) Has(field string) bool { return len(e.Details[field]) > 0 }
+// Has reports whether something is wrong with the field.
+func (e *ValidationError) Has(field Field) bool {
+	return slices.ContainsFunc(e.Findings, func(f Finding) bool { return f.Field == field })
+}
 
-// OrNil is e, or nil when nothing is wrong.
+// OrNil returns e, or nil without findings.
 func (e *ValidationError) OrNil() error {
-	if len(e.Details) == 0 {
+	if len(e.Findings) == 0 {
 		return nil
 	}
 	return e
@@ -53,57 +139,9 @@ func (e *ValidationError) OrNil() error {
 
 // Error implements error.
 func (e *ValidationError) Error() string {
-	fields := make([]string, 0, len(e.Details))
-	for field, codes := range e.Details {
-		fields = append(fields, field+": "+strings.Join(codes, ", "))
+	texts := make([]string, len(e.Findings))
+	for i, f := range e.Findings {
+		texts[i] = string(f.Field) + ": " + string(f.Problem)
 	}
-	slices.Sort(fields)
-	return "invalid: " + strings.Join(fields, "; ")
+	return "invalid: " + strings.Join(texts, "; ")
 }
-
-// The fields that the domain finds something wrong with.
-const (
-	FieldAmountCents         = "amount_cents"
-	FieldBillingEntityCode   = "billing_entity_code"
-	FieldCode                = "code"
-	FieldCurrency            = "currency"
-	FieldCustomer            = "customer"
-	FieldExpirationAt        = "expiration_at"
-	FieldGrantedCredits      = "granted_credits"
-	FieldPaidCredits         = "paid_credits"
-	FieldPaidTopUpMaxAmount  = "paid_top_up_max_amount_cents"
-	FieldPaidTopUpMinAmount  = "paid_top_up_min_amount_cents"
-	FieldPaymentMethod       = "payment_method"
-	FieldPriority            = "priority"
-	FieldRateAmount          = "rate_amount"
-	FieldVoidedCredits       = "voided_credits"
-	FieldVoidedTransactionID = "voided_transaction_id"
-	FieldWalletID            = "wallet_id"
-)
-
-// What the domain finds wrong with them.
-const (
-	InvalidAboveMaximum        = "amount_above_maximum"
-	InvalidAmount              = "invalid_amount"
-	InvalidBelowMinimum        = "amount_below_minimum"
-	InvalidCustomerNotFound    = "customer_not_found"
-	InvalidDate                = "invalid_date"
-	InvalidExceedsAvailable    = "exceeds_available_amount"
-	InvalidExceedsRemaining    = "exceeds_remaining_transaction_amount"
-	InvalidGrantedCredits      = "invalid_granted_credits"
-	InvalidInsufficientCredits = "insufficient_credits"
-	InvalidNoRemainingAmount   = "no_remaining_amount"
-	InvalidNotAboveMinimum     = "must_be_greater_than_or_equal_min"
-	InvalidNotTraceable        = "wallet_not_traceable"
-	InvalidOutOfRange          = "value_is_out_of_range"
-	InvalidPaidCredits         = "invalid_paid_credits" //nolint:gosec // the name of an error
-	InvalidPaymentMethod       = "invalid_payment_method"
-	InvalidRoundsToZero        = "amount_rounds_to_zero"
-	InvalidTaken               = "value_already_exist"
-	InvalidTransactionNotFound = "wallet_transaction_not_found"
-	InvalidValue               = "value_is_invalid"
-	InvalidVoidedCredits       = "invalid_voided_credits" //nolint:gosec // the name of an error
-	InvalidWalletLimitReached  = "wallet_limit_reached"
-	InvalidWalletNotFound      = "wallet_not_found"
-	InvalidWalletTerminated    = "wallet_is_terminated"
-)

@@ -9,25 +9,25 @@ import (
 	"github.com/shopspring/decimal"
 )
 
-// WalletStatus tells whether a wallet can still be funded and drawn from.
+// WalletStatus is whether a wallet can still be funded and drawn from.
 type WalletStatus string
 
-// The states of a wallet. Nothing leads back from terminated; a purchase that was
-// pending then may still settle into it.
+// The states of a wallet. A terminated wallet stays terminated; a purchase that was
+// pending may still settle into it.
 const (
 	WalletActive     WalletStatus = "active"
 	WalletTerminated WalletStatus = "terminated"
 )
 
-// DefaultPriority is the priority of wallets and wallet transactions that ask for
-// none. A lower number comes first.
+// DefaultPriority is the priority of wallets and wallet transactions unless another
+// one is given. A lower number comes first.
 const DefaultPriority = 50
 
 // DefaultBillingEntity is the code of the one billing entity that an organization
 // has.
 const DefaultBillingEntity = "default"
 
-// DefaultWalletLimit is how many active wallets a customer may have.
+// DefaultWalletLimit is the largest number of active wallets of a customer.
 const DefaultWalletLimit = 6
 
 // Wallet is prepaid money of one customer in one currency.
@@ -41,12 +41,12 @@ type Wallet struct {
 	Code     string
 	Name     string
 	Currency Currency
-	// RateAmount is what one credit costs, in major units of Currency. It never
+	// RateAmount is the price of one credit, in major units of Currency. It never
 	// changes.
 	RateAmount decimal.Decimal
 	IsPrimary  bool
 	Status     WalletStatus
-	// Priority, from 1 to 50, says which of a customer's wallets pays first.
+	// Priority, from 1 to 50, orders the wallets of a customer: the lowest pays first.
 	Priority            int
 	BillingEntityCode   string
 	PurchaseOrderNumber string
@@ -65,7 +65,7 @@ type Wallet struct {
 	// inclusive, in minor units; nil is no bound.
 	PaidTopUpMinAmount *int64
 	PaidTopUpMaxAmount *int64
-	// Traceable: what is left of each credit is known.
+	// Traceable reports whether what is left of each inbound transaction is known.
 	Traceable     bool
 	PaymentMethod MethodChoice    `db:"-"` // two columns each
 	Sections      AppliedSections `db:"-"`
@@ -82,8 +82,8 @@ type Wallet struct {
 	TerminatedAt         *time.Time
 }
 
-// At is the wallet as it stands at a time: one whose expiration has passed is
-// terminated from then on, whether somebody has written that down or not.
+// At returns the wallet as it stands at a time: a wallet whose expiration has passed is
+// terminated from then on, even if that is not stored yet.
 func (w Wallet) At(now time.Time) Wallet {
 	if w.Status == WalletActive && w.ExpirationAt != nil && !now.Before(*w.ExpirationAt) {
 		w.Status, w.TerminatedAt = WalletTerminated, w.ExpirationAt
@@ -91,48 +91,35 @@ func (w Wallet) At(now time.Time) Wallet {
 	return w
 }
 
-// Validate finds what is wrong with the values of a wallet that is made or
-// changed.
+// Validate returns what is wrong with the values of a wallet that is made or changed.
 func (w Wallet) Validate() *ValidationError {
 	v := &ValidationError{}
 	if !w.RateAmount.IsPositive() {
-		v.Add(FieldRateAmount, InvalidOutOfRange)
+		v.Add(FieldRateAmount, ProblemOutOfRange)
 	}
 	if !w.Currency.Known() {
-		v.Add(FieldCurrency, InvalidValue)
+		v.Add(FieldCurrency, ProblemInvalid)
 	}
 	if w.Priority < 1 || w.Priority > DefaultPriority {
-		v.Add(FieldPriority, InvalidValue)
+		v.Add(FieldPriority, ProblemInvalid)
 	}
 	smallest, largest := w.PaidTopUpMinAmount, w.PaidTopUpMaxAmount
 	if smallest != nil && *smallest <= 0 {
-		v.Add(FieldPaidTopUpMinAmount, InvalidOutOfRange)
+		v.Add(FieldPaidTopUpMinAmount, ProblemOutOfRange)
 	}
 	if largest != nil && *largest <= 0 {
-		v.Add(FieldPaidTopUpMaxAmount, InvalidOutOfRange)
+		v.Add(FieldPaidTopUpMaxAmount, ProblemOutOfRange)
 	}
 	if smallest != nil && largest != nil && *largest < *smallest {
-		v.Add(FieldPaidTopUpMaxAmount, InvalidNotAboveMinimum)
+		v.Add(FieldPaidTopUpMaxAmount, ProblemMaximumBelowMinimum)
 	}
 	return v
 }
 
-// CheckTopUpLimits finds out whether one purchase may cost amount, in minor units.
-func (w Wallet) CheckTopUpLimits(amount int64) error {
-	switch {
-	case w.PaidTopUpMinAmount != nil && amount < *w.PaidTopUpMinAmount:
-		return Invalid(FieldPaidCredits, InvalidBelowMinimum)
-	case w.PaidTopUpMaxAmount != nil && amount > *w.PaidTopUpMaxAmount:
-		return Invalid(FieldPaidCredits, InvalidAboveMaximum)
-	default:
-		return nil
-	}
-}
-
 var notInCode = regexp.MustCompile(`[^a-z0-9]+`)
 
-// CodeFor makes the code of a wallet that came without one: its name in lower
-// case, with underscores for all but letters and digits.
+// CodeFor returns the code of a wallet that was made without one: its name in lower
+// case, with underscores in place of everything but letters and digits.
 func CodeFor(name string) string {
 	if code := strings.Trim(notInCode.ReplaceAllString(strings.ToLower(name), "_"), "_"); code != "" {
 		return code
@@ -140,8 +127,8 @@ func CodeFor(name string) string {
 	return "default"
 }
 
-// AppliedSection is a text that a merchant has printed on an invoice, as it read
-// when it was applied.
+// AppliedSection is a text of a merchant's for invoices, as it read when it was
+// applied.
 type AppliedSection struct {
 	ID          ID        `json:"id"`
 	SectionID   ID        `json:"section_id"`
@@ -155,13 +142,13 @@ type AppliedSection struct {
 
 // AppliedSections are the sections that a wallet or a purchase asks for.
 type AppliedSections struct {
-	// Skip: no sections at all, whatever others ask for.
+	// Skip asks for no sections at all.
 	Skip bool
 	List []AppliedSection
 }
 
-// Resolve gives the sections that an invoice gets: the purchase's if it says
-// anything of them, else the wallet's.
+// Resolve returns the sections of an invoice: those of the purchase if it asks for any
+// or for none, else those of its wallet, the owner.
 func (s AppliedSections) Resolve(owner AppliedSections) []AppliedSection {
 	for _, one := range []AppliedSections{s, owner} {
 		if one.Skip {
@@ -172,4 +159,19 @@ func (s AppliedSections) Resolve(owner AppliedSections) []AppliedSection {
 		}
 	}
 	return nil
+}
+
+// SectionRequest is what a client says of invoice custom sections. Skip removes
+// those that are there; without it the codes replace them.
+type SectionRequest struct {
+	Skip  bool
+	Codes []string
+}
+
+// Apply returns the sections that the request asks for. Found are those of its codes.
+func (r SectionRequest) Apply(found []AppliedSection) AppliedSections {
+	if r.Skip {
+		return AppliedSections{Skip: true}
+	}
+	return AppliedSections{List: found}
 }

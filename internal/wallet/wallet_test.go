@@ -16,26 +16,27 @@ func TestWalletValidate(t *testing.T) {
 	amount := func(n int64) *int64 { return &n }
 	for name, tc := range map[string]struct {
 		change func(*wallet.Wallet)
-		want   map[string][]string
+		want   []wallet.Finding
 	}{
 		"Fine":         {change: func(*wallet.Wallet) {}},
-		"NoRate":       {change: func(w *wallet.Wallet) { w.RateAmount = decimal.Zero }, want: map[string][]string{"rate_amount": {"value_is_out_of_range"}}},
-		"NegativeRate": {change: func(w *wallet.Wallet) { w.RateAmount = dec("-1") }, want: map[string][]string{"rate_amount": {"value_is_out_of_range"}}},
-		"Currency":     {change: func(w *wallet.Wallet) { w.Currency = "XXX" }, want: map[string][]string{"currency": {"value_is_invalid"}}},
-		"LowerCase":    {change: func(w *wallet.Wallet) { w.Currency = "usd" }, want: map[string][]string{"currency": {"value_is_invalid"}}},
+		"NoRate":       {change: func(w *wallet.Wallet) { w.RateAmount = decimal.Zero }, want: []wallet.Finding{{Field: wallet.FieldRateAmount, Problem: wallet.ProblemOutOfRange}}},
+		"NegativeRate": {change: func(w *wallet.Wallet) { w.RateAmount = dec("-1") }, want: []wallet.Finding{{Field: wallet.FieldRateAmount, Problem: wallet.ProblemOutOfRange}}},
+		"Currency":     {change: func(w *wallet.Wallet) { w.Currency = "XXX" }, want: []wallet.Finding{{Field: wallet.FieldCurrency, Problem: wallet.ProblemInvalid}}},
+		"LowerCase":    {change: func(w *wallet.Wallet) { w.Currency = "usd" }, want: []wallet.Finding{{Field: wallet.FieldCurrency, Problem: wallet.ProblemInvalid}}},
 		"Dinar":        {change: func(w *wallet.Wallet) { w.Currency = "KWD" }},
-		"PriorityZero": {change: func(w *wallet.Wallet) { w.Priority = 0 }, want: map[string][]string{"priority": {"value_is_invalid"}}},
-		"PriorityHigh": {change: func(w *wallet.Wallet) { w.Priority = 51 }, want: map[string][]string{"priority": {"value_is_invalid"}}},
+		"PriorityZero": {change: func(w *wallet.Wallet) { w.Priority = 0 }, want: []wallet.Finding{{Field: wallet.FieldPriority, Problem: wallet.ProblemInvalid}}},
+		"PriorityHigh": {change: func(w *wallet.Wallet) { w.Priority = 51 }, want: []wallet.Finding{{Field: wallet.FieldPriority, Problem: wallet.ProblemInvalid}}},
 		"EqualLimits":  {change: func(w *wallet.Wallet) { w.PaidTopUpMinAmount, w.PaidTopUpMaxAmount = amount(5), amount(5) }},
 		"Limits": {
 			change: func(w *wallet.Wallet) { w.PaidTopUpMinAmount, w.PaidTopUpMaxAmount = amount(6), amount(5) },
-			want:   map[string][]string{"paid_top_up_max_amount_cents": {"must_be_greater_than_or_equal_min"}},
+			want:   []wallet.Finding{{Field: wallet.FieldPaidTopUpMaxAmount, Problem: wallet.ProblemMaximumBelowMinimum}},
 		},
 		"ZeroLimits": {
 			change: func(w *wallet.Wallet) { w.PaidTopUpMinAmount, w.PaidTopUpMaxAmount = amount(0), amount(-1) },
-			want: map[string][]string{
-				"paid_top_up_min_amount_cents": {"value_is_out_of_range"},
-				"paid_top_up_max_amount_cents": {"value_is_out_of_range", "must_be_greater_than_or_equal_min"},
+			want: []wallet.Finding{
+				{Field: wallet.FieldPaidTopUpMinAmount, Problem: wallet.ProblemOutOfRange},
+				{Field: wallet.FieldPaidTopUpMaxAmount, Problem: wallet.ProblemOutOfRange},
+				{Field: wallet.FieldPaidTopUpMaxAmount, Problem: wallet.ProblemMaximumBelowMinimum},
 			},
 		},
 	} {
@@ -45,7 +46,7 @@ func TestWalletValidate(t *testing.T) {
 			w := wallet.Wallet{RateAmount: dec("1"), Currency: "EUR", Priority: 50}
 			tc.change(&w)
 
-			require.Equal(t, tc.want, w.Validate().Details)
+			require.Equal(t, tc.want, w.Validate().Findings)
 		})
 	}
 }
@@ -94,11 +95,24 @@ func TestValidationError(t *testing.T) {
 	v := &wallet.ValidationError{}
 	require.NoError(t, v.OrNil())
 
-	v.Add("paid_credits", "invalid_paid_credits", "invalid_amount")
-	v.Add("paid_credits", "invalid_amount")
-	v.Add("name", "too_long")
+	v.Add(wallet.FieldPaidCredits, wallet.ProblemAmountInvalid)
+	v.Add(wallet.FieldPaidCredits, wallet.ProblemRoundsToZero)
+	v.Add(wallet.FieldPaidCredits, wallet.ProblemAmountInvalid)
+	copied := v.Clone()
+	copied.Add(wallet.FieldWallet, wallet.ProblemNotFound)
 
-	require.EqualError(t, v.OrNil(), "invalid: name: too_long; paid_credits: invalid_paid_credits, invalid_amount")
-	require.True(t, v.Has("name"))
-	require.False(t, v.Has("metadata"))
+	require.EqualError(t, v.OrNil(), "invalid: paid credits: not a possible amount; paid credits: rounds to zero")
+	require.True(t, v.Has(wallet.FieldPaidCredits))
+	require.False(t, v.Has(wallet.FieldWallet), "a copy is apart")
+	v.AddAll(copied)
+	require.Equal(t, copied.Findings, v.Findings)
+}
+
+func TestRemainingOf(t *testing.T) {
+	t.Parallel()
+
+	require.EqualValues(t, 5, wallet.RemainingOf(5, 12))
+	require.EqualValues(t, 5, wallet.RemainingOf(5, 5))
+	require.EqualValues(t, 2, wallet.RemainingOf(5, 2), "a balance below zero is filled first")
+	require.EqualValues(t, 0, wallet.RemainingOf(5, -1))
 }

@@ -7,40 +7,44 @@ import (
 	"time"
 )
 
-// EventType is what happened, in our own words. Each dialect has a name of its
-// own for it: see SignatureKind.EventName.
-type EventType string
+// DeliveryType is a kind of change that is delivered to merchants. Each dialect has its
+// own name for it: see SignatureKind.DeliveryName.
+type DeliveryType string
 
-// What merchants can be told.
+// The kinds of change that are delivered.
 const (
-	EventPaymentCanceled          EventType = "payment.canceled"
-	EventPaymentDisputed          EventType = "payment.disputed"
-	EventPaymentDisputeReversed   EventType = "payment.dispute_reversed"
-	EventPaymentFailed            EventType = "payment.failed"
-	EventPaymentRefunded          EventType = "payment.refunded"
-	EventPaymentRefundReversed    EventType = "payment.refund_reversed"
-	EventPaymentRequiresAction    EventType = "payment.requires_action"
-	EventPaymentSucceeded         EventType = "payment.succeeded"
-	EventTransactionCreated       EventType = "wallet_transaction.created"
-	EventTransactionUpdated       EventType = "wallet_transaction.updated"
-	EventWalletBalanceUpdated     EventType = "wallet.balance_updated"
-	EventWalletCreated            EventType = "wallet.created"
-	EventWalletTerminated         EventType = "wallet.terminated"
-	EventWalletUpdated            EventType = "wallet.updated"
-	eventPaymentFailureLago                 = "wallet_transaction.payment_failure"
-	eventWalletBalanceUpdatedLava           = "customer.wallet.balance.updated"
-	eventWalletUpdatedLago                  = "wallet.updated"
+	DeliveryPaymentCanceled        DeliveryType = "payment.canceled"
+	DeliveryPaymentDisputed        DeliveryType = "payment.disputed"
+	DeliveryPaymentDisputeReversed DeliveryType = "payment.dispute_reversed"
+	DeliveryPaymentFailed          DeliveryType = "payment.failed"
+	DeliveryPaymentRefunded        DeliveryType = "payment.refunded"
+	DeliveryPaymentRefundReversed  DeliveryType = "payment.refund_reversed"
+	DeliveryPaymentRequiresAction  DeliveryType = "payment.requires_action"
+	DeliveryPaymentSucceeded       DeliveryType = "payment.succeeded"
+	DeliveryTransactionCreated     DeliveryType = "wallet_transaction.created"
+	DeliveryTransactionUpdated     DeliveryType = "wallet_transaction.updated"
+	DeliveryWalletBalanceUpdated   DeliveryType = "wallet.balance_updated"
+	DeliveryWalletCreated          DeliveryType = "wallet.created"
+	DeliveryWalletTerminated       DeliveryType = "wallet.terminated"
+	DeliveryWalletUpdated          DeliveryType = "wallet.updated"
 )
 
-// EventTypes lists all of them.
-var EventTypes = []EventType{
-	EventPaymentCanceled, EventPaymentDisputed, EventPaymentDisputeReversed, EventPaymentFailed, EventPaymentRefunded,
-	EventPaymentRefundReversed, EventPaymentRequiresAction, EventPaymentSucceeded, EventTransactionCreated,
-	EventTransactionUpdated, EventWalletBalanceUpdated, EventWalletCreated, EventWalletTerminated, EventWalletUpdated,
+// The names of the dialects, where they differ.
+const (
+	deliveryPaymentFailureLago       = "wallet_transaction.payment_failure"
+	deliveryWalletBalanceUpdatedLava = "customer.wallet.balance.updated"
+	deliveryWalletUpdatedLago        = "wallet.updated"
+)
+
+// DeliveryTypes lists all of them.
+var DeliveryTypes = []DeliveryType{
+	DeliveryPaymentCanceled, DeliveryPaymentDisputed, DeliveryPaymentDisputeReversed, DeliveryPaymentFailed, DeliveryPaymentRefunded,
+	DeliveryPaymentRefundReversed, DeliveryPaymentRequiresAction, DeliveryPaymentSucceeded, DeliveryTransactionCreated,
+	DeliveryTransactionUpdated, DeliveryWalletBalanceUpdated, DeliveryWalletCreated, DeliveryWalletTerminated, DeliveryWalletUpdated,
 }
 
-// SignatureKind is the dialect that an endpoint is spoken to in: the names of
-// events, the shape of the body and the headers.
+// SignatureKind is the dialect of the deliveries to an endpoint: the names of their
+// types, the form of the body and the headers.
 type SignatureKind string
 
 // The three kinds. Standard is that of the Standard Webhooks specification.
@@ -53,67 +57,67 @@ const (
 // SignatureKinds lists all of them.
 var SignatureKinds = []SignatureKind{SignatureLago, SignatureLava, SignatureStandard}
 
-// EventName is what the dialect calls an event. Where Lava or Lago have a name it
-// is theirs; payments have none at Lava, and keep ours.
-func (k SignatureKind) EventName(t EventType) string {
+// DeliveryName returns the dialect's name for a type: that of Lava or Lago if they have
+// one, and ours otherwise. Lava has none for payments.
+func (k SignatureKind) DeliveryName(t DeliveryType) string {
 	switch {
-	case k == SignatureLava && t == EventWalletBalanceUpdated:
-		return eventWalletBalanceUpdatedLava
-	case k == SignatureLago && t == EventWalletBalanceUpdated:
-		return eventWalletUpdatedLago
-	case k == SignatureLago && t == EventPaymentFailed:
-		return eventPaymentFailureLago
+	case k == SignatureLava && t == DeliveryWalletBalanceUpdated:
+		return deliveryWalletBalanceUpdatedLava
+	case k == SignatureLago && t == DeliveryWalletBalanceUpdated:
+		return deliveryWalletUpdatedLago
+	case k == SignatureLago && t == DeliveryPaymentFailed:
+		return deliveryPaymentFailureLago
 	default:
 		return string(t)
 	}
 }
 
-// Types are the events that an endpoint of the kind hears of when it asks for
-// these names, in the dialect's own words. Nil asks for the usual ones: all there
-// are, but in Lava's dialect only those about payments and the balance. The second
-// result is the first name that there is no event for.
-func (k SignatureKind) Types(names []string) ([]EventType, string) {
-	types := []EventType{}
-	for _, t := range EventTypes {
-		if slices.Contains(names, k.EventName(t)) || (names == nil && k.usual(t)) {
+// Types returns the types that an endpoint of the kind gets if it asks for these names
+// of the dialect. Nil asks for the usual types: in Lava's dialect those of payments and
+// the balance, and elsewhere all. The second result is the first unknown name, empty if
+// all are known.
+func (k SignatureKind) Types(names []string) ([]DeliveryType, string) {
+	types := []DeliveryType{}
+	for _, t := range DeliveryTypes {
+		if slices.Contains(names, k.DeliveryName(t)) || (names == nil && k.usual(t)) {
 			types = append(types, t)
 		}
 	}
 	for _, name := range names {
-		if !slices.ContainsFunc(types, func(t EventType) bool { return k.EventName(t) == name }) {
+		if !slices.ContainsFunc(types, func(t DeliveryType) bool { return k.DeliveryName(t) == name }) {
 			return nil, name
 		}
 	}
 	return types, ""
 }
 
-func (k SignatureKind) usual(t EventType) bool {
+func (k SignatureKind) usual(t DeliveryType) bool {
 	if k != SignatureLava {
 		return true
 	}
 	switch t {
-	case EventTransactionCreated, EventTransactionUpdated, EventWalletCreated, EventWalletTerminated, EventWalletUpdated:
+	case DeliveryTransactionCreated, DeliveryTransactionUpdated, DeliveryWalletCreated, DeliveryWalletTerminated, DeliveryWalletUpdated:
 		return false
 	default:
 		return true
 	}
 }
 
-// EndpointStatus tells whether an endpoint is told anything.
+// EndpointStatus is whether deliveries are made to an endpoint.
 type EndpointStatus string
 
-// The states of an endpoint. A held one is enabled and keeps failing: one delivery
-// at a time tries, and the others wait.
+// The states of an endpoint. A held endpoint is enabled and keeps failing: one delivery
+// at a time is tried, and the others wait.
 const (
 	EndpointDisabled EndpointStatus = "disabled"
 	EndpointEnabled  EndpointStatus = "enabled"
 	EndpointHeld     EndpointStatus = "held"
 )
 
-// HoldAfter is how many attempts in a row have to fail before an endpoint is held.
+// HoldAfter is the number of attempts in a row that fail before an endpoint is held.
 const HoldAfter = 10
 
-// Endpoint is where a merchant wants to hear of what happens.
+// Endpoint is an address of a merchant's that deliveries are made to.
 type Endpoint struct {
 	ID             ID
 	OrganizationID ID
@@ -121,61 +125,64 @@ type Endpoint struct {
 	Name           string
 	URL            string
 	Signature      SignatureKind
-	// Events are the names that were asked for, nil for the usual ones.
+	// Events are the names of the types that the merchant asked for, nil for the usual
+	// types.
 	Events []string
 	Status EndpointStatus
-	// FailingSince is when the first of the attempts failed that have failed since.
+	// FailingSince is when the first attempt of the present row of failures failed, nil
+	// if the last attempt succeeded.
 	FailingSince *time.Time
-	// LastError is what went wrong with the last of them.
+	// LastError is the error of the last failure.
 	LastError string
 	CreatedAt time.Time
 	UpdatedAt time.Time
 }
 
-// NewWebhookSecret makes what an endpoint's deliveries are signed with: whsec_
-// and 32 random bytes in base64, as the Standard Webhooks specification asks.
+// NewWebhookSecret makes the secret that an endpoint's deliveries are signed with:
+// whsec_ and 32 random bytes in base64, as the Standard Webhooks specification
+// requires.
 func NewWebhookSecret() string {
 	var key [32]byte
 	_, _ = rand.Read(key[:]) // never fails
 	return "whsec_" + base64.StdEncoding.EncodeToString(key[:])
 }
 
-// DeliveryStatus is where the delivery of an event to an endpoint stands.
+// DeliveryStatus is the state of a delivery to an endpoint.
 type DeliveryStatus string
 
-// The states of a delivery. A finished one is pending again when somebody asks for
-// it to be repeated.
+// The states of a delivery. A finished delivery that is repeated on request is pending
+// again.
 const (
 	DeliveryFailed    DeliveryStatus = "failed"
 	DeliveryPending   DeliveryStatus = "pending"
 	DeliverySucceeded DeliveryStatus = "succeeded"
 )
 
-// MerchantEvent is something that merchants are told, with what it is about as it
-// was then. Which parts there are depends on the type.
+// MerchantEvent is a change that is delivered to merchants, with a snapshot of the
+// rows. Which parts are set depends on the type.
 type MerchantEvent struct {
 	ID             ID
 	OrganizationID ID
 	Mode           Mode
-	Type           EventType
-	// ObjectID is the payment, wallet transaction or wallet that it happened to, and
-	// Sequence its place among the events of that object, from 1.
+	Type           DeliveryType
+	// ObjectID is the payment, wallet transaction or wallet that changed, and Sequence
+	// the number of the change among those of the object, from 1.
 	ObjectID  ID
 	Sequence  int64
 	CreatedAt time.Time
-	// Traceparent names the trace that it belongs to, empty when there is none.
+	// Traceparent identifies the trace of the change, empty if there is none.
 	Traceparent string
 
 	Payment     *Payment     // of payment.*
 	Transaction *Transaction // of wallet_transaction.*
 	Wallet      *Wallet
-	// MoneyBack is how much went back, or came back again, in minor units of the
-	// payment's currency: of refunds and disputes, else 0.
+	// MoneyBack is how much a refund or dispute, or its reversal, moved, in minor units
+	// of the payment's currency; 0 for other types.
 	MoneyBack int64
 	Customer  EventCustomer
 }
 
-// EventCustomer is the customer that an event is about, as they are now.
+// EventCustomer is the customer of a delivery as it is now.
 type EventCustomer struct {
 	ID               ID
 	ExternalID       string

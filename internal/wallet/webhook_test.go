@@ -10,9 +10,9 @@ import (
 	"github.com/fundrail/fundrail/internal/wallet"
 )
 
-// TestEventNamesAreDocumented holds the table of events in docs/api.md to the
+// TestDeliveryNamesAreDocumented holds the table of types in docs/api.md to the
 // names that are sent.
-func TestEventNamesAreDocumented(t *testing.T) {
+func TestDeliveryNamesAreDocumented(t *testing.T) {
 	t.Parallel()
 
 	text, err := os.ReadFile("../../docs/api.md")
@@ -22,9 +22,9 @@ func TestEventNamesAreDocumented(t *testing.T) {
 	for _, row := range rows {
 		documented = append(documented, row[1:])
 	}
-	for _, e := range wallet.EventTypes {
+	for _, e := range wallet.DeliveryTypes {
 		sent = append(sent, []string{
-			wallet.SignatureStandard.EventName(e), wallet.SignatureLava.EventName(e), wallet.SignatureLago.EventName(e),
+			wallet.SignatureStandard.DeliveryName(e), wallet.SignatureLava.DeliveryName(e), wallet.SignatureLago.DeliveryName(e),
 		})
 	}
 	require.ElementsMatch(t, sent, documented)

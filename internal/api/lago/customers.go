@@ -136,7 +136,7 @@ func (d *Dialect) storeCustomer(c echo.Context, caller postgres.Caller) error {
 	v := &wallet.ValidationError{}
 	externalID, _ := body.str("external_id")
 	if strings.TrimSpace(externalID) == "" {
-		v.Add("external_id", "value_is_mandatory")
+		v.Add(fieldExternalID, problemMandatory)
 	}
 	change := decodeCustomer(body, v)
 	change.ID = wallet.NewID()
@@ -201,10 +201,10 @@ func decodeCustomer(body object, v *wallet.ValidationError) postgres.CustomerCha
 		}
 	}
 	if change.Email != nil && *change.Email != "" && !emailForm.MatchString(*change.Email) {
-		v.Add("email", "invalid_email_format")
+		v.Add(fieldEmail, problemEmailForm)
 	}
 	if change.Currency != nil && *change.Currency != "" && !wallet.Currency(*change.Currency).Known() {
-		v.Add(wallet.FieldCurrency, wallet.InvalidValue)
+		v.Add(wallet.FieldCurrency, wallet.ProblemInvalid)
 	}
 	return change
 }

@@ -96,12 +96,14 @@ func (*Dialect) WriteError(c echo.Context, e *api.Error) error {
 		Error   string `json:"error"`
 		Code    string `json:"code,omitempty"`
 		Details any    `json:"error_details,omitempty"`
-	}{e.Status, http.StatusText(e.Status), e.Code, e.Details}
+	}{e.Status, http.StatusText(e.Status), e.Code, errorDetails(e)}
 	switch e.Code {
 	case codeRootMissing:
 		body.Error, body.Code = "BadRequest: "+e.Message, ""
 	case api.CodeInsufficientScope:
 		body.Code = permission(c)
+	case api.CodeRequestInvalid:
+		body.Code = codeValidation
 	case api.CodeUnauthorized:
 		body.Code = ""
 	case api.CodeRouteNotFound:

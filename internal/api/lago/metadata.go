@@ -28,19 +28,10 @@ const (
 	maxWalletMetadataValue = 255
 )
 
-// The codes of mistakes in metadata.
-const (
-	metadataKeyTooLong   = "key_too_long"
-	metadataPairInvalid  = "invalid_key_value_pair"
-	metadataTooManyKeys  = "too_many_keys"
-	metadataTypeInvalid  = "invalid_type"
-	metadataValueTooLong = "value_too_long"
-)
-
 // decodePairs reads the metadata of a wallet transaction: an array of objects
-// with a key and a value. The code is that of the last mistake, as in Lago. Elements
+// with a key and a value. The problem is the last one, as in Lago. Elements
 // that are not objects, and other members of a pair, are ignored.
-func decodePairs(raw json.RawMessage, most int) (pairs []wallet.MetadataPair, problem string) {
+func decodePairs(raw json.RawMessage, most int) (pairs []wallet.MetadataPair, problem wallet.Problem) {
 	if len(raw) == 0 {
 		return nil, ""
 	}
@@ -55,14 +46,14 @@ func decodePairs(raw json.RawMessage, most int) (pairs []wallet.MetadataPair, pr
 		}
 	case "object":
 		if len(object{"item": raw}.object("item")) == 0 {
-			return nil, metadataTypeInvalid
+			return nil, problemTypeInvalid
 		}
-		return nil, metadataPairInvalid
+		return nil, problemPairInvalid
 	default:
 		return nil, ""
 	}
 	if len(items) > most {
-		problem = metadataTooManyKeys
+		problem = problemTooManyKeys
 	}
 	for _, item := range items {
 		key, _ := item.str("key")
@@ -70,14 +61,14 @@ func decodePairs(raw json.RawMessage, most int) (pairs []wallet.MetadataPair, pr
 		switch {
 		case kindOrNull(item["key"]) != "string", strings.TrimSpace(key) == "",
 			!present, strings.TrimSpace(value) == "", value == "false" && api.KindOf(item["value"]) == "boolean":
-			problem = metadataPairInvalid
+			problem = problemPairInvalid
 			continue
 		}
 		if utf8.RuneCountInString(key) > maxPairKey {
-			problem = metadataKeyTooLong
+			problem = problemKeyTooLong
 		}
 		if api.KindOf(item["value"]) == "string" && utf8.RuneCountInString(value) > maxPairValue || !printable(item["value"]) {
-			problem = metadataValueTooLong
+			problem = problemPairValueTooLong
 		}
 		pairs = append(pairs, wallet.MetadataPair{Key: key, Value: item["value"]})
 	}
@@ -110,26 +101,26 @@ func printable(raw json.RawMessage) bool {
 
 // decodeWalletMetadata reads the metadata of a wallet: an object of strings and
 // nulls.
-func decodeWalletMetadata(raw json.RawMessage) (metadata map[string]any, problem string) {
+func decodeWalletMetadata(raw json.RawMessage) (metadata map[string]any, problem wallet.Problem) {
 	if kindOrNull(raw) != "object" {
-		return nil, metadataTypeInvalid
+		return nil, problemTypeInvalid
 	}
 	members := object{"metadata": raw}.object("metadata")
 	if len(members) > maxWalletMetadata {
-		return nil, metadataTooManyKeys
+		return nil, problemTooManyKeys
 	}
 	metadata = make(map[string]any, len(members))
 	for key, value := range members {
 		text, ok := scalar(value)
 		switch kind := api.KindOf(value); {
 		case utf8.RuneCountInString(key) > maxWalletMetadataKey:
-			return nil, metadataKeyTooLong
+			return nil, problemKeyTooLong
 		case kind == "null":
 			metadata[key] = nil
 		case kind != "string" || !ok:
-			return nil, metadataTypeInvalid
+			return nil, problemTypeInvalid
 		case utf8.RuneCountInString(text) > maxWalletMetadataValue:
-			return nil, metadataValueTooLong
+			return nil, problemPairValueTooLong
 		default:
 			metadata[key] = text
 		}
@@ -173,7 +164,7 @@ func readWalletMetadata(c echo.Context) (object, map[string]any, error) {
 	}
 	metadata, problem := decodeWalletMetadata(raw)
 	if problem != "" {
-		return nil, nil, wallet.Invalid("metadata", problem)
+		return nil, nil, wallet.Invalid(fieldMetadata, problem)
 	}
 	return body, metadata, nil
 }
@@ -198,7 +189,7 @@ func (d *Dialect) mergeMetadata(c echo.Context, caller postgres.Caller) error {
 		maps.Copy(after, before)
 		maps.Copy(after, metadata)
 		if len(after) > maxWalletMetadata {
-			return nil, wallet.Invalid("metadata", metadataTooManyKeys)
+			return nil, wallet.Invalid(fieldMetadata, problemTooManyKeys)
 		}
 		return after, nil
 	})

@@ -50,11 +50,11 @@ func (d *Dialect) payableBy(ctx context.Context, t wallet.Transaction) (wallet.W
 	)
 	switch {
 	case t.Kind != wallet.TransactionPurchased:
-		return w, customer, errBase("wallet_transaction_not_purchased")
+		return w, customer, errBase(problemNotPurchased)
 	case t.Status == wallet.TransactionSettled:
-		return w, customer, errBase(baseAlreadySettled)
+		return w, customer, errBase(problemAlreadySettled)
 	case t.InvoiceID == nil:
-		return w, customer, errBase("wallet_transaction_has_no_attached_invoice")
+		return w, customer, errBase(problemNoInvoice)
 	}
 	w, err := postgres.GetWallet(ctx, d.LookUps(), t.WalletID)
 	if err != nil {
@@ -68,36 +68,33 @@ func (d *Dialect) payableBy(ctx context.Context, t wallet.Transaction) (wallet.W
 		return w, customer, err
 	}
 	if customer.StripeCustomerID == "" && (p.Billing == nil || p.Billing.PaymentProvider == nil) {
-		return w, customer, errBase("no_linked_payment_provider")
+		return w, customer, errBase(problemNotLinked)
 	}
 	invoice, err := postgres.GetInvoice(ctx, d.LookUps(), t.OrganizationID, t.Mode, *t.InvoiceID)
 	if err == nil && invoice.PaymentStatus == wallet.InvoicePaymentSucceeded {
-		err = errBase("invalid_invoice_status_or_payment_status")
+		err = errBase(problemInvoiceStatus)
 	}
 	return w, customer, err
 }
 
-const baseAlreadySettled = "wallet_transaction_already_settled"
-
-func errBase(code string) error { return wallet.Invalid("base", code) }
+func errBase(p wallet.Problem) error { return wallet.Invalid(fieldBase, p) }
 
 // errPage returns the answer when there is no page.
 func errPage(err error) error {
-	if refused, ok := errors.AsType[*jobs.PageRefusedError](err); ok {
+	if _, ok := errors.AsType[*jobs.PageRefusedError](err); ok {
 		return &api.Error{
 			Status: http.StatusUnprocessableEntity, Code: codeThirdParty, Message: "Stripe refused.", Err: err,
-			Details: named{{"third_party", "Stripe"}, {"thirdparty_error", refused.Reason}},
 		}
 	}
 	switch {
 	case errors.Is(err, jobs.ErrPurchaseSettled):
-		return errBase(baseAlreadySettled)
+		return errBase(problemAlreadySettled)
 	case errors.Is(err, jobs.ErrNoProvider):
-		return errBase("missing_payment_provider")
+		return errBase(problemNoProvider)
 	case errors.Is(err, jobs.ErrNoProviderCustomer):
-		return errBase("missing_payment_provider_customer")
+		return errBase(problemNoProviderCustomer)
 	case errors.Is(err, jobs.ErrNoPage):
-		return errBase("payment_provider_error")
+		return errBase(problemProvider)
 	case errors.Is(err, jobs.ErrPaymentUnderWay):
 		return &api.Error{
 			Status: http.StatusMethodNotAllowed, Code: codePaymentUnderWay, Message: "A payment is under way.",

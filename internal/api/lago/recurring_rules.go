@@ -58,11 +58,11 @@ func (r rule) runs(now time.Time) bool {
 }
 
 // decodeRules reads the rules of a request, which replace those before. A rule with
-// the id of one of those changes it. The second result is the code of a mistake.
-func decodeRules(body object, before []rule, w wallet.Wallet, opening topUpRequest, now time.Time) (rules []rule, problem string) {
+// the id of one of those changes it. The second result is empty if there is no mistake.
+func decodeRules(body object, before []rule, w wallet.Wallet, opening topUpRequest, now time.Time) (rules []rule, problem wallet.Problem) {
 	list := body.list("recurring_transaction_rules")
 	if len(list) > 1 {
-		return nil, "invalid_number_of_recurring_rules"
+		return nil, problemRuleCount
 	}
 	rules = []rule{}
 	for _, raw := range list {
@@ -73,7 +73,7 @@ func decodeRules(body object, before []rule, w wallet.Wallet, opening topUpReque
 			r = before[i]
 		}
 		if fields == nil || !r.read(fields, now) {
-			return nil, "invalid_recurring_rule"
+			return nil, problemRule
 		}
 		rules = append(rules, r)
 	}

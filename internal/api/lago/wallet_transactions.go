@@ -13,6 +13,7 @@ import (
 	"github.com/fundrail/fundrail/internal/api"
 	"github.com/fundrail/fundrail/internal/lagojson"
 	"github.com/fundrail/fundrail/internal/postgres"
+	"github.com/fundrail/fundrail/internal/topup"
 	"github.com/fundrail/fundrail/internal/wallet"
 )
 
@@ -161,9 +162,9 @@ func (d *Dialect) findTraceable(c echo.Context, caller postgres.Caller, want wal
 	case err != nil:
 		return t, err
 	case !t.Traceable:
-		return t, wallet.Invalid("wallet", "not_traceable")
+		return t, wallet.Invalid(fieldWalletOfPath, problemNotTraceable)
 	case t.Type != want:
-		return t, wallet.Invalid("transaction_type", "invalid_transaction_type")
+		return t, wallet.Invalid(fieldTransactionType, problemTransactionType)
 	}
 	return t, nil
 }
@@ -183,10 +184,10 @@ func (d *Dialect) topUpWallet(c echo.Context, caller postgres.Caller) error {
 	}
 	request := decodeTopUp(body)
 	request.OrganizationID, request.Mode = caller.OrganizationID, caller.Mode
-	request.Idempotency, request.Now = record, d.Now()
+	request.IDs, request.Now = topup.NewIDs(wallet.NewID), d.Now()
 
 	ctx := c.Request().Context()
-	done, err := d.topUp(ctx, caller, request)
+	done, err := d.topUp(ctx, caller, request, record)
 	if err != nil {
 		return err
 	}
@@ -227,16 +228,16 @@ func (d *Dialect) answerTopUp(c echo.Context, p postgres.PreparedTopUp, inDoubt 
 
 // topUp stores the top-up, or finds the one that its idempotency key stands for. A
 // reason to refuse the top-up counts only when the key is new.
-func (d *Dialect) topUp(ctx context.Context, caller postgres.Caller, request topUpRequest) (api.Done[postgres.PreparedTopUp], error) {
-	prepared, err := postgres.PrepareTopUp(ctx, d.LookUps(), request.TopUp, &request.invalid)
-	if err == nil && request.Wants() && request.unstorable {
+func (d *Dialect) topUp(ctx context.Context, caller postgres.Caller, request topUpRequest, record *postgres.IdempotencyRecord) (api.Done[postgres.PreparedTopUp], error) {
+	prepared, err := postgres.PrepareTopUp(ctx, d.LookUps(), request.Request, &request.invalid)
+	if err == nil && request.Wanted() && request.unstorable {
 		err = errUnprocessable()
 	}
 	if err == nil {
-		return d.storeTopUp(ctx, caller, prepared)
+		return d.storeTopUp(ctx, caller, prepared, record)
 	}
 	if api.AsError(err).Status < http.StatusInternalServerError {
-		prior, found, lookUpErr := d.Prior(ctx, caller, request.Idempotency, nil)
+		prior, found, lookUpErr := d.Prior(ctx, caller, record, nil)
 		if lookUpErr != nil {
 			return api.Done[postgres.PreparedTopUp]{}, lookUpErr
 		}
@@ -247,10 +248,11 @@ func (d *Dialect) topUp(ctx context.Context, caller postgres.Caller, request top
 	return api.Done[postgres.PreparedTopUp]{}, err
 }
 
-func (d *Dialect) storeTopUp(ctx context.Context, caller postgres.Caller, p postgres.PreparedTopUp) (api.Done[postgres.PreparedTopUp], error) {
-	if p.Purchase != nil && p.Purchase.Charged() && !p.MovesCredits() && api.IsOwnKey(p.Idempotency.Key) {
-		// The ids of a purchase keep it from being stored twice, so it needs no key.
-		p = p.WithoutKey()
+func (d *Dialect) storeTopUp(ctx context.Context, caller postgres.Caller, p postgres.PreparedTopUp, record *postgres.IdempotencyRecord) (api.Done[postgres.PreparedTopUp], error) {
+	// The ids of a charged purchase keep it from being stored twice, so it needs no key
+	// unless the client sent one.
+	if !api.IsOwnKey(record.Key) || p.MovesCredits() || p.Purchase == nil || !p.Purchase.Charged() {
+		p = p.WithKey(record)
 	}
 	return api.Once(ctx, d.Server, caller, api.Act[postgres.PreparedTopUp]{
 		Record: p.Idempotency, IDs: p.TransactionIDs(),
@@ -263,7 +265,7 @@ func (d *Dialect) storeTopUp(ctx context.Context, caller postgres.Caller, p post
 
 // topUpRequest is the body of POST /api/v1/wallet_transactions.
 type topUpRequest struct {
-	postgres.TopUp
+	topup.Request
 	invalid wallet.ValidationError
 	// unstorable reports whether there is a value that Lago's validation accepts and
 	// its model refuses.
@@ -297,14 +299,14 @@ const maxText = 255
 
 func (r *topUpRequest) decodeCredits(body object) {
 	var ok bool
-	if r.Paid, ok = body.amount(wallet.FieldPaidCredits); !ok {
-		r.invalid.Add(wallet.FieldPaidCredits, wallet.InvalidPaidCredits, wallet.InvalidAmount)
+	if r.Paid, ok = body.amount("paid_credits"); !ok {
+		r.invalid.Add(wallet.FieldPaidCredits, wallet.ProblemAmountInvalid)
 	}
-	if r.Granted, ok = body.amount(wallet.FieldGrantedCredits); !ok {
-		r.invalid.Add(wallet.FieldGrantedCredits, wallet.InvalidGrantedCredits, wallet.InvalidAmount)
+	if r.Granted, ok = body.amount("granted_credits"); !ok {
+		r.invalid.Add(wallet.FieldGrantedCredits, wallet.ProblemAmountInvalid)
 	}
-	if r.Voided, ok = body.amount(wallet.FieldVoidedCredits); !ok {
-		r.invalid.Add(wallet.FieldVoidedCredits, wallet.InvalidVoidedCredits, wallet.InvalidAmount)
+	if r.Voided, ok = body.amount("voided_credits"); !ok {
+		r.invalid.Add(wallet.FieldVoidedCredits, wallet.ProblemAmountInvalid)
 	}
 }
 
@@ -315,9 +317,9 @@ func (r *topUpRequest) decodeName(body object, name string) {
 	text, _ := body.str(name)
 	switch {
 	case api.KindOf(body[name]) != "string":
-		r.invalid.Add("name", "invalid_value")
+		r.invalid.Add(fieldName, problemInvalidValue)
 	case utf8.RuneCountInString(text) > maxText:
-		r.invalid.Add("name", "too_long")
+		r.invalid.Add(fieldName, problemTooLong)
 	case strings.TrimSpace(text) != "":
 		r.Name = text
 	}
@@ -337,7 +339,7 @@ func (r *topUpRequest) decodePriority(body object, name string) {
 func (r *topUpRequest) decodeMetadata(body object, name string, most int) {
 	pairs, problem := decodePairs(body[name], most)
 	if problem != "" {
-		r.invalid.Add("metadata", problem)
+		r.invalid.Add(fieldMetadata, problem)
 	}
 	r.Metadata = pairs
 }
@@ -357,13 +359,13 @@ func decodeMethod(body object) wallet.MethodRequest {
 
 // decodeSections reads the choice of invoice custom sections, nil when none is sent.
 // Only the literal true skips them.
-func decodeSections(body object) *postgres.SectionRequest {
+func decodeSections(body object) *wallet.SectionRequest {
 	sections := body.object("invoice_custom_section")
 	if sections == nil {
 		return nil
 	}
 	skip, _ := sections.str("skip_invoice_custom_sections")
-	return &postgres.SectionRequest{
+	return &wallet.SectionRequest{
 		Skip:  skip == "true" && api.KindOf(sections["skip_invoice_custom_sections"]) == "boolean",
 		Codes: sections.texts("invoice_custom_section_codes"),
 	}

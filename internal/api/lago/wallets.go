@@ -15,6 +15,7 @@ import (
 	"github.com/fundrail/fundrail/internal/api"
 	"github.com/fundrail/fundrail/internal/lagojson"
 	"github.com/fundrail/fundrail/internal/postgres"
+	"github.com/fundrail/fundrail/internal/topup"
 	"github.com/fundrail/fundrail/internal/wallet"
 )
 
@@ -160,8 +161,7 @@ func (d *Dialect) createWallet(c echo.Context, caller postgres.Caller) error {
 	done, err := api.Once(ctx, d.Server, caller, api.Act[wallet.Wallet]{
 		Record: record, IDs: record.ResultIDs,
 		Attempt: func(ctx context.Context) (wallet.Wallet, bool, error) {
-			v := opening.invalid.Clone() // CreateWallet adds to it
-			return d.Payments.CreateWallet(ctx, n, opening.TopUp, record, v)
+			return d.Payments.CreateWallet(ctx, n, opening.Request, record, &opening.invalid)
 		},
 	})
 	if err != nil {
@@ -221,13 +221,14 @@ func (d *Dialect) decodeNewWallet(c echo.Context, caller postgres.Caller, body o
 // decodeOpening reads the opening credits of a wallet.
 func (d *Dialect) decodeOpening(caller postgres.Caller, body object) topUpRequest {
 	var r topUpRequest
-	r.OrganizationID, r.Mode, r.Now = caller.OrganizationID, caller.Mode, d.Now()
-	r.decodeCredits(body.only(wallet.FieldPaidCredits, wallet.FieldGrantedCredits))
+	r.OrganizationID, r.Mode = caller.OrganizationID, caller.Mode
+	r.IDs, r.Now = topup.NewIDs(wallet.NewID), d.Now()
+	r.decodeCredits(body.only("paid_credits", "granted_credits"))
 	r.decodeName(body, "transaction_name")
 	r.decodeMetadata(body, "transaction_metadata", maxOpeningMetadata)
 	r.decodePriority(body, "transaction_priority")
 	if r.unstorable {
-		r.invalid.Add(wallet.FieldPriority, wallet.InvalidValue)
+		r.invalid.Add(wallet.FieldPriority, wallet.ProblemInvalid)
 	}
 	r.IgnorePaidTopUpLimits = isTrue(body.boolean("ignore_paid_top_up_limits_on_creation"))
 	return r
@@ -292,18 +293,19 @@ func (ch walletChange) apply(w *wallet.Wallet) error {
 }
 
 func (ch walletChange) texts(w *wallet.Wallet) {
-	for name, to := range map[string]*string{"name": &w.Name, "purchase_order_number": &w.PurchaseOrderNumber} {
+	for field, to := range map[wallet.Field]*string{fieldName: &w.Name, fieldOrderNumber: &w.PurchaseOrderNumber} {
+		name := string(field) // the same in the request
 		if _, ok := ch.body[name]; ok {
 			*to = ch.body.trimmed(name)
 		}
 		if utf8.RuneCountInString(*to) > maxText {
-			ch.invalid.Add(name, "value_is_too_long")
+			ch.invalid.Add(field, problemValueTooLong)
 		}
 	}
 	if code := ch.body.trimmed("code"); code != "" {
 		w.Code = code
 		if utf8.RuneCountInString(code) > maxText {
-			ch.invalid.Add(wallet.FieldCode, "value_is_too_long")
+			ch.invalid.Add(wallet.FieldCode, problemValueTooLong)
 		}
 	}
 	setBool(&w.InvoiceRequiresSuccessfulPayment, ch.body, "invoice_requires_successful_payment")
@@ -317,7 +319,7 @@ func (ch walletChange) amounts(w *wallet.Wallet) {
 		}
 	}
 	for name, to := range map[string]**int64{
-		wallet.FieldPaidTopUpMinAmount: &w.PaidTopUpMinAmount, wallet.FieldPaidTopUpMaxAmount: &w.PaidTopUpMaxAmount,
+		"paid_top_up_min_amount_cents": &w.PaidTopUpMinAmount, "paid_top_up_max_amount_cents": &w.PaidTopUpMaxAmount,
 	} {
 		if _, ok := ch.body[name]; !ok {
 			continue
@@ -330,17 +332,17 @@ func (ch walletChange) amounts(w *wallet.Wallet) {
 }
 
 func (ch walletChange) expiration(w *wallet.Wallet) {
-	if _, ok := ch.body[wallet.FieldExpirationAt]; !ok {
+	if _, ok := ch.body["expiration_at"]; !ok {
 		return
 	}
 	w.ExpirationAt = nil
-	text, ok := ch.body.str(wallet.FieldExpirationAt)
+	text, ok := ch.body.str("expiration_at")
 	if !ok || strings.TrimSpace(text) == "" {
 		return
 	}
 	at, ok := parseTime(text)
 	if !ok {
-		ch.invalid.Add(wallet.FieldExpirationAt, wallet.InvalidDate)
+		ch.invalid.Add(wallet.FieldExpirationAt, wallet.ProblemInvalid)
 		return
 	}
 	w.ExpirationAt = &at
@@ -357,9 +359,9 @@ func (ch walletChange) scope(w *wallet.Wallet) {
 	s := scope{FeeTypes: limits.texts("fee_types"), BillableMetricCodes: limits.texts("billable_metric_codes")}
 	if slices.ContainsFunc(s.FeeTypes, func(t string) bool { return !slices.Contains(feeTypes, t) }) {
 		if ch.created {
-			ch.invalid.Add("applies_to", "invalid_limitations")
+			ch.invalid.Add(fieldAppliesTo, problemLimitations)
 		} else {
-			ch.invalid.Add("allowed_fee_types", "invalid_fee_types")
+			ch.invalid.Add(fieldAllowedFeeTypes, problemFeeTypes)
 		}
 		return
 	}
@@ -377,7 +379,7 @@ func (ch walletChange) metadata(w *wallet.Wallet) {
 	}
 	metadata, problem := decodeWalletMetadata(raw)
 	if problem != "" {
-		ch.invalid.Add("metadata", problem)
+		ch.invalid.Add(fieldMetadata, problem)
 		return
 	}
 	w.Metadata, _ = json.Marshal(metadata) // strings and nulls only
@@ -393,7 +395,7 @@ func (ch walletChange) rules(w *wallet.Wallet) error {
 	}
 	rules, problem := decodeRules(ch.body, before, *w, ch.opening, ch.now)
 	if problem != "" {
-		ch.invalid.Add("recurring_transaction_rules", problem)
+		ch.invalid.Add(fieldRules, problem)
 		return nil
 	}
 	w.RecurringTransactionRules, err = json.Marshal(rules)

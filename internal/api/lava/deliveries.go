@@ -62,7 +62,7 @@ func newDeliveryResource(e wallet.Endpoint, d postgres.DeliveryLine) deliveryRes
 	r := deliveryResource{
 		DeliveryID: wallet.Spell(wallet.PrefixDelivery, e.Mode, d.ID),
 		EventID:    wallet.Spell(wallet.PrefixEvent, e.Mode, d.EventID),
-		Event:      e.Signature.EventName(d.Type),
+		Event:      e.Signature.DeliveryName(d.Type),
 		Sequence:   d.Sequence,
 		Status:     string(d.Status),
 		Attempts:   d.Attempts,
