@@ -42,7 +42,9 @@ func announcementArgs(list []wallet.Announcement) pgx.StrictNamedArgs {
 			Traceparent: orNull(a.Traceparent), At: a.At,
 		}
 	}
-	return pgx.StrictNamedArgs(columnsOf(rows))
+	args := pgx.StrictNamedArgs(columnsOf(rows))
+	args["created"] = wallet.EventTransactionCreated
+	return args
 }
 
 // announce tells merchants' endpoints of changes that were just written, in the
