@@ -94,7 +94,7 @@ const uuidForm = `([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})
 // distinct finds what differs between two merchants: ids, tokens of testfactory and
 // secrets, fingerprints, ids of the database's own count, and times of its own clock.
 var distinct = regexp.MustCompile(strings.Join([]string{
-	uuidForm, `(cus|pm|pi|ch|reader|whsec)_[A-Za-z0-9+/=]+`, `\\\\x[0-9a-f]+`, `"(id|request_id)": ("[^"]*"|\d+)`,
+	uuidForm, `(pay|pm|re|wh)_test_[0-9A-Z]{26}`, `(cus|pm|pi|ch|reader|whsec)_[A-Za-z0-9+/=]+`, `\\\\x[0-9a-f]+`, `"(id|request_id)": ("[^"]*"|\d+)`,
 	`20(2[7-9]|3\d)-[0-9T:.+-]+`,
 }, "|"))
 
