@@ -91,18 +91,9 @@ func (g group) run(t *testing.T, s *stand) {
 	if g.kind.alone {
 		other = newMerchant(t, s.direct)
 	}
-	var accepting atomic.Int32
-	all := make(chan struct{}) // closed when all members are with the engine
+	engine := &countingEngine{most: groupSize + 1, reached: make(chan struct{})}
 	b := s.process(t, m, func(b *apitest.Bundle) {
-		b.Payments.OnAccept = func(ctx context.Context, p postgres.NewPayment) (bool, error) {
-			if p.Amount == badAmount {
-				p.PaymentMethodID = wallet.NewID() // of no card
-			}
-			if accepting.Add(1) == groupSize+1 {
-				close(all)
-			}
-			return b.Engine.Accept(ctx, p)
-		}
+		engine.Scripted, b.Server.Payments = b.Payments, engine
 	})
 
 	// A first request holds the writer while the members gather.
@@ -121,7 +112,7 @@ func (g group) run(t *testing.T, s *stand) {
 		}
 		if first != nil {
 			select {
-			case <-all:
+			case <-engine.reached:
 			case <-time.After(silence / 2): // one is slow, and comes later
 			}
 			first.Release()
@@ -133,6 +124,37 @@ func (g group) run(t *testing.T, s *stand) {
 	starter.Wait()
 	settle(t, s, g.kind, b, injection)
 	g.judge(t, s, m, b, recs)
+}
+
+// countingEngine is an engine that is given payments of which one has no card, and that
+// knows when it has many of them.
+type countingEngine struct {
+	*apitest.Scripted
+	accepting atomic.Int32
+	most      int32
+	reached   chan struct{} // closed when most are with the engine
+}
+
+// Accept implements api.Payments.
+func (e *countingEngine) Accept(ctx context.Context, p postgres.NewPayment) (bool, error) {
+	if p.Amount == badAmount {
+		p.PaymentMethodID = wallet.NewID()
+	}
+	if e.accepting.Add(1) == e.most {
+		close(e.reached)
+	}
+	return e.Scripted.Accept(ctx, p)
+}
+
+// TopUp implements api.Payments.
+func (e *countingEngine) TopUp(ctx context.Context, p postgres.PreparedTopUp) (bool, error) {
+	if p.Purchase.Amount == badAmount {
+		p.Purchase.PaymentMethodID = wallet.NewID()
+	}
+	if e.accepting.Add(1) == e.most {
+		close(e.reached)
+	}
+	return e.Scripted.TopUp(ctx, p)
 }
 
 // judge compares the answers with what the database holds.
