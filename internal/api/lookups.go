@@ -25,14 +25,26 @@ func (s *Server) newLookups() lookups {
 	return lookups{
 		callers: batch.NewWriter(ctx, func(ctx context.Context, keys []string) ([]*postgres.Caller, error) {
 			return postgres.GetCallers(ctx, s.DB, keys, s.Now())
-		}, batch.Config[string]{}),
+		}, batch.Config[string]{Judge: judgeLookUp}),
 		cards: batch.NewWriter(ctx, func(ctx context.Context, questions []postgres.CardOf) ([]bool, error) {
 			return postgres.OwnCards(ctx, s.DB, questions)
-		}, batch.Config[postgres.CardOf]{}),
+		}, batch.Config[postgres.CardOf]{Judge: judgeLookUp}),
 		spendings: batch.NewWriter(ctx, func(ctx context.Context, list []postgres.Spending) ([]time.Time, error) {
 			return postgres.ShareSpendings(ctx, s.DB, list)
-		}, batch.Config[postgres.Spending]{Key: func(p postgres.Spending) string { return p.Name + p.APIKeyID.String() }}),
+		}, batch.Config[postgres.Spending]{
+			Key: func(p postgres.Spending) string { return p.Name + p.APIKeyID.String() }, Judge: judgeLookUp,
+		}),
 	}
+}
+
+// judgeLookUp says what the error of a group means for its members. While the database
+// does not answer, each member alone would wait for it as long as the group did, one
+// after another.
+func judgeLookUp(err error) batch.Verdict {
+	if postgres.Unavailable(err) {
+		return batch.Failed
+	}
+	return batch.Refused
 }
 
 // OwnsCard reports whether a saved card belongs to the caller's customer.

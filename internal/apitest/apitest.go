@@ -28,6 +28,7 @@ import (
 	"github.com/fundrail/fundrail/internal/enginetest"
 	"github.com/fundrail/fundrail/internal/openapitest"
 	"github.com/fundrail/fundrail/internal/postgres"
+	"github.com/fundrail/fundrail/internal/testdb"
 	"github.com/fundrail/fundrail/internal/testfactory"
 	"github.com/fundrail/fundrail/internal/wallet"
 	"github.com/fundrail/fundrail/jobs"
@@ -58,11 +59,18 @@ const publicURL = "https://fundrail.example"
 func Setup(t *testing.T, change ...func(*Bundle)) *Bundle {
 	t.Helper()
 
-	b := &Bundle{Log: &Log{}, Clock: &Clock{now: testfactory.Now}}
-	e := enginetest.New(t, enginetest.Options{Now: b.Clock.Now})
-	b.Engine, b.Pool = e.Engine, e.Pool
-	b.Payments = &Scripted{Engine: e.Engine}
-	b.Merchant = testfactory.NewMerchant(t, b.Pool, testfactory.MerchantOpts{})
+	pool := testdb.New(t)
+	return SetupFor(t, pool, testfactory.NewMerchant(t, pool, testfactory.MerchantOpts{}), change...)
+}
+
+// SetupFor is Setup on a database that has the merchant already: a process that
+// starts. The server, the engine and its River client use the pool.
+func SetupFor(t *testing.T, pool *pgxpool.Pool, m testfactory.Merchant, change ...func(*Bundle)) *Bundle {
+	t.Helper()
+
+	b := &Bundle{Merchant: m, Pool: pool, Log: &Log{}, Clock: &Clock{now: testfactory.Now}}
+	b.Engine = enginetest.New(t, enginetest.Options{Now: b.Clock.Now, Pool: pool}).Engine
+	b.Payments = &Scripted{Engine: b.Engine}
 	b.Server = &api.Server{
 		DB:       b.Pool,
 		Payments: b.Payments,

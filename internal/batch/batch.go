@@ -311,7 +311,11 @@ func (w *Writer[T, R]) writeFree(group []*member[T, R], cause error) {
 	}
 	free, blocked := w.split(group)
 	if len(free) > 0 {
-		if err := w.attempt(free); err != nil {
+		switch err := w.attempt(free); {
+		case err == nil:
+		case w.cfg.Judge(err) == Failed:
+			fail(free, err) // it may have been written, and another error would hide that
+		default:
 			blocked = append(blocked, free...)
 		}
 	}

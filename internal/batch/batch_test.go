@@ -314,6 +314,46 @@ func TestWriter(t *testing.T) {
 		w.Close(t.Context())
 	})
 
+	t.Run("MembersThatWereFreeGetTheErrorOfTheirWrite", func(t *testing.T) {
+		t.Parallel()
+
+		blocked, doubtful := errors.New("blocked"), errors.New("connection lost")
+		var groups [][]int
+		w := batch.NewWriter(t.Context(), gated(func(members []int) ([]string, error) {
+			groups = append(groups, slices.Sorted(slices.Values(members)))
+			switch {
+			case len(members) > 1 && slices.Contains(members, 13):
+				return nil, blocked
+			case len(members) > 1:
+				return nil, doubtful
+			default:
+				return texts(members), nil
+			}
+		}), batch.Config[int]{
+			Judge: func(err error) batch.Verdict {
+				if errors.Is(err, doubtful) {
+					return batch.Failed
+				}
+				return batch.Blocked
+			},
+			Free: func(_ context.Context, members []int) ([]bool, error) {
+				free := make([]bool, len(members))
+				for i, v := range members {
+					free[i] = v != 13
+				}
+				return free, nil
+			},
+		})
+
+		errs := together(t, w, 1, 2, 13)
+
+		require.ErrorIs(t, errs[1], doubtful, "a second write would hide the doubt")
+		require.ErrorIs(t, errs[2], doubtful)
+		require.NoError(t, errs[13])
+		require.Equal(t, [][]int{{0}, {1, 2, 13}, {1, 2}, {13}}, groups)
+		w.Close(t.Context())
+	})
+
 	t.Run("CloseRefusesNewMembers", func(t *testing.T) {
 		t.Parallel()
 

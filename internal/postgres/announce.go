@@ -42,7 +42,9 @@ func announcementArgs(list []wallet.Announcement) pgx.StrictNamedArgs {
 			Traceparent: orNull(a.Traceparent), At: a.At,
 		}
 	}
-	return pgx.StrictNamedArgs(columnsOf(rows))
+	args := pgx.StrictNamedArgs(columnsOf(rows))
+	args["created"] = wallet.DeliveryTransactionCreated
+	return args
 }
 
 // announce inserts the deliveries of changes that were just written, in the

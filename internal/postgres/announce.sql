@@ -19,12 +19,16 @@ with changes as (
     ) c
     where exists (select from webhook_endpoints where deleted_at is null and status = 'enabled')
 ), asked_for as (
-    -- A purchase whose idempotency key was taken was not made, and is not announced.
+    -- A purchase whose idempotency key was taken was not made, and is not announced. If
+    -- the key was taken by an attempt before this one, whose commit was in doubt, the
+    -- purchase is there, and was announced by that attempt.
     select c.*, e.id as endpoint_id
     from changes c
     join webhook_endpoints e on e.organization_id = c.organization_id and e.mode = c.mode
         and e.deleted_at is null and e.status = 'enabled' and c.type = any (e.types)
-    where c.transaction_id is null or exists (select from wallet_transactions t where t.id = c.transaction_id)
+    where (c.transaction_id is null or exists (select from wallet_transactions t where t.id = c.transaction_id))
+        and (c.type <> @created::text or not exists (
+            select from merchant_events v where v.object_id = c.object_id and v.type = c.type))
 ), announced as materialized (
     select c.*, row_number() over (partition by c.object_id order by c.position) as step,
         count(*) over (partition by c.object_id) as steps,

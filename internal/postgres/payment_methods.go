@@ -55,6 +55,15 @@ func GetPaymentMethod(ctx context.Context, db DB, customerID, id wallet.ID) (wal
 	return collectPaymentMethod(rows, id)
 }
 
+// FindPaymentMethod returns a saved card of a customer, also one that was removed.
+func FindPaymentMethod(ctx context.Context, db DB, customerID, id wallet.ID) (wallet.PaymentMethod, error) {
+	rows, _ := db.Query(ctx, `
+		select `+paymentMethodColumns+`
+		from payment_methods
+		where id = $1 and customer_id = $2`, id, customerID)
+	return collectPaymentMethod(rows, id)
+}
+
 // CardOf is a question to OwnCards: whether a saved card belongs to a customer.
 type CardOf struct {
 	CustomerID      wallet.ID

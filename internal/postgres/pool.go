@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -40,7 +41,12 @@ type PoolOptions struct {
 	// Silence is how long a server may say nothing after a statement was sent, five
 	// seconds unless given. A pool for long reads gives more.
 	Silence time.Duration
-	Tracer  pgx.QueryTracer
+	// LockWait is how long a statement waits for a row that another transaction holds,
+	// and Abandoned is how long the server keeps a transaction whose client says
+	// nothing: half a second and ten seconds unless given. Tests shorten them.
+	LockWait  time.Duration
+	Abandoned time.Duration
+	Tracer    pgx.QueryTracer
 }
 
 // OpenPool connects to the database. It fails when nothing answers there. The
@@ -52,9 +58,9 @@ func OpenPool(ctx context.Context, o PoolOptions) (*pgxpool.Pool, error) {
 	if err != nil {
 		return nil, errors.New("DATABASE_URL is not a PostgreSQL address") // the parser's error may show the password
 	}
-	if o.Silence == 0 {
-		o.Silence = silenceLimit
-	}
+	o.Silence = cmp.Or(o.Silence, silenceLimit)
+	o.LockWait = cmp.Or(o.LockWait, lockLimit)
+	o.Abandoned = cmp.Or(o.Abandoned, abandonedLimit)
 	if o.MaxConns > 0 {
 		cfg.MaxConns = o.MaxConns
 	}
@@ -69,7 +75,7 @@ func OpenPool(ctx context.Context, o PoolOptions) (*pgxpool.Pool, error) {
 		if err := RegisterTypes(ctx, conn); err != nil {
 			return err
 		}
-		return setUp(ctx, conn, o.PlanByIndex)
+		return setUp(ctx, conn, o)
 	}
 	pool, err := pgxpool.NewWithConfig(ctx, cfg)
 	if err != nil {
@@ -83,14 +89,14 @@ func OpenPool(ctx context.Context, o PoolOptions) (*pgxpool.Pool, error) {
 }
 
 // setUp has the connection work as every other one does.
-func setUp(ctx context.Context, conn *pgx.Conn, planByIndex bool) error {
+func setUp(ctx context.Context, conn *pgx.Conn, o PoolOptions) error {
 	settings := map[string]string{
 		"default_transaction_isolation":       "read committed",
 		"default_transaction_read_only":       "off",
-		"idle_in_transaction_session_timeout": milliseconds(abandonedLimit),
-		"lock_timeout":                        milliseconds(lockLimit),
+		"idle_in_transaction_session_timeout": milliseconds(o.Abandoned),
+		"lock_timeout":                        milliseconds(o.LockWait),
 	}
-	if planByIndex {
+	if o.PlanByIndex {
 		// Every statement of the money's way reads a few rows by an index, but it is
 		// planned once, for arrays of unknown length and often for tables that were empty
 		// when they were last analysed. Then the planner takes reading whole tables for

@@ -96,6 +96,6 @@ func (d *Dialect) changeMethod(c echo.Context, caller postgres.Caller, customerI
 		m, err := change(ctx, tx)
 		return m, []wallet.ID{m.ID}, err
 	}, func(ctx context.Context, ids []wallet.ID) (wallet.PaymentMethod, error) {
-		return postgres.GetPaymentMethod(ctx, d.LookUps(), customerID, ids[0])
+		return postgres.FindPaymentMethod(ctx, d.LookUps(), customerID, ids[0]) // removed, perhaps by the first request
 	})
 }
