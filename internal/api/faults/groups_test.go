@@ -100,7 +100,8 @@ func (g group) run(t *testing.T, s *stand) {
 	var first *pgproxy.Injection
 	var starter sync.WaitGroup
 	if g.kind.early == nil {
-		first = s.proxy.Inject(pgproxy.Fault{When: pgproxy.BeforeCommit, Do: pgproxy.HoldRequest, SQL: claim})
+		// Its commit has passed, so the fault strikes the commit of the group.
+		first = s.proxy.Inject(pgproxy.Fault{When: pgproxy.AfterCommit, Do: pgproxy.HoldAnswer, SQL: claim})
 		starter.Go(func() { send(t, b, g.member(99_00), m, "") })
 		<-first.Fired()
 	}
