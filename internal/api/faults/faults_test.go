@@ -3,6 +3,7 @@ package faults_test
 import (
 	"context"
 	"encoding/json"
+	"flag"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -35,7 +36,11 @@ const (
 )
 
 // stands is how many databases are used at once. Most cases wait most of their time.
-const stands = 20
+const stands = 12
+
+// all has a run go through every case. Without it each write goes through each fault
+// once, every other time with an Idempotency-Key.
+var all = flag.Bool("all", false, "run every case, and not half of them")
 
 // stand is a database, with a proxy between it and the service. Its cases come one
 // after another.
@@ -146,9 +151,12 @@ func TestEveryWriteThroughEveryFault(t *testing.T) {
 
 	expected := newExpectations()
 	cases := map[string]func(*testing.T, *stand){}
-	for _, w := range writes {
-		for _, k := range kinds() {
+	for i, w := range writes {
+		for j, k := range kinds() {
 			for name, key := range keys {
+				if !*all && (i+j)%2 == 0 != (key == "") {
+					continue
+				}
 				cases[w.name+"/"+k.name+"/"+name] = func(t *testing.T, s *stand) { //nolint:thelper // it is the case
 					state := expected.of(t, s, w, key)
 					for range 3 { // a machine under load may refuse a request before the fault could strike
@@ -290,11 +298,7 @@ func strike(t *testing.T, s *stand, k kind, b *apitest.Bundle, other merchant, r
 			k.struck(s.proxy)
 		}
 		if k.alone {
-			method, path, body := fund.request(other)
-			rec := b.Do(t, method, path, body, "Authorization", "Bearer "+other.APIKey)
-			if rec.Code != http.StatusAccepted {
-				t.Errorf("another merchant's request was answered with %d: %s", rec.Code, rec.Body)
-			}
+			requireServed(t, b, other)
 		}
 	})
 	start := time.Now()
@@ -304,6 +308,26 @@ func strike(t *testing.T, s *stand, k kind, b *apitest.Bundle, other merchant, r
 	meanwhile.Wait()
 	require.Less(t, took, most)
 	return rec, injection
+}
+
+// requireServed sends another merchant's request. It may have to wait for a write that
+// the fault holds, and on a machine under load be told to try again; but then it is
+// served, in the time that a caller waits at most.
+func requireServed(t *testing.T, b *apitest.Bundle, other merchant) {
+	t.Helper()
+
+	method, path, body := fund.request(other)
+	start := time.Now()
+	for {
+		rec := b.Do(t, method, path, body, "Authorization", "Bearer "+other.APIKey)
+		if rec.Code == http.StatusAccepted {
+			return
+		}
+		if rec.Code != http.StatusServiceUnavailable || time.Since(start) > most {
+			t.Errorf("another merchant's request was answered with %d after %s: %s", rec.Code, time.Since(start), rec.Body)
+			return
+		}
+	}
 }
 
 // settle ends a fault and waits until nothing is under way.
