@@ -44,11 +44,3 @@ func writeBody(c echo.Context, status int, contentType string, body []byte) erro
 func Timestamp(t time.Time) string {
 	return t.UTC().Format("2006-01-02T15:04:05Z")
 }
-
-// OrNull returns a pointer to s, or nil, which is null in JSON, when s is empty.
-func OrNull(s string) *string {
-	if s == "" {
-		return nil
-	}
-	return &s
-}

@@ -12,6 +12,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/shopspring/decimal"
 
+	"github.com/fundrail/fundrail/internal/nullable"
 	"github.com/fundrail/fundrail/internal/wallet"
 )
 
@@ -123,9 +124,9 @@ type acceptRow struct {
 func (p NewPayment) row() acceptRow {
 	r := acceptRow{
 		ID: p.ID, WalletTransactionID: p.WalletTransactionID, OrganizationID: p.OrganizationID, Mode: p.Mode,
-		WalletID: p.WalletID, PaymentMethodID: idOrNull(p.PaymentMethodID), Amount: p.Amount, Currency: p.Currency,
+		WalletID: p.WalletID, PaymentMethodID: nullable.From(p.PaymentMethodID), Amount: p.Amount, Currency: p.Currency,
 		CreditAmount: p.CreditAmount.String(), OffSession: p.OffSession, ReturnURL: p.ReturnURL,
-		Traceparent: orNull(p.Traceparent), RequestID: orNull(p.RequestID),
+		Traceparent: nullable.From(p.Traceparent), RequestID: nullable.From(p.RequestID),
 		FirstCheckAt: p.firstCheckAt(), CreatedAt: p.CreatedAt, Purchase: p.Purchase,
 	}
 	if k := p.Idempotency; k != nil {

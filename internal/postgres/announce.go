@@ -7,6 +7,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/fundrail/fundrail/internal/nullable"
 	"github.com/fundrail/fundrail/internal/wallet"
 )
 
@@ -39,7 +40,7 @@ func announcementArgs(list []wallet.Announcement) pgx.StrictNamedArgs {
 		rows[i] = announcementRow{
 			Position: int64(i), Type: a.Type, ObjectID: a.ObjectID, OrganizationID: a.OrganizationID, Mode: a.Mode,
 			PaymentID: a.PaymentID, TransactionID: a.TransactionID, WalletID: a.WalletID, Amount: a.Amount,
-			Traceparent: orNull(a.Traceparent), At: a.At,
+			Traceparent: nullable.From(a.Traceparent), At: a.At,
 		}
 	}
 	args := pgx.StrictNamedArgs(columnsOf(rows))

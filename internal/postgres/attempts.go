@@ -8,6 +8,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/fundrail/fundrail/internal/nullable"
 	"github.com/fundrail/fundrail/internal/wallet"
 )
 
@@ -49,8 +50,8 @@ func OpenAttempt(ctx context.Context, db Beginner, a Attempt) (bool, error) {
 			where t.id = $2 and t.organization_id = $3 and t.mode = $4
 				and t.transaction_status = 'purchased' and t.status <> 'settled'
 			on conflict do nothing`,
-			a.PaymentID, a.TransactionID, a.OrganizationID, a.Mode, idOrNull(a.PaymentMethodID), a.ReturnURL, a.Now,
-			FirstCheckAfter.Milliseconds(), orNull(a.RequestID))
+			a.PaymentID, a.TransactionID, a.OrganizationID, a.Mode, nullable.From(a.PaymentMethodID), a.ReturnURL, a.Now,
+			FirstCheckAfter.Milliseconds(), nullable.From(a.RequestID))
 		if err != nil {
 			return err
 		}

@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/fundrail/fundrail/internal/breakpoint"
+	"github.com/fundrail/fundrail/internal/nullable"
 	"github.com/fundrail/fundrail/internal/wallet"
 )
 
@@ -249,8 +250,8 @@ func RecordAttempt(ctx context.Context, db DB, l Lane, a DeliveryAttempt, lease 
 	// waits and makes a new lane.
 	var b pgx.Batch
 	b.Queue(`select from delivery_lanes where endpoint_id = $1 and object_id = $2 for update`, l.EndpointID, l.ObjectID)
-	b.Queue(recordAttempt, a.DeliveryID, l.EndpointID, a.AttemptedAt, a.Duration.Milliseconds(), orNull(a.ResponseStatus),
-		orNull(a.Error), string(status), finished, wallet.HoldAfter, finished.Add(a.HoldFor))
+	b.Queue(recordAttempt, a.DeliveryID, l.EndpointID, a.AttemptedAt, a.Duration.Milliseconds(), nullable.From(a.ResponseStatus),
+		nullable.From(a.Error), string(status), finished, wallet.HoldAfter, finished.Add(a.HoldFor))
 	b.Queue(moveLane, l.EndpointID, l.ObjectID, l.Claim, status == wallet.DeliveryPending,
 		finished.Add(a.RetryAfter), finished.Add(lease))
 	results := db.SendBatch(ctx, &b)

@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/fundrail/fundrail/internal/breakpoint"
+	"github.com/fundrail/fundrail/internal/nullable"
 	"github.com/fundrail/fundrail/internal/wallet"
 )
 
@@ -98,8 +99,8 @@ func StoreEvents(ctx context.Context, db DB, list []Event, ignorable []bool, rea
 		position                             = make(map[string]int, n)
 	)
 	for i, e := range list {
-		ids[i], modes[i], types[i], versions[i], objects[i] = e.ID, string(e.Mode), e.Type, orNull(e.APIVersion), orNull(e.ObjectID)
-		intents[i], statuses[i], sources[i] = orNull(e.StripePaymentIntentID), string(e.Status), e.Source
+		ids[i], modes[i], types[i], versions[i], objects[i] = e.ID, string(e.Mode), e.Type, nullable.From(e.APIVersion), nullable.From(e.ObjectID)
+		intents[i], statuses[i], sources[i] = nullable.From(e.StripePaymentIntentID), string(e.Status), e.Source
 		if e.PaymentID != (wallet.ID{}) {
 			payments[i] = &e.PaymentID
 		}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/fundrail/fundrail/internal/nullable"
 	"github.com/fundrail/fundrail/internal/wallet"
 )
 
@@ -65,7 +66,7 @@ func ListInvoices(ctx context.Context, db DB, f InvoiceFilter, page wallet.Page)
 		where: `i.organization_id = $1 and i.mode = $2 and i.status = 'finalized'
 			and ($3::uuid is null or i.customer_id = $3) and ($4::text is null or i.payment_status = $4)`,
 		order: `i.created_at desc, i.id`,
-		args:  []any{f.OrganizationID, f.Mode, idOrNull(f.CustomerID), orNull(string(f.PaymentStatus))},
+		args:  []any{f.OrganizationID, f.Mode, nullable.From(f.CustomerID), nullable.From(string(f.PaymentStatus))},
 	}, page, pgx.RowToStructByName[wallet.Invoice])
 	if err != nil {
 		return nil, 0, fmt.Errorf("invoices of organization %s: %w", f.OrganizationID, err)

@@ -9,6 +9,7 @@ import (
 	"github.com/shopspring/decimal"
 
 	"github.com/fundrail/fundrail/internal/moneyback"
+	"github.com/fundrail/fundrail/internal/nullable"
 	"github.com/fundrail/fundrail/internal/wallet"
 )
 
@@ -108,7 +109,7 @@ func refundRows(list []wallet.Refund) []refundRow {
 	rows := make([]refundRow, len(list))
 	for i, r := range list {
 		rows[i] = refundRow{
-			ID: r.ID, StripeRefundID: orNull(r.StripeRefundID), Status: r.Status, FailureReason: orNull(r.FailureReason),
+			ID: r.ID, StripeRefundID: nullable.From(r.StripeRefundID), Status: r.Status, FailureReason: nullable.From(r.FailureReason),
 			Debited: r.Debited, UpdatedAt: r.UpdatedAt,
 		}
 		if r.Status.Open() {
@@ -130,7 +131,7 @@ func newRefundRows(list []wallet.Refund) []newRefundRow {
 	rows := make([]newRefundRow, len(list))
 	for i, row := range refundRows(list) {
 		r := list[i]
-		rows[i] = newRefundRow{refundRow: row, Amount: r.Amount, Reason: orNull(r.Reason), CreatedAt: r.CreatedAt}
+		rows[i] = newRefundRow{refundRow: row, Amount: r.Amount, Reason: nullable.From(r.Reason), CreatedAt: r.CreatedAt}
 	}
 	return rows
 }
@@ -152,8 +153,8 @@ func disputeRows(list []wallet.Dispute) []disputeRow {
 	rows := make([]disputeRow, len(list))
 	for i, d := range list {
 		rows[i] = disputeRow{
-			ID: d.ID, Amount: d.Amount, Status: d.Status, Reason: orNull(d.Reason), Withdrawn: d.Withdrawn, Reinstated: d.Reinstated,
-			FundsCurrency: orNull(string(d.FundsCurrency)), Debited: d.Debited, UpdatedAt: d.UpdatedAt,
+			ID: d.ID, Amount: d.Amount, Status: d.Status, Reason: nullable.From(d.Reason), Withdrawn: d.Withdrawn, Reinstated: d.Reinstated,
+			FundsCurrency: nullable.From(string(d.FundsCurrency)), Debited: d.Debited, UpdatedAt: d.UpdatedAt,
 		}
 	}
 	return rows

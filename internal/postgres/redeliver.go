@@ -9,6 +9,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
+	"github.com/fundrail/fundrail/internal/nullable"
 	"github.com/fundrail/fundrail/internal/wallet"
 )
 
@@ -140,7 +141,7 @@ func Redeliver(ctx context.Context, tx pgx.Tx, r Redelivery) (int64, error) {
 	if _, err := GetEndpoint(ctx, tx, r.Endpoint); err != nil {
 		return 0, err
 	}
-	args := []any{r.Endpoint.ID, idOrNull(r.DeliveryID), r.From, r.To, r.FailedOnly, r.Now}
+	args := []any{r.Endpoint.ID, nullable.From(r.DeliveryID), r.From, r.To, r.FailedOnly, r.Now}
 	if _, err := tx.Exec(ctx, redeliverLanes, args...); err != nil {
 		return 0, fmt.Errorf("redeliver to endpoint %s: %w", r.Endpoint.ID, err)
 	}

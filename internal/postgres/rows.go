@@ -45,17 +45,7 @@ func columnsOf[T any](rows []T) pgx.NamedArgs {
 	return columns
 }
 
-// orNull returns a pointer to v, or nil if v is the zero value. It is for columns that store
-// null and not an empty value.
-func orNull[T comparable](v T) *T {
-	var zero T
-	if v == zero {
-		return nil
-	}
-	return &v
-}
-
-// orZero returns *v, or the zero value if v is nil. It is the opposite of orNull.
+// orZero returns *v, or the zero value if v is nil. It is the opposite of nullable.From.
 func orZero[T any](v *T) T {
 	if v == nil {
 		var zero T

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/fundrail/fundrail/internal/breakpoint"
+	"github.com/fundrail/fundrail/internal/nullable"
 	"github.com/fundrail/fundrail/internal/wallet"
 )
 
@@ -99,10 +100,10 @@ func movedPaymentRows(rows []settleRow, changes []wallet.SettleChanges) []movedP
 		p := c.Payment
 		r := movedPaymentRow{
 			ID: p.ID, FromStatus: rows[i].Status, Status: p.Status, WalletTransactionID: p.WalletTransactionID,
-			StripePaymentIntentID: orNull(p.StripePaymentIntentID), StripeChargeID: orNull(p.StripeChargeID),
-			StripeCheckoutSessionID: orNull(p.StripeCheckoutSessionID), BalanceAfter: p.BalanceAfter,
-			RedirectURL: orNull(p.RedirectURL), FailureCode: orNull(p.Failure.Code),
-			FailureDeclineCode: orNull(p.Failure.DeclineCode), FailureMessage: orNull(p.Failure.Message),
+			StripePaymentIntentID: nullable.From(p.StripePaymentIntentID), StripeChargeID: nullable.From(p.StripeChargeID),
+			StripeCheckoutSessionID: nullable.From(p.StripeCheckoutSessionID), BalanceAfter: p.BalanceAfter,
+			RedirectURL: nullable.From(p.RedirectURL), FailureCode: nullable.From(p.Failure.Code),
+			FailureDeclineCode: nullable.From(p.Failure.DeclineCode), FailureMessage: nullable.From(p.Failure.Message),
 			ActionDeadlineAt: p.ActionDeadlineAt, CloseDueAt: p.CloseDueAt, NextCheckAt: p.NextCheckAt, UpdatedAt: p.UpdatedAt,
 		}
 		if p.AmountReceived > 0 {
@@ -263,7 +264,7 @@ func moveRows(changes []wallet.SettleChanges) []moveRow {
 		if m := c.Move; m != nil {
 			list = append(list, moveRow{
 				PaymentID: m.PaymentID, FromStatus: m.From, ToStatus: m.To, CauseKind: m.Cause.Kind, CauseID: m.Cause.ID,
-				StripeRequestID: orNull(m.StripeRequestID), MovedAt: m.MovedAt,
+				StripeRequestID: nullable.From(m.StripeRequestID), MovedAt: m.MovedAt,
 			})
 		}
 	}
@@ -284,7 +285,7 @@ func cardRows(changes []wallet.SettleChanges) []cardRow {
 	for _, c := range last {
 		r := cardRow{ID: c.ID}
 		if c.Error.Code != "" {
-			r.ErrorCode, r.ErrorMessage, r.ErrorAt = &c.Error.Code, orNull(c.Error.Message), &c.Error.At
+			r.ErrorCode, r.ErrorMessage, r.ErrorAt = &c.Error.Code, nullable.From(c.Error.Message), &c.Error.At
 		}
 		list = append(list, r)
 	}

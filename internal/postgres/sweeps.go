@@ -8,6 +8,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/fundrail/fundrail/internal/nullable"
 	"github.com/fundrail/fundrail/internal/wallet"
 )
 
@@ -44,7 +45,7 @@ func SaveSweep(ctx context.Context, db DB, mode wallet.Mode, to Sweep, found int
 		on conflict (mode) do update
 		set swept_until = greatest(s.swept_until, excluded.swept_until), resume_after = excluded.resume_after,
 			found = s.found + excluded.found, swept_at = greatest(s.swept_at, excluded.swept_at)`,
-		mode, to.Until, found, now, orNull(to.ResumeAfter))
+		mode, to.Until, found, now, nullable.From(to.ResumeAfter))
 	if err != nil {
 		return fmt.Errorf("save sweep of %s mode: %w", mode, err)
 	}

@@ -6,6 +6,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/fundrail/fundrail/internal/nullable"
 	"github.com/fundrail/fundrail/internal/topup"
 	"github.com/fundrail/fundrail/internal/wallet"
 )
@@ -304,8 +305,8 @@ func movementArgs(p topup.Plan, m topup.Movement) pgx.NamedArgs {
 	args := pgx.NamedArgs{
 		"id": m.TransactionID, "organization_id": p.OrganizationID, "mode": p.Mode, "wallet_id": p.Wallet.ID,
 		"transaction_type": wallet.TransactionInbound, "transaction_status": m.Kind, "amount": m.Amount,
-		"credit_amount": m.Credits, "remaining_amount": m.Remaining, "now": p.Now, "name": orNull(p.Name),
-		"priority": p.PriorityOrDefault(), "source": p.SourceOrManual(), "purchase_order_number": orNull(m.PurchaseOrderNumber),
+		"credit_amount": m.Credits, "remaining_amount": m.Remaining, "now": p.Now, "name": nullable.From(p.Name),
+		"priority": p.PriorityOrDefault(), "source": p.SourceOrManual(), "purchase_order_number": nullable.From(m.PurchaseOrderNumber),
 		"metadata": nil, "skip_sections": m.Sections.Skip, "sections": sectionsOrNull(m.Sections),
 	}
 	if m.Kind == wallet.TransactionVoided {

@@ -9,6 +9,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
+	"github.com/fundrail/fundrail/internal/nullable"
 	"github.com/fundrail/fundrail/internal/wallet"
 )
 
@@ -119,7 +120,7 @@ func chooseMethod(ctx context.Context, db DB, organizationID wallet.ID, mode wal
 				where id = @id and organization_id = @organization_id and mode = @mode and deleted_at is null
 					and (@customer_id::uuid is null or customer_id = @customer_id)
 			)`,
-			pgx.StrictNamedArgs{"id": id, "organization_id": organizationID, "mode": mode, "customer_id": idOrNull(customerID)})
+			pgx.StrictNamedArgs{"id": id, "organization_id": organizationID, "mode": mode, "customer_id": nullable.From(customerID)})
 		var err error
 		if found, err = pgx.CollectExactlyOneRow(rows, pgx.RowTo[bool]); err != nil {
 			return wallet.MethodChoice{}, false, fmt.Errorf("find payment method %s: %w", id, err)

@@ -7,6 +7,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/fundrail/fundrail/internal/nullable"
 	"github.com/fundrail/fundrail/internal/wallet"
 )
 
@@ -80,7 +81,7 @@ func ListWallets(ctx context.Context, db DB, f WalletFilter, page wallet.Page, n
 		where: `w.organization_id = $1 and w.mode = $2
 			and ($3::uuid is null or w.customer_id = $3) and ($4::text is null or w.currency = $4)`,
 		order: `w.created_at desc, w.id`,
-		args:  []any{f.OrganizationID, f.Mode, idOrNull(f.CustomerID), orNull(string(f.Currency))},
+		args:  []any{f.OrganizationID, f.Mode, nullable.From(f.CustomerID), nullable.From(string(f.Currency))},
 	}, page, scanWallet)
 	if err != nil {
 		return nil, 0, fmt.Errorf("wallets: %w", err)
@@ -89,11 +90,4 @@ func ListWallets(ctx context.Context, db DB, f WalletFilter, page wallet.Page, n
 		list[i] = list[i].At(now)
 	}
 	return list, total, nil
-}
-
-func idOrNull(id wallet.ID) *wallet.ID {
-	if id == (wallet.ID{}) {
-		return nil
-	}
-	return &id
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
+	"github.com/fundrail/fundrail/internal/nullable"
 	"github.com/fundrail/fundrail/internal/wallet"
 )
 
@@ -36,7 +37,7 @@ func InsertWallet(ctx context.Context, tx pgx.Tx, w wallet.Wallet) error {
 	maps.Copy(args, pgx.NamedArgs{
 		"organization_id": w.OrganizationID, "mode": w.Mode, "currency": w.Currency, "customer_id": w.CustomerID,
 		"rate_amount": w.RateAmount, "is_primary": w.IsPrimary, "created_at": w.CreatedAt, "default_code": wallet.CodeFor(w.Name),
-		"billing_entity_code": orNull(w.BillingEntityCode),
+		"billing_entity_code": nullable.From(w.BillingEntityCode),
 	})
 	if _, err := tx.Exec(ctx, insertWallet, pgx.StrictNamedArgs(args)); err != nil {
 		return walletError(err, "insert wallet")
@@ -47,8 +48,8 @@ func InsertWallet(ctx context.Context, tx pgx.Tx, w wallet.Wallet) error {
 // walletArgs are the values of a wallet that can change, and its id.
 func walletArgs(w wallet.Wallet) pgx.NamedArgs {
 	return pgx.NamedArgs{
-		"id": w.ID, "code": orNull(w.Code), "name": orNull(w.Name), "priority": w.Priority,
-		"purchase_order_number":               orNull(w.PurchaseOrderNumber),
+		"id": w.ID, "code": nullable.From(w.Code), "name": nullable.From(w.Name), "priority": w.Priority,
+		"purchase_order_number":               nullable.From(w.PurchaseOrderNumber),
 		"invoice_requires_successful_payment": w.InvoiceRequiresSuccessfulPayment,
 		"paid_top_up_min_amount":              w.PaidTopUpMinAmount, "paid_top_up_max_amount": w.PaidTopUpMaxAmount,
 		"payment_method_type": w.PaymentMethod.OrProvider(), "payment_method_id": w.PaymentMethod.ID,

@@ -12,6 +12,7 @@ import (
 
 	"github.com/fundrail/fundrail/internal/api"
 	"github.com/fundrail/fundrail/internal/lagojson"
+	"github.com/fundrail/fundrail/internal/nullable"
 	"github.com/fundrail/fundrail/internal/postgres"
 	"github.com/fundrail/fundrail/internal/wallet"
 )
@@ -77,7 +78,7 @@ func newCustomer(c postgres.Customer) (named, error) {
 	conf := named{
 		{"payment_provider", nil},
 		{"payment_provider_code", nil},
-		{"provider_customer_id", api.OrNull(c.StripeCustomerID)},
+		{"provider_customer_id", nullable.From(c.StripeCustomerID)},
 		{"sync_with_provider", false},
 	}
 	if p.Billing != nil {
@@ -94,9 +95,9 @@ func newCustomer(c postgres.Customer) (named, error) {
 		{"billing_entity_code", wallet.DefaultBillingEntity},
 		{"external_id", c.ExternalID},
 		{"account_type", "customer"},
-		{"name", api.OrNull(c.Name)},
-		{"firstname", api.OrNull(c.Firstname)},
-		{"lastname", api.OrNull(c.Lastname)},
+		{"name", nullable.From(c.Name)},
+		{"firstname", nullable.From(c.Firstname)},
+		{"lastname", nullable.From(c.Lastname)},
 		{"customer_type", text("customer_type")},
 		{"created_at", lagojson.Moment(c.CreatedAt)},
 		{"updated_at", lagojson.Moment(c.UpdatedAt)},
@@ -105,14 +106,14 @@ func newCustomer(c postgres.Customer) (named, error) {
 		{"address_line2", text("address_line2")},
 		{"state", text("state")},
 		{"zipcode", text("zipcode")},
-		{"email", api.OrNull(c.Email)},
+		{"email", nullable.From(c.Email)},
 		{"city", text("city")},
 		{"url", text("url")},
 		{"phone", text("phone")},
 		{"logo_url", text("logo_url")},
 		{"legal_name", text("legal_name")},
 		{"legal_number", text("legal_number")},
-		{"currency", api.OrNull(string(c.Currency))},
+		{"currency", nullable.From(string(c.Currency))},
 		{"tax_identification_number", text("tax_identification_number")},
 		{"timezone", c.Timezone},
 		{"applicable_timezone", c.Timezone},
@@ -250,7 +251,7 @@ func readTexts(before map[string]*string, body object, names []string) map[strin
 	for _, name := range names {
 		after[name] = before[name]
 		if _, ok := body[name]; ok {
-			after[name] = api.OrNull(body.trimmed(name))
+			after[name] = nullable.From(body.trimmed(name))
 		}
 		if after[name] == nil {
 			delete(after, name)

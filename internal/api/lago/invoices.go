@@ -12,6 +12,7 @@ import (
 
 	"github.com/fundrail/fundrail/internal/api"
 	"github.com/fundrail/fundrail/internal/lagojson"
+	"github.com/fundrail/fundrail/internal/nullable"
 	"github.com/fundrail/fundrail/internal/postgres"
 	"github.com/fundrail/fundrail/internal/wallet"
 )
@@ -23,7 +24,7 @@ func newInvoice(i wallet.Invoice) named {
 		{"lago_id", i.ID},
 		{"billing_entity_code", wallet.DefaultBillingEntity},
 		{"sequential_id", numberOrNull(i.SequentialID)},
-		{"number", api.OrNull(i.Number)},
+		{"number", nullable.From(i.Number)},
 		{"issuing_date", i.IssuingDate},
 		{"payment_due_date", i.IssuingDate},
 		{"net_payment_term", 0},
@@ -32,7 +33,7 @@ func newInvoice(i wallet.Invoice) named {
 		{"invoice_type", "credit"},
 		{"status", i.Status},
 		{"payment_status", i.PaymentStatus},
-		{"purchase_order_number", api.OrNull(i.PurchaseOrderNumber)},
+		{"purchase_order_number", nullable.From(i.PurchaseOrderNumber)},
 		{"currency", i.Currency},
 		{"fees_amount_cents", i.Amount},
 		{"taxes_amount_cents", 0},

@@ -4,8 +4,8 @@ import (
 	"bytes"
 	"encoding/json"
 
-	"github.com/fundrail/fundrail/internal/api"
 	"github.com/fundrail/fundrail/internal/lagojson"
+	"github.com/fundrail/fundrail/internal/nullable"
 	"github.com/fundrail/fundrail/internal/wallet"
 )
 
@@ -61,8 +61,8 @@ func newSections(list []wallet.AppliedSection, organizationID wallet.ID) []secti
 		s := &sections[i]
 		s.LagoID, s.SectionID, s.CreatedAt = a.ID, a.SectionID, lagojson.Moment(a.CreatedAt)
 		s.Section.LagoID, s.Section.Code, s.Section.Name = a.SectionID, a.Code, a.Name
-		s.Section.Description, s.Section.Details = api.OrNull(a.Description), api.OrNull(a.Details)
-		s.Section.DisplayName, s.Section.OrganizationID = api.OrNull(a.DisplayName), organizationID
+		s.Section.Description, s.Section.Details = nullable.From(a.Description), nullable.From(a.Details)
+		s.Section.DisplayName, s.Section.OrganizationID = nullable.From(a.DisplayName), organizationID
 	}
 	return sections
 }

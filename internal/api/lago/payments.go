@@ -3,8 +3,8 @@ package lago
 import (
 	"github.com/labstack/echo/v4"
 
-	"github.com/fundrail/fundrail/internal/api"
 	"github.com/fundrail/fundrail/internal/lagojson"
+	"github.com/fundrail/fundrail/internal/nullable"
 	"github.com/fundrail/fundrail/internal/postgres"
 	"github.com/fundrail/fundrail/internal/wallet"
 )
@@ -67,8 +67,8 @@ func newPayment(p wallet.Payment, invoiceID *wallet.ID, customer postgres.Custom
 		LagoID: p.ID, LagoCustomerID: customer.ID, ExternalCustomerID: customer.ExternalID,
 		InvoiceIDs: []wallet.ID{}, LagoPayableID: invoiceID, PayableType: "Invoice",
 		AmountCents: p.Amount, AmountCurrency: p.Currency, Status: p.Status, PaymentStatus: payableStatus(p.Status), Type: "provider",
-		ExternalPaymentID: api.OrNull(p.StripePaymentIntentID), ProviderPaymentID: api.OrNull(p.StripePaymentIntentID),
-		ProviderCustomerID: api.OrNull(customer.StripeCustomerID), PaymentProviderCode: paymentProvider, PaymentProviderType: paymentProvider,
+		ExternalPaymentID: nullable.From(p.StripePaymentIntentID), ProviderPaymentID: nullable.From(p.StripePaymentIntentID),
+		ProviderCustomerID: nullable.From(customer.StripeCustomerID), PaymentProviderCode: paymentProvider, PaymentProviderType: paymentProvider,
 		CreatedAt: lagojson.Moment(p.CreatedAt),
 	}
 	if invoiceID != nil {
@@ -78,7 +78,7 @@ func newPayment(p wallet.Payment, invoiceID *wallet.ID, customer postgres.Custom
 		r.RedirectURL = p.RedirectURL
 	}
 	if p.Status == wallet.PaymentFailed || p.Status == wallet.PaymentCanceled {
-		r.ErrorCode, r.Error = api.OrNull(p.Failure.Code), api.OrNull(p.Failure.Message)
+		r.ErrorCode, r.Error = nullable.From(p.Failure.Code), nullable.From(p.Failure.Message)
 	}
 	return r
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/shopspring/decimal"
 
 	"github.com/fundrail/fundrail/internal/api"
+	"github.com/fundrail/fundrail/internal/nullable"
 	"github.com/fundrail/fundrail/internal/wallet"
 )
 
@@ -206,7 +207,7 @@ func setText(to *string, f object, name string) {
 func setOptional(to **string, f object, name string) {
 	if _, ok := f[name]; ok {
 		s, _ := f.str(name)
-		*to = api.OrNull(s)
+		*to = nullable.From(s)
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/fundrail/fundrail/internal/api"
+	"github.com/fundrail/fundrail/internal/nullable"
 	"github.com/fundrail/fundrail/internal/postgres"
 	"github.com/fundrail/fundrail/internal/wallet"
 )
@@ -66,7 +67,7 @@ func newDeliveryResource(e wallet.Endpoint, d postgres.DeliveryLine) deliveryRes
 		Sequence:   d.Sequence,
 		Status:     string(d.Status),
 		Attempts:   d.Attempts,
-		Error:      api.OrNull(d.Error),
+		Error:      nullable.From(d.Error),
 		CreatedAt:  api.Timestamp(d.CreatedAt),
 	}
 	if d.ResponseStatus != 0 {

@@ -16,6 +16,7 @@ import (
 
 	"github.com/fundrail/fundrail/internal/api"
 	"github.com/fundrail/fundrail/internal/delivery"
+	"github.com/fundrail/fundrail/internal/nullable"
 	"github.com/fundrail/fundrail/internal/postgres"
 	"github.com/fundrail/fundrail/internal/wallet"
 )
@@ -44,7 +45,7 @@ func newWebhookResource(e wallet.Endpoint) webhookResource {
 		Signature: string(e.Signature),
 		Events:    e.Events,
 		Status:    string(e.Status),
-		LastError: api.OrNull(e.LastError),
+		LastError: nullable.From(e.LastError),
 	}
 	if e.FailingSince != nil {
 		since := api.Timestamp(*e.FailingSince)
