@@ -35,7 +35,7 @@ func TestTestSettingsNeedAMarkedDatabase(t *testing.T) {
 				WithoutHTTP: true,
 			})
 
-			require.ErrorContains(t, err, "does not carry the marker")
+			require.ErrorContains(t, err, "does not have the marker")
 		})
 	}
 
