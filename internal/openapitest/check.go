@@ -33,6 +33,7 @@ type description struct {
 	options    *config.ValidationOptions
 	paths      []route
 	schemas    schema_validation.SchemaValidator
+	validating sync.Mutex
 }
 
 // route is a path of the document with its operations by method.
@@ -237,6 +238,10 @@ func (d *description) validate(schema *base.SchemaProxy, decoded any) error {
 	if decoded == nil {
 		return errors.New("the body is null") // which the library does not look at
 	}
+	// The library changes a schema while it compiles it, and so must not see one twice at
+	// a time.
+	d.validating.Lock()
+	defer d.validating.Unlock()
 	_, problems := d.schemas.ValidateSchemaObjectWithVersion(schema.Schema(), decoded, version)
 	return join(problems)
 }
