@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"flag"
+	"hash/fnv"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -24,15 +25,15 @@ import (
 // connection is given up before its caller loses patience, and an abandoned transaction
 // outlives both.
 const (
-	silence   = 500 * time.Millisecond
-	lockWait  = 100 * time.Millisecond
-	patience  = 1500 * time.Millisecond
-	abandoned = 2 * time.Second
+	silence   = slower * 500 * time.Millisecond
+	lockWait  = slower * 100 * time.Millisecond
+	patience  = slower * 1500 * time.Millisecond
+	abandoned = slower * 2 * time.Second
 	// most is how long a caller waits at the very most: for the limits of the requests
 	// before the write, its patience, and an attempt that began just before its end.
-	most = patience + 5*time.Second
+	most = patience + slower*5*time.Second
 	// resolution is how long the test waits for what must happen.
-	resolution = 30 * time.Second
+	resolution = time.Minute
 )
 
 // stands is how many databases are used at once. Most cases wait most of their time.
@@ -135,12 +136,18 @@ func runAll(t *testing.T, cases map[string]func(*testing.T, *stand)) {
 			})
 		})
 	}
+	ran := 0
 	for name := range cases {
-		names <- name
+		hash := fnv.New32a()
+		_, _ = hash.Write([]byte(name))
+		if hash.Sum32()%oneCase == 0 {
+			names <- name
+			ran++
+		}
 	}
 	close(names)
 	all.Wait()
-	t.Logf("%d cases", len(cases))
+	t.Logf("%d of %d cases", ran, len(cases))
 }
 
 // keys are the values of Idempotency-Key that a write is sent with.
@@ -194,8 +201,10 @@ func (e *expectations) of(t *testing.T, s *stand, w write, key string) []string 
 	}
 	m := newMerchant(t, s.direct)
 	before := m.state(t.Context(), t, s.direct)
-	rec := send(t, s.process(t, m), w, m, key)
+	b := s.process(t, m)
+	rec := send(t, b, w, m, key)
 	require.Equal(t, 2, rec.Code/100, rec.Body.String())
+	resolve(t.Context(), b)
 	state = m.state(t.Context(), t, s.direct)
 	require.NotEqual(t, before, state)
 	e.mu.Lock()
@@ -264,7 +273,9 @@ func runCase(t *testing.T, s *stand, w write, k kind, key string, expected []str
 	ctx := t.Context()
 	if refused {
 		require.Equal(t, before, m.state(ctx, t, s.direct), "a refused request has no effect")
-		rec = sendAgain(t, s.process(t, m), w, m, key)
+		again := s.process(t, m)
+		rec = sendAgain(t, again, w, m, key)
+		resolve(ctx, again)
 	} else if key != "" {
 		require.Equal(t, expected, m.state(ctx, t, s.direct), "the effect is there once")
 		again := sendAgain(t, s.process(t, m), w, m, key)

@@ -169,6 +169,7 @@ func (g group) judge(t *testing.T, s *stand, m merchant, b *apitest.Bundle, recs
 	inDoubt := strings.Contains(b.Log.String(), "write in doubt")
 	var again *apitest.Bundle
 	stored := 0
+	var repeated []int // members that were refused first
 	for i, rec := range recs {
 		rows := g.rows(ctx, t, s, m, i)
 		switch {
@@ -187,8 +188,8 @@ func (g group) judge(t *testing.T, s *stand, m merchant, b *apitest.Bundle, recs
 				if again == nil {
 					again = s.process(t, m)
 				}
-				repeated := sendAgain(t, again, g.member(g.cents(i)), m, g.keyOf(i))
-				require.Equal(t, ids, idsIn(t, repeated.Body.String()))
+				replay := sendAgain(t, again, g.member(g.cents(i)), m, g.keyOf(i))
+				require.Equal(t, ids, idsIn(t, replay.Body.String()))
 				require.Equal(t, rows, g.rows(ctx, t, s, m, i))
 			}
 		default:
@@ -197,10 +198,16 @@ func (g group) judge(t *testing.T, s *stand, m merchant, b *apitest.Bundle, recs
 			if again == nil {
 				again = s.process(t, m)
 			}
-			repeated := sendAgain(t, again, g.member(g.cents(i)), m, g.keyOf(i))
-			require.Len(t, g.rows(ctx, t, s, m, i), 1)
-			m.requireStored(ctx, t, s.direct, idsIn(t, repeated.Body.String()))
+			recs[i] = sendAgain(t, again, g.member(g.cents(i)), m, g.keyOf(i))
+			repeated = append(repeated, i)
 		}
+	}
+	if again != nil {
+		resolve(ctx, again)
+	}
+	for _, i := range repeated {
+		require.Len(t, g.rows(ctx, t, s, m, i), 1)
+		m.requireStored(ctx, t, s.direct, idsIn(t, recs[i].Body.String()))
 	}
 	if g.kind.early == nil && !g.kind.refused(fund) && !g.kind.doubtful {
 		require.Positive(t, stored, "what can be stored is stored")
