@@ -180,7 +180,7 @@ func acceptBatch(list []NewPayment, job *Job) *pgx.Batch {
 		w := wallet.Wallet{ID: p.WalletID, OrganizationID: p.OrganizationID, Mode: p.Mode}
 		announcements[i] = wallet.AnnounceTransaction(wallet.DeliveryTransactionCreated, p.WalletTransactionID, w, p.CreatedAt)
 	}
-	args := pgx.StrictNamedArgs(columnsOf(rows))
+	args := columnsOf(rows)
 	args["job_kind"], args["job_queue"], args["job_max_attempts"] = job.kind(), job.queue(), job.maxAttempts()
 	var b pgx.Batch
 	b.Queue(acceptPayments, args)
@@ -213,7 +213,7 @@ func FreePurchases(ctx context.Context, db DB, list []NewPayment) ([]bool, error
 			cards = append(cards, p.PaymentMethodID)
 		}
 	}
-	rows, _ := db.Query(ctx, findFreePurchases, pgx.StrictNamedArgs{"wallets": nonNil(wallets), "cards": nonNil(cards)})
+	rows, _ := db.Query(ctx, findFreePurchases, params{"wallets": nonNil(wallets), "cards": nonNil(cards)})
 	found, err := pgx.CollectRows(rows, pgx.RowTo[wallet.ID])
 	if err != nil {
 		return nil, fmt.Errorf("find free purchases: %w", err)

@@ -34,7 +34,7 @@ type announcementRow struct {
 	At             time.Time           `db:"at"`
 }
 
-func announcementArgs(list []wallet.Announcement) pgx.StrictNamedArgs {
+func announcementArgs(list []wallet.Announcement) params {
 	rows := make([]announcementRow, len(list))
 	for i, a := range list {
 		rows[i] = announcementRow{
@@ -43,7 +43,7 @@ func announcementArgs(list []wallet.Announcement) pgx.StrictNamedArgs {
 			Traceparent: nullable.From(a.Traceparent), At: a.At,
 		}
 	}
-	args := pgx.StrictNamedArgs(columnsOf(rows))
+	args := columnsOf(rows)
 	args["created"] = wallet.DeliveryTransactionCreated
 	return args
 }

@@ -223,7 +223,7 @@ func Audit(ctx context.Context, db Beginner) (AuditReport, error) {
 	}
 	for _, check := range auditChecks {
 		rows, _ := tx.Query(ctx, `select @check::text as check, id, detail from (`+check.query+`) f (id, detail)`,
-			pgx.StrictNamedArgs{"check": check.name})
+			params{"check": check.name})
 		found, err := pgx.CollectRows(rows, pgx.RowToStructByName[Finding])
 		if err != nil {
 			return report, fmt.Errorf("audit %s: %w", check.name, err)

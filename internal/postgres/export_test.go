@@ -1,7 +1,5 @@
 package postgres
 
-import "github.com/jackc/pgx/v5"
-
 // ColumnsOf exports columnsOf to the tests of this package. They are in an external test
 // package, because testdb imports this package.
-func ColumnsOf[T any](rows []T) pgx.NamedArgs { return columnsOf(rows) }
+func ColumnsOf[T any](rows []T) params { return columnsOf(rows) }

@@ -68,7 +68,7 @@ func RebindIdempotencyKey(ctx context.Context, tx pgx.Tx, organizationID wallet.
 	tag, err := tx.Exec(ctx, `
 		update idempotency_keys set result_ids = @result_ids
 		where organization_id = @organization_id and mode = @mode and operation = @operation and key = @key`,
-		pgx.StrictNamedArgs{"organization_id": organizationID, "mode": mode, "operation": r.Operation, "key": r.Key, "result_ids": ids})
+		params{"organization_id": organizationID, "mode": mode, "operation": r.Operation, "key": r.Key, "result_ids": ids})
 	if err == nil && tag.RowsAffected() != 1 {
 		err = errRowCount
 	}

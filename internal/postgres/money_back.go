@@ -29,7 +29,7 @@ type MoneyBack struct {
 // MoneyBackVersion counts the answers about refunds and disputes that were
 // applied to a payment. An unknown payment is CodePaymentNotFound.
 func MoneyBackVersion(ctx context.Context, db DB, paymentID wallet.ID) (int64, error) {
-	rows, _ := db.Query(ctx, `select money_back_version from payments where id = @payment_id`, pgx.StrictNamedArgs{"payment_id": paymentID})
+	rows, _ := db.Query(ctx, `select money_back_version from payments where id = @payment_id`, params{"payment_id": paymentID})
 	version, err := pgx.CollectExactlyOneRow(rows, pgx.RowTo[int64])
 	if errors.Is(err, pgx.ErrNoRows) {
 		return 0, errPaymentNotFound()

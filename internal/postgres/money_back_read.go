@@ -44,7 +44,7 @@ func lockMoneyBack(ctx context.Context, tx pgx.Tx, paymentID wallet.ID) (moneyba
 	var (
 		s       moneyback.State
 		b       pgx.Batch
-		payment = pgx.StrictNamedArgs{"payment_id": paymentID}
+		payment = params{"payment_id": paymentID}
 	)
 	// 1. The locks, payments before wallets, as settling takes them.
 	b.Queue(lockMoneyBackPayment, payment).Query(oneRow(&s.Payment))
@@ -91,8 +91,8 @@ func readMoreLots(ctx context.Context, tx pgx.Tx, s *moneyback.State) error {
 	return nil
 }
 
-func lotPage(paymentID wallet.ID, skip int) pgx.StrictNamedArgs {
-	return pgx.StrictNamedArgs{"payment_id": paymentID, "size": lotBatch, "skip": skip}
+func lotPage(paymentID wallet.ID, skip int) params {
+	return params{"payment_id": paymentID, "size": lotBatch, "skip": skip}
 }
 
 // oneRow and allRows read the result of a statement of a batch, by the names of

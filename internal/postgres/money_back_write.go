@@ -51,13 +51,13 @@ func writeMoneyBack(ctx context.Context, tx pgx.Tx, c moneyback.Changes) error {
 	w.queue("consumptions", insertConsumptions, len(c.Consumptions), withTime(c.Now, columnsOf(consumptionRows(c.Consumptions))))
 	// 4. The sums.
 	if c.Moved() || c.Payment.Version != c.VersionBefore {
-		w.queue("payment", updateMoneyBackPayment, 1, pgx.NamedArgs{
+		w.queue("payment", updateMoneyBackPayment, 1, params{
 			"id": c.Payment.ID, "version": c.Payment.Version, "version_before": c.VersionBefore,
 			"refunded": c.Payment.Refunded, "disputed": c.Payment.Disputed, "moved": c.Moved(), "now": c.Now,
 		})
 	}
 	if c.Moved() {
-		w.queue("wallet", updateWalletSums, 1, pgx.NamedArgs{
+		w.queue("wallet", updateWalletSums, 1, params{
 			"id": c.Wallet.ID, "balance": c.Wallet.Balance, "balance_before": c.BalanceBefore,
 			"credits_balance": c.Wallet.CreditsBalance, "consumed_credits": c.Wallet.ConsumedCredits,
 			"last_consumed_credit_at": c.Wallet.LastConsumedCreditAt, "now": c.Now,
@@ -76,19 +76,19 @@ func writeMoneyBack(ctx context.Context, tx pgx.Tx, c moneyback.Changes) error {
 
 // The parameters that all rows of a statement share.
 
-func withPayment(c moneyback.Changes, args pgx.NamedArgs) pgx.NamedArgs {
+func withPayment(c moneyback.Changes, args params) params {
 	args["organization_id"], args["mode"], args["wallet_id"] = c.Payment.OrganizationID, c.Payment.Mode, c.Payment.WalletID
 	args["payment_id"], args["currency"] = c.Payment.ID, c.Payment.Currency
 	return args
 }
 
-func withLine(c moneyback.Changes, args pgx.NamedArgs) pgx.NamedArgs {
+func withLine(c moneyback.Changes, args params) params {
 	args["organization_id"], args["mode"], args["wallet_id"] = c.Payment.OrganizationID, c.Payment.Mode, c.Payment.WalletID
 	args["priority"] = c.Purchase.Priority
 	return withTime(c.Now, args)
 }
 
-func withTransfer(c moneyback.Changes, args pgx.NamedArgs) pgx.NamedArgs {
+func withTransfer(c moneyback.Changes, args params) params {
 	return withTime(c.Now, withPayment(c, args))
 }
 

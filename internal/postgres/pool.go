@@ -115,7 +115,7 @@ func setUp(ctx context.Context, conn *pgx.Conn, o PoolOptions) error {
 	_, err := conn.Exec(ctx, `
 		select set_config(name, value, false)
 		from (select unnest(@names::text[]) as name, unnest(@values::text[]) as value) s`,
-		pgx.StrictNamedArgs{"names": names, "values": values})
+		params{"names": names, "values": values})
 	if err != nil {
 		return fmt.Errorf("set up a connection: %w", err)
 	}

@@ -35,7 +35,7 @@ func scanDispute(row pgx.CollectableRow) (wallet.Dispute, error) {
 
 // GetRefund returns a refund. The error is CodeRefundNotFound for an unknown one.
 func GetRefund(ctx context.Context, db DB, id wallet.ID) (wallet.Refund, error) {
-	rows, _ := db.Query(ctx, `select `+refundColumns+` from refunds where id = @id`, pgx.StrictNamedArgs{"id": id})
+	rows, _ := db.Query(ctx, `select `+refundColumns+` from refunds where id = @id`, params{"id": id})
 	r, err := pgx.CollectExactlyOneRow(rows, scanRefund)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return r, &wallet.Error{Code: wallet.CodeRefundNotFound, Message: "Refund not found."}
@@ -48,7 +48,7 @@ func GetRefund(ctx context.Context, db DB, id wallet.ID) (wallet.Refund, error) 
 
 // RefundsOf returns the refunds of a payment, the oldest first.
 func RefundsOf(ctx context.Context, db DB, paymentID wallet.ID) ([]wallet.Refund, error) {
-	rows, _ := db.Query(ctx, selectRefundsOf, pgx.StrictNamedArgs{"payment_id": paymentID})
+	rows, _ := db.Query(ctx, selectRefundsOf, params{"payment_id": paymentID})
 	list, err := pgx.CollectRows(rows, scanRefund)
 	if err != nil {
 		return nil, fmt.Errorf("list refunds of payment %s: %w", paymentID, err)
@@ -58,7 +58,7 @@ func RefundsOf(ctx context.Context, db DB, paymentID wallet.ID) ([]wallet.Refund
 
 // DisputesOf returns the disputes of a payment, the oldest first.
 func DisputesOf(ctx context.Context, db DB, paymentID wallet.ID) ([]wallet.Dispute, error) {
-	rows, _ := db.Query(ctx, selectDisputesOf, pgx.StrictNamedArgs{"payment_id": paymentID})
+	rows, _ := db.Query(ctx, selectDisputesOf, params{"payment_id": paymentID})
 	list, err := pgx.CollectRows(rows, scanDispute)
 	if err != nil {
 		return nil, fmt.Errorf("list disputes of payment %s: %w", paymentID, err)
@@ -97,7 +97,7 @@ func ClaimDueRefunds(ctx context.Context, tx pgx.Tx, now time.Time, every time.D
 		set next_check_at = @next
 		from due
 		where r.id = due.id
-		returning r.id`, pgx.StrictNamedArgs{"now": now, "next": now.Add(every), "limit": limit})
+		returning r.id`, params{"now": now, "next": now.Add(every), "limit": limit})
 	ids, err := pgx.CollectRows(rows, pgx.RowTo[wallet.ID])
 	if err != nil {
 		return nil, fmt.Errorf("claim due refunds: %w", err)

@@ -3,9 +3,9 @@ package postgres
 import (
 	"fmt"
 	"reflect"
+	"slices"
+	"sync"
 	"time"
-
-	"github.com/jackc/pgx/v5"
 
 	"github.com/fundrail/fundrail/internal/wallet"
 )
@@ -20,28 +20,47 @@ import (
 //	    unnest(@id::uuid[]) as id,
 //	    unnest(@amount::bigint[]) as amount
 //
-// pgx sets a parameter that it does not find in NamedArgs to null. Converting the
-// result to pgx.StrictNamedArgs makes that an error, and a parameter that the
-// statement does not use as well.
-//
 // Without rows the slices are empty, not nil, because a nil slice is null.
-func columnsOf[T any](rows []T) pgx.NamedArgs {
-	columns := pgx.NamedArgs{}
+func columnsOf[T any](rows []T) params {
+	columns := columnsOfType(reflect.TypeFor[T]())
+	all := make(params, len(columns)+1) // most statements have one more, such as the time
 	values := reflect.ValueOf(rows)
-	for _, field := range reflect.VisibleFields(reflect.TypeFor[T]()) {
+	for _, c := range columns {
+		list := reflect.MakeSlice(c.list, len(rows), len(rows))
+		for i := range rows {
+			list.Index(i).Set(values.Index(i).FieldByIndex(c.index))
+		}
+		all[c.name] = list.Interface()
+	}
+	return all
+}
+
+// column is a field of a row that a statement takes.
+type column struct {
+	name  string
+	index []int        // of the field in its struct
+	list  reflect.Type // a slice of the field's type
+}
+
+// columnsByType has the columns of the types that were written so far.
+var columnsByType sync.Map
+
+func columnsOfType(row reflect.Type) []column {
+	if known, ok := columnsByType.Load(row); ok {
+		return known.([]column)
+	}
+	var columns []column
+	for _, field := range reflect.VisibleFields(row) {
 		name := field.Tag.Get("db")
 		if name == "" || name == "-" {
 			continue
 		}
-		if _, taken := columns[name]; taken {
-			panic(fmt.Sprintf("columnsOf: two fields of %s have the name %q", reflect.TypeFor[T](), name))
+		if slices.ContainsFunc(columns, func(c column) bool { return c.name == name }) {
+			panic(fmt.Sprintf("columnsOf: two fields of %s have the name %q", row, name))
 		}
-		column := reflect.MakeSlice(reflect.SliceOf(field.Type), len(rows), len(rows))
-		for i := range rows {
-			column.Index(i).Set(values.Index(i).FieldByIndex(field.Index))
-		}
-		columns[name] = column.Interface()
+		columns = append(columns, column{name: name, index: field.Index, list: reflect.SliceOf(field.Type)})
 	}
+	columnsByType.Store(row, columns)
 	return columns
 }
 

@@ -94,7 +94,7 @@ func TestColumnsOf(t *testing.T) {
 				unnest(@remaining::bigint[]) as remaining,
 				unnest(@due::timestamptz[]) as due,
 				unnest(@funds::text[]) as funds,
-				0 as position`, pgx.StrictNamedArgs(postgres.ColumnsOf(rows)))
+				0 as position`, postgres.ColumnsOf(rows))
 		require.NoError(t, err)
 		got, err := pgx.CollectRows(result, pgx.RowToStructByName[columnsRow])
 		require.NoError(t, err)

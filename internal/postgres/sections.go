@@ -54,7 +54,7 @@ func ApplySections(ctx context.Context, db DB, organizationID wallet.ID, mode wa
 		return nil, nil
 	}
 	var list []wallet.AppliedSection
-	rows, _ := db.Query(ctx, selectSections, pgx.StrictNamedArgs{"organization_id": organizationID, "mode": mode, "codes": codes})
+	rows, _ := db.Query(ctx, selectSections, params{"organization_id": organizationID, "mode": mode, "codes": codes})
 	if err := sectionsOf(&list, codes, now)(rows); err != nil {
 		return nil, fmt.Errorf("find invoice custom sections: %w", err)
 	}

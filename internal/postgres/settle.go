@@ -125,7 +125,7 @@ func lockAndRead(ctx context.Context, db DB, list []wallet.Settlement, begin boo
 	if begin {
 		b.Queue("begin")
 	}
-	args := pgx.StrictNamedArgs{"ids": ids}
+	args := params{"ids": ids}
 	b.Queue(lockPayments, args)
 	if !breakpoint.Broken(breakpoint.WalletLock) {
 		b.Queue(lockWallets, args)
@@ -221,7 +221,7 @@ var findFreePayments = statement("settle.sql", "find_free_payments")
 // FreePayments reports for each payment whether it could be settled now: whether no
 // other transaction holds it or its wallet. An unknown payment is not free.
 func FreePayments(ctx context.Context, db DB, ids []wallet.ID) ([]bool, error) {
-	rows, _ := db.Query(ctx, findFreePayments, pgx.StrictNamedArgs{"ids": ids})
+	rows, _ := db.Query(ctx, findFreePayments, params{"ids": ids})
 	found, err := pgx.CollectRows(rows, pgx.RowTo[wallet.ID])
 	if err != nil {
 		return nil, fmt.Errorf("find free payments: %w", err)

@@ -23,10 +23,9 @@ func writeChanges(ctx context.Context, db DB, rows []settleRow, changes []wallet
 	queueRows(w, "moves", insertMoves, moveRows(changes))
 	queueRows(w, "cards", updateCards, cardRows(changes))
 	forgiven, barred := declineRows(rows, changes)
-	w.queueSome("forgiven cards", forgiveCards, len(forgiven), columnsOf(forgiven))
+	queueSomeRows(w, "forgiven cards", forgiveCards, forgiven)
 	queueRows(w, "barred cards", barCards, barred)
-	discrepancies := discrepancyRows(changes)
-	w.queueSome("discrepancies", insertDiscrepancies, len(discrepancies), columnsOf(discrepancies))
+	queueSomeRows(w, "discrepancies", insertDiscrepancies, discrepancyRows(changes))
 	w.announce(wallet.AnnounceSettlements(listenedTo(rows, changes)))
 	if commit {
 		w.batch.Queue("commit")

@@ -176,27 +176,27 @@ func readTopUp(ctx context.Context, db DB, r topup.Request) (topup.Stored, error
 		}
 		b       pgx.Batch
 		ref     = WalletRef{OrganizationID: r.OrganizationID, Mode: r.Mode, ID: r.WalletID}
-		ofOwner = func(args pgx.StrictNamedArgs) pgx.StrictNamedArgs {
+		ofOwner = func(args params) params {
 			args["organization_id"], args["mode"] = r.OrganizationID, r.Mode
 			return args
 		}
 	)
-	b.Queue(selectWallet, ofOwner(pgx.StrictNamedArgs{"id": ref.ID})).Query(func(rows pgx.Rows) (err error) {
+	b.Queue(selectWallet, ofOwner(params{"id": ref.ID})).Query(func(rows pgx.Rows) (err error) {
 		wallets, err = pgx.CollectRows(rows, scanWallet)
 		return err
 	})
-	b.Queue(selectTopUpCustomer, ofOwner(pgx.StrictNamedArgs{"wallet_id": r.WalletID})).Query(allRows(&customers))
+	b.Queue(selectTopUpCustomer, ofOwner(params{"wallet_id": r.WalletID})).Query(allRows(&customers))
 	if r.VoidedTransactionID != nil {
-		b.Queue(selectTopUpTarget, ofOwner(pgx.StrictNamedArgs{"id": *r.VoidedTransactionID})).Query(allRows(&targets))
+		b.Queue(selectTopUpTarget, ofOwner(params{"id": *r.VoidedTransactionID})).Query(allRows(&targets))
 	}
 	if id, ok := parseCardID(r.PaymentMethod); ok {
-		b.Queue(selectNamedCard, ofOwner(pgx.StrictNamedArgs{"id": id, "wallet_id": r.WalletID})).Query(func(rows pgx.Rows) (err error) {
+		b.Queue(selectNamedCard, ofOwner(params{"id": id, "wallet_id": r.WalletID})).Query(func(rows pgx.Rows) (err error) {
 			cards, err = pgx.CollectRows(rows, pgx.RowTo[wallet.ID])
 			return err
 		})
 	}
 	if len(r.Sections.Codes) > 0 && !r.Sections.Skip {
-		b.Queue(selectSections, ofOwner(pgx.StrictNamedArgs{"codes": r.Sections.Codes})).Query(sectionsOf(&s.Sections, r.Sections.Codes, r.Now))
+		b.Queue(selectSections, ofOwner(params{"codes": r.Sections.Codes})).Query(sectionsOf(&s.Sections, r.Sections.Codes, r.Now))
 	}
 	if err := db.SendBatch(ctx, &b).Close(); err != nil {
 		return s, fmt.Errorf("read for top-up of wallet %s: %w", ref, err)
@@ -223,7 +223,7 @@ func lockTopUp(ctx context.Context, tx pgx.Tx, p topup.Plan) (topup.State, error
 		s topup.State
 		b pgx.Batch
 	)
-	b.Queue(selectWallet+lockingWallet, pgx.StrictNamedArgs{
+	b.Queue(selectWallet+lockingWallet, params{
 		"organization_id": p.OrganizationID, "mode": p.Mode, "id": p.WalletID,
 	}).Query(func(rows pgx.Rows) (err error) {
 		s.Wallet, err = collectWallet(rows, p.WalletID.String())
@@ -267,8 +267,8 @@ func readMoreWalletLots(ctx context.Context, tx pgx.Tx, p topup.Plan, s *topup.S
 	return nil
 }
 
-func walletLotPage(p topup.Plan, skip int) pgx.StrictNamedArgs {
-	return pgx.StrictNamedArgs{"wallet_id": p.WalletID, "only": p.VoidedTransactionID, "size": lotBatch, "skip": skip}
+func walletLotPage(p topup.Plan, skip int) params {
+	return params{"wallet_id": p.WalletID, "only": p.VoidedTransactionID, "size": lotBatch, "skip": skip}
 }
 
 // writeTopUp writes what was decided, in one round trip. It fails when a statement
@@ -288,7 +288,7 @@ func writeTopUp(ctx context.Context, tx pgx.Tx, p topup.Plan, c topup.Changes) e
 	queueRows(w, "lots", updateLots, lotRows(c.Lots))
 	w.queue("consumptions", insertConsumptions, len(c.Debits), withTime(c.Now, columnsOf(consumptionRows(c.Debits))))
 	// 3. The sums.
-	w.queue("wallet", updateWalletSums, 1, pgx.NamedArgs{
+	w.queue("wallet", updateWalletSums, 1, params{
 		"id": c.Wallet.ID, "balance": c.Wallet.Balance, "balance_before": c.BalanceBefore,
 		"credits_balance": c.Wallet.CreditsBalance, "consumed_credits": c.Wallet.ConsumedCredits,
 		"last_consumed_credit_at": c.Wallet.LastConsumedCreditAt, "now": c.Now,
@@ -301,8 +301,8 @@ func writeTopUp(ctx context.Context, tx pgx.Tx, p topup.Plan, c topup.Changes) e
 	return nil
 }
 
-func movementArgs(p topup.Plan, m topup.Movement) pgx.NamedArgs {
-	args := pgx.NamedArgs{
+func movementArgs(p topup.Plan, m topup.Movement) params {
+	args := params{
 		"id": m.TransactionID, "organization_id": p.OrganizationID, "mode": p.Mode, "wallet_id": p.Wallet.ID,
 		"transaction_type": wallet.TransactionInbound, "transaction_status": m.Kind, "amount": m.Amount,
 		"credit_amount": m.Credits, "remaining_amount": m.Remaining, "now": p.Now, "name": nullable.From(p.Name),
@@ -318,12 +318,12 @@ func movementArgs(p topup.Plan, m topup.Movement) pgx.NamedArgs {
 	return args
 }
 
-func movementTransferArgs(p topup.Plan, m topup.Movement) pgx.NamedArgs {
+func movementTransferArgs(p topup.Plan, m topup.Movement) params {
 	kind, account, intoWallet := "grant", "promotions", true
 	if m.Kind == wallet.TransactionVoided {
 		kind, account, intoWallet = "void", "voids", false
 	}
-	return pgx.NamedArgs{
+	return params{
 		"organization_id": p.OrganizationID, "mode": p.Mode, "wallet_id": p.Wallet.ID, "currency": p.Wallet.Currency,
 		"kind": kind, "account": account, "into_wallet": intoWallet, "amount": m.Amount,
 		"wallet_transaction_id": m.TransactionID, "now": p.Now,

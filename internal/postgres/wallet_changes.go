@@ -120,7 +120,7 @@ func chooseMethod(ctx context.Context, db DB, organizationID wallet.ID, mode wal
 				where id = @id and organization_id = @organization_id and mode = @mode and deleted_at is null
 					and (@customer_id::uuid is null or customer_id = @customer_id)
 			)`,
-			pgx.StrictNamedArgs{"id": id, "organization_id": organizationID, "mode": mode, "customer_id": nullable.From(customerID)})
+			params{"id": id, "organization_id": organizationID, "mode": mode, "customer_id": nullable.From(customerID)})
 		var err error
 		if found, err = pgx.CollectExactlyOneRow(rows, pgx.RowTo[bool]); err != nil {
 			return wallet.MethodChoice{}, false, fmt.Errorf("find payment method %s: %w", id, err)
@@ -195,7 +195,7 @@ func UpdateWallet(ctx context.Context, tx pgx.Tx, ref WalletRef, change WalletCh
 	}
 	args := walletArgs(w)
 	args["now"] = now
-	_, err = tx.Exec(ctx, updateWallet, pgx.StrictNamedArgs(args))
+	_, err = tx.Exec(ctx, updateWallet, args)
 	if err != nil {
 		return before, walletError(err, "update wallet "+w.ID.String())
 	}

@@ -43,13 +43,13 @@ func lockWallet(ctx context.Context, tx pgx.Tx, ref WalletRef, now time.Time) (w
 }
 
 func findWallet(ctx context.Context, db DB, ref WalletRef, now time.Time, lock string) (wallet.Wallet, error) {
-	statement, args := selectWallet, pgx.StrictNamedArgs{"organization_id": ref.OrganizationID, "mode": ref.Mode, "id": ref.ID}
+	statement, args := selectWallet, params{"organization_id": ref.OrganizationID, "mode": ref.Mode, "id": ref.ID}
 	if ref.ID == (wallet.ID{}) && ref.ExternalCustomerID != "" {
 		customer, err := FindCustomer(ctx, db, ref.OrganizationID, ref.Mode, ref.ExternalCustomerID)
 		if err != nil {
 			return wallet.Wallet{}, err
 		}
-		statement, args = selectWalletByCode, pgx.StrictNamedArgs{"customer_id": customer.ID, "code": ref.Code}
+		statement, args = selectWalletByCode, params{"customer_id": customer.ID, "code": ref.Code}
 	}
 	rows, _ := db.Query(ctx, statement+lock, args)
 	w, err := collectWallet(rows, ref.String())

@@ -34,20 +34,20 @@ func InsertWallet(ctx context.Context, tx pgx.Tx, w wallet.Wallet) error {
 		return err
 	}
 	args := walletArgs(w)
-	maps.Copy(args, pgx.NamedArgs{
+	maps.Copy(args, params{
 		"organization_id": w.OrganizationID, "mode": w.Mode, "currency": w.Currency, "customer_id": w.CustomerID,
 		"rate_amount": w.RateAmount, "is_primary": w.IsPrimary, "created_at": w.CreatedAt, "default_code": wallet.CodeFor(w.Name),
 		"billing_entity_code": nullable.From(w.BillingEntityCode),
 	})
-	if _, err := tx.Exec(ctx, insertWallet, pgx.StrictNamedArgs(args)); err != nil {
+	if _, err := tx.Exec(ctx, insertWallet, args); err != nil {
 		return walletError(err, "insert wallet")
 	}
 	return nil
 }
 
 // walletArgs are the values of a wallet that can change, and its id.
-func walletArgs(w wallet.Wallet) pgx.NamedArgs {
-	return pgx.NamedArgs{
+func walletArgs(w wallet.Wallet) params {
+	return params{
 		"id": w.ID, "code": nullable.From(w.Code), "name": nullable.From(w.Name), "priority": w.Priority,
 		"purchase_order_number":               nullable.From(w.PurchaseOrderNumber),
 		"invoice_requires_successful_payment": w.InvoiceRequiresSuccessfulPayment,
@@ -84,7 +84,7 @@ func ensureAccounts(ctx context.Context, db DB, organizationID wallet.ID, mode w
 		insert into accounts (id, organization_id, mode, currency, kind, created_at)
 		select unnest(@ids::uuid[]), @organization_id, @mode, @currency, unnest(@kinds::text[]), @now
 		on conflict do nothing`,
-		pgx.StrictNamedArgs{
+		params{
 			"ids": ids, "kinds": OrganizationAccounts, "organization_id": organizationID, "mode": mode, "currency": currency, "now": now,
 		})
 	if err != nil {

@@ -26,7 +26,7 @@ type writes struct {
 
 // queue adds a statement that writes rows, with the parameters args, and must
 // affect each row once. Without rows there is no statement.
-func (w *writes) queue(what, statement string, rows int, args pgx.NamedArgs) {
+func (w *writes) queue(what, statement string, rows int, args params) {
 	w.add(statement, rows, args, func(affected int64) error {
 		if affected != int64(rows) {
 			return fmt.Errorf("%s: %w: %d instead of %d", what, errRowCount, affected, rows)
@@ -36,7 +36,7 @@ func (w *writes) queue(what, statement string, rows int, args pgx.NamedArgs) {
 }
 
 // queueSome adds a statement that may find a part of it done.
-func (w *writes) queueSome(what, statement string, rows int, args pgx.NamedArgs) {
+func (w *writes) queueSome(what, statement string, rows int, args params) {
 	w.add(statement, rows, args, func(affected int64) error {
 		if affected > int64(rows) {
 			return fmt.Errorf("%s: %w: %d of %d", what, errRowCount, affected, rows)
@@ -45,11 +45,11 @@ func (w *writes) queueSome(what, statement string, rows int, args pgx.NamedArgs)
 	})
 }
 
-func (w *writes) add(statement string, rows int, args pgx.NamedArgs, check func(affected int64) error) {
+func (w *writes) add(statement string, rows int, args params, check func(affected int64) error) {
 	if rows == 0 {
 		return
 	}
-	w.batch.Queue(statement, pgx.StrictNamedArgs(args))
+	w.batch.Queue(statement, args)
 	w.read = append(w.read, func(results pgx.BatchResults) error {
 		tag, err := results.Exec()
 		if err != nil {
@@ -61,11 +61,20 @@ func (w *writes) add(statement string, rows int, args pgx.NamedArgs, check func(
 
 // queueRows is queue with the columns of the rows for parameters.
 func queueRows[T any](w *writes, what, statement string, rows []T) {
-	w.queue(what, statement, len(rows), columnsOf(rows))
+	if len(rows) > 0 {
+		w.queue(what, statement, len(rows), columnsOf(rows))
+	}
+}
+
+// queueSomeRows is queueSome with the columns of the rows for parameters.
+func queueSomeRows[T any](w *writes, what, statement string, rows []T) {
+	if len(rows) > 0 {
+		w.queueSome(what, statement, len(rows), columnsOf(rows))
+	}
 }
 
 // withTime adds the time that all rows of a statement share to its parameters.
-func withTime(now time.Time, args pgx.NamedArgs) pgx.NamedArgs {
+func withTime(now time.Time, args params) params {
 	args["now"] = now
 	return args
 }
