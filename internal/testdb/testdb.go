@@ -52,16 +52,16 @@ func MaxConns(n int32) Option {
 	return func(o *options) { o.maxConns = n }
 }
 
-// New returns a pool of connections to a new database with the current schema.
+// New returns a pool of connections to a new database with the current schema. They
+// have the settings of the service's connections.
 // Both are gone when the test ends, and the test fails if it has not released every
 // connection by then. The pool and the server run goroutines, so a check by goleak needs
 // IgnoreCurrent after the first New.
 func New(tb testing.TB, opts ...Option) *pgxpool.Pool {
 	tb.Helper()
-	config, err := pgxpool.ParseConfig(URL(tb, opts...))
-	require.NoError(tb, err)
-	config.AfterConnect, config.MaxConns = postgres.RegisterTypes, collect(opts).maxConns
-	pool, err := pgxpool.NewWithConfig(context.WithoutCancel(tb.Context()), config)
+	pool, err := postgres.OpenPool(context.WithoutCancel(tb.Context()), postgres.PoolOptions{
+		URL: URL(tb, opts...), MaxConns: collect(opts).maxConns, Name: "test", PlanByIndex: true,
+	})
 	require.NoError(tb, err)
 	tb.Cleanup(func() { closePool(tb, pool, closeTimeout) })
 	return pool
