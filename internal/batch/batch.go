@@ -37,8 +37,8 @@ const (
 	// Refused: nothing was written, and perhaps because of one member. Each is
 	// written alone, so a bad member fails alone.
 	Refused Verdict = iota
-	// Failed: each member gets the error. The write could not be made, or nobody
-	// knows whether it was; in both cases trying each member would only hide that.
+	// Failed: each member gets the error. The write could not be made, or it is in
+	// doubt; in both cases trying each member would only hide that.
 	Failed
 	// Blocked: nothing was written, because another transaction holds what some
 	// member needs. The members that are free are written without the others, and

@@ -21,7 +21,7 @@ import (
 	"github.com/fundrail/fundrail/internal/wallet"
 )
 
-// step is one thing that somebody does to a wallet.
+// step is one act on a wallet.
 type step struct {
 	kind    string // top_up, settle, attempt, number, terminate
 	request topup.Request

@@ -346,7 +346,7 @@ func TestApplyOutcomesHistories(t *testing.T) {
 			now, err := postgres.GetPayment(context.Background(), pool, p.ID)
 			require.NoError(rt, err)
 			require.Equal(rt, succeeds[p.ID], now.Status == wallet.PaymentSucceeded,
-				"a payment has succeeded exactly when somebody said so")
+				"a payment has succeeded exactly when an outcome said so")
 			if succeeds[p.ID] {
 				want += p.Amount
 				settled++

@@ -364,7 +364,7 @@ func TestExpireWallets(t *testing.T) {
 	w, err := postgres.GetWallet(t.Context(), pool, m.Wallet.ID)
 	require.NoError(t, err)
 	require.Equal(t, wallet.WalletTerminated, w.Status)
-	require.Equal(t, now, w.TerminatedAt.UTC(), "when it expired, not when somebody noticed")
+	require.Equal(t, now, w.TerminatedAt.UTC(), "when it expired, not when a job noticed")
 	_, changed := terminate(t, pool, w, now.Add(2*time.Hour))
 	require.False(t, changed)
 }
