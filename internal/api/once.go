@@ -17,6 +17,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/labstack/echo/v4"
 
+	"github.com/fundrail/fundrail/internal/breakpoint"
 	"github.com/fundrail/fundrail/internal/postgres"
 	"github.com/fundrail/fundrail/internal/wallet"
 )
@@ -134,6 +135,8 @@ func (w *write[T]) resolve(ctx context.Context) (Done[T], error) {
 		switch {
 		case err == nil:
 			return done, nil
+		case postgres.InDoubt(err) && breakpoint.Broken(breakpoint.DoubtAsRefusal):
+			return Done[T]{}, Unavailable(err)
 		case postgres.InDoubt(err), w.cause != nil && postgres.Unavailable(err):
 			// An attempt that fails says nothing of one before it that is in doubt.
 		case postgres.Blocked(err):

@@ -31,6 +31,8 @@ const (
 	DeliveryOrder Switch = "delivery-order"
 	// DeliveryRetry attempts each delivery only once.
 	DeliveryRetry Switch = "delivery-retry"
+	// DoubtAsRefusal answers a write whose result is unknown as if it had been refused.
+	DoubtAsRefusal Switch = "doubt-as-refusal"
 	// EventAsMoney settles by the content of an event instead of Stripe's current
 	// state.
 	EventAsMoney Switch = "event-as-money"
@@ -57,8 +59,8 @@ const (
 
 // Switches lists every switch.
 var Switches = []Switch{
-	BlindDeadline, CancelOnAbsence, DeliveryOrder, DeliveryRetry, EventAsMoney, IdempotencyKey, JobOutsideTx, LostAnswer, NewKeyOnRetry,
-	OpenIntent, SettleGuard, StaleKey, WalletLock, WebhookDedupe,
+	BlindDeadline, CancelOnAbsence, DeliveryOrder, DeliveryRetry, DoubtAsRefusal, EventAsMoney, IdempotencyKey, JobOutsideTx, LostAnswer,
+	NewKeyOnRetry, OpenIntent, SettleGuard, StaleKey, WalletLock, WebhookDedupe,
 }
 
 // Point names a step after which the process can be killed.

@@ -33,6 +33,8 @@ func (s *storm) act(ctx context.Context, a Action) {
 		s.freeze(ctx, a)
 	case ActionKill:
 		s.endProcess(ctx, a, syscall.SIGKILL, &s.counts.killed)
+	case ActionLine:
+		s.breakLine(ctx, a)
 	case ActionTerm:
 		s.endProcess(ctx, a, syscall.SIGTERM, &s.counts.termed)
 	case ActionOutage:
@@ -56,6 +58,7 @@ func (s *storm) endProcess(ctx context.Context, a Action, sig syscall.Signal, co
 		return
 	}
 	count.Add(1)
+	p.ending(s.Now())
 	if p.end(sig) {
 		s.counts.stubborn.Add(1)
 	}

@@ -8,9 +8,18 @@ import (
 	"maps"
 	"net"
 	"net/http"
+	"strconv"
 	"sync/atomic"
 	"time"
 )
+
+// processHeader is the header of an answer that names the process that gave it, by its
+// index among the backends.
+const processHeader = "X-Storm-Process"
+
+// balancerPatience is longer than a service takes to answer while the database is
+// silent.
+const balancerPatience = 12 * time.Second
 
 // balancer is a load balancer in front of the services. Requests go to the services
 // in turn. If a service cannot be reached, the request goes to the next. After any
@@ -57,13 +66,14 @@ func (b *balancer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return // the client closed its connection
 	}
 	// A frozen process accepts connections and does not answer.
-	ctx, cancel := context.WithTimeout(r.Context(), 8*time.Second)
+	ctx, cancel := context.WithTimeout(r.Context(), balancerPatience)
 	defer cancel()
 	first := b.next.Add(1)
 	for i := range uint64(len(b.backends)) {
-		res, err := b.forward(ctx, r, b.backends[(first+i)%uint64(len(b.backends))], body)
+		backend := (first + i) % uint64(len(b.backends))
+		res, err := b.forward(ctx, r, b.backends[backend], body)
 		if err == nil {
-			relay(w, res)
+			relay(w, res, backend)
 			return
 		}
 		if op, ok := errors.AsType[*net.OpError](err); !ok || op.Op != "dial" {
@@ -85,7 +95,7 @@ func (b *balancer) forward(ctx context.Context, r *http.Request, backend string,
 	return b.client.Do(req) //nolint:gosec // the backends are our own
 }
 
-func relay(w http.ResponseWriter, res *http.Response) {
+func relay(w http.ResponseWriter, res *http.Response, backend uint64) {
 	defer res.Body.Close()
 	body, err := io.ReadAll(res.Body)
 	if err != nil {
@@ -93,6 +103,7 @@ func relay(w http.ResponseWriter, res *http.Response) {
 		return
 	}
 	maps.Copy(w.Header(), res.Header)
+	w.Header().Set(processHeader, strconv.FormatUint(backend, 10))
 	w.WriteHeader(res.StatusCode)
 	_, _ = w.Write(body) // fails only if the client has gone
 }

@@ -3,12 +3,14 @@ package torture
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -25,6 +27,9 @@ type clients struct {
 
 	mu     sync.Mutex
 	claims []claim
+	// refused has the status of each fund request that a service answered with an
+	// error, by its request id.
+	refused map[string]int
 }
 
 // claim is an answer that a client got about a payment. Later answers must not
@@ -37,13 +42,21 @@ type claim struct {
 	code      int    // the HTTP status
 	balance   string
 	body      string
+	sentAt    time.Time
+	process   *process // that answered; nil if it is unknown
 }
+
+// unfinished reports whether the answer says that the write goes on. It is also the
+// answer to a write in doubt.
+func (c claim) unfinished() bool { return c.status == "processing" || c.status == "pending" }
 
 // answer is the answer to a request.
 type answer struct {
 	code     int
 	body     []byte
 	replayed bool
+	sentAt   time.Time
+	process  *process // that answered; nil if it is unknown
 }
 
 // answerBody holds the fields of an answer that are checked.
@@ -66,10 +79,11 @@ func newClients(s *storm) *clients {
 		s: s,
 		http: &http.Client{
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-			Timeout:       10 * time.Second,
+			Timeout:       balancerPatience + 3*time.Second,
 			Transport:     &http.Transport{MaxIdleConnsPerHost: maxRequests},
 		},
-		slots: make(chan struct{}, maxRequests),
+		refused: map[string]int{},
+		slots:   make(chan struct{}, maxRequests),
 	}
 }
 
@@ -139,7 +153,7 @@ func (c *clients) note(p Payment, a answer) {
 	defer c.mu.Unlock()
 	c.claims = append(c.claims, claim{
 		balance: content.Balance, body: string(a.body), code: a.code, merchant: p.Merchant, paymentID: content.PaymentID,
-		plan: p, status: status,
+		plan: p, status: status, sentAt: a.sentAt, process: a.process,
 	})
 }
 
@@ -194,7 +208,15 @@ func (c *clients) fund(ctx context.Context, p Payment, hangUp time.Duration) (an
 	if p.Async {
 		header.Set("Prefer", "respond-async")
 	}
-	return c.call(ctx, m, http.MethodPost, path, header, body)
+	id := rand.Text()
+	header.Set("X-Request-Id", id)
+	a, err := c.call(ctx, m, http.MethodPost, path, header, body)
+	if err == nil && a.process != nil && a.code >= http.StatusBadRequest {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.refused[id] = a.code
+	}
+	return a, err
 }
 
 // fundRequest returns the request for a payment in its dialect.
@@ -231,6 +253,7 @@ func (c *clients) call(ctx context.Context, m merchant, method, path string, hea
 	}
 	req.Header = header
 	req.Header.Set("Authorization", "Bearer "+m.apiKey)
+	sentAt := c.s.Now()
 	res, err := c.http.Do(req)
 	if err != nil {
 		return answer{}, err
@@ -243,10 +266,14 @@ func (c *clients) call(ctx context.Context, m merchant, method, path string, hea
 	if res.StatusCode == http.StatusBadGateway {
 		c.s.counts.unreachable.Add(1)
 	}
-	return answer{
-		body: content, code: res.StatusCode,
+	a := answer{
+		body: content, code: res.StatusCode, sentAt: sentAt,
 		replayed: res.Header.Get("Idempotent-Replayed") == "true",
-	}, nil
+	}
+	if n, err := strconv.Atoi(res.Header.Get(processHeader)); err == nil {
+		a.process = c.s.serving[n]
+	}
+	return a, nil
 }
 
 // answerChallenge answers the challenge on the bank's page, as the cardholder's

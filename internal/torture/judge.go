@@ -3,6 +3,7 @@ package torture
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -47,6 +48,13 @@ func (s *storm) remaining(ctx context.Context) []string {
 	t, err := s.readDeliveries(ctx)
 	if err != nil {
 		return append(left, err.Error())
+	}
+	_, missing, err := s.unstored(ctx)
+	if err != nil {
+		return append(left, err.Error())
+	}
+	if len(missing) > 0 {
+		left = append(left, fmt.Sprintf("%d answers have ids that are not stored", len(missing)))
 	}
 	if t.pending > 0 {
 		left = append(left, fmt.Sprintf("%d deliveries to merchants are not made", t.pending))
@@ -106,6 +114,9 @@ func (s *storm) judge(ctx context.Context, left []string, took time.Duration) (R
 		r.find("reconcile", detail)
 	}
 	if err := s.judgeAnswers(ctx, &r, b); err != nil {
+		return r, err
+	}
+	if err := s.judgeRefusals(ctx, &r); err != nil {
 		return r, err
 	}
 	s.judgeProcesses(&r)
@@ -190,8 +201,16 @@ func (s *storm) judgeAnswers(ctx context.Context, r *Report, b books) error {
 			plans[p.Key] = p
 		}
 	}
+	excused, _, err := s.unstored(ctx)
+	if err != nil {
+		return err
+	}
+	r.NeverStored = len(excused)
 	byKey, byID := map[string][]claim{}, map[string][]claim{}
 	for _, c := range s.clients.claims {
+		if slices.Contains(excused, c) {
+			continue
+		}
 		if c.plan.Key != "" {
 			byKey[c.plan.Key] = append(byKey[c.plan.Key], c)
 		} else {

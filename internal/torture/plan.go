@@ -62,6 +62,7 @@ const (
 	ActionFreeze    ActionKind = "freeze"    // SIGSTOP, until other processes consider its jobs lost
 	ActionForge     ActionKind = "forge"     // an event that Stripe did not send, with a valid signature
 	ActionKill      ActionKind = "kill"      // SIGKILL
+	ActionLine      ActionKind = "line"      // a fault between a process and the database server
 	ActionOutage    ActionKind = "outage"    // every request to Stripe fails
 	ActionRefund    ActionKind = "refund"    // by an operator in Stripe's dashboard
 	ActionReplay    ActionKind = "replay"    // deliveries of earlier events
@@ -118,6 +119,7 @@ var actionsEvery = []struct {
 	{ActionForge, 3 * time.Second},
 	{ActionFreeze, 25 * time.Second},
 	{ActionKill, 4 * time.Second},
+	{ActionLine, time.Second},
 	{ActionOutage, 20 * time.Second},
 	{ActionRefund, 1500 * time.Millisecond},
 	{ActionReplay, 2 * time.Second},
@@ -129,6 +131,10 @@ var actionsEvery = []struct {
 // restartEvery is the interval between restarts of the database server. Every storm
 // has at least one.
 const restartEvery = 3 * time.Minute
+
+// longestLineFault is longer than the services' patience with a silent connection, and
+// than a write in doubt keeps its client waiting.
+const longestLineFault = 10 * time.Second
 
 // NewPlan returns the plan of a storm.
 func NewPlan(o Options) Plan {
@@ -225,8 +231,12 @@ func pickCard(r *rand.Rand) string {
 func (p *Plan) planActions(o Options, r *rand.Rand) {
 	for _, a := range actionsEvery {
 		// At least one, so that even a short storm has every kind.
-		for range max(int(o.Duration/a.every), 1) {
-			p.Actions = append(p.Actions, newAction(a.kind, o, r))
+		for i := range max(int(o.Duration/a.every), 1) {
+			next := newAction(a.kind, o, r)
+			if a.kind == ActionLine {
+				next.Pick = uint64(i) // each fault of the line equally often
+			}
+			p.Actions = append(p.Actions, next)
 		}
 	}
 	for i := range max(int(o.Duration/restartEvery), 1) {
@@ -246,6 +256,8 @@ func newAction(kind ActionKind, o Options, r *rand.Rand) Action {
 		a.Process, a.For = r.IntN(o.Processes), rescueAfter+upTo(r, 2*time.Second)
 	case ActionKill, ActionTerm:
 		a.Process, a.For = r.IntN(o.Processes), upTo(r, 1500*time.Millisecond)
+	case ActionLine:
+		a.Process, a.For = r.IntN(o.Processes), 500*time.Millisecond+upTo(r, longestLineFault)
 	case ActionOutage:
 		a.For = 500*time.Millisecond + upTo(r, 3*time.Second)
 	case ActionSilence:

@@ -7,6 +7,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/fundrail/fundrail/internal/api"
+	"github.com/fundrail/fundrail/internal/pgproxy"
 	"github.com/fundrail/fundrail/internal/stripesim"
 )
 
@@ -107,6 +109,30 @@ func TestEveryFaultIsUsed(t *testing.T) {
 	}
 }
 
+// TestEveryLineFaultIsPlanned checks that a minute of storm has every fault of the line
+// to the database, and that each makes sense to the proxy.
+func TestEveryLineFaultIsPlanned(t *testing.T) {
+	t.Parallel()
+
+	planned, names := map[uint64]bool{}, map[string]bool{}
+	for _, a := range NewPlan(Options{Duration: time.Minute, Processes: 3, Rate: 8, Seed: 1}).Actions {
+		if a.Kind == ActionLine {
+			planned[a.Pick%uint64(len(lineFaults))] = true
+		}
+	}
+	require.Len(t, planned, len(lineFaults))
+	proxy, err := pgproxy.Start(t.Context(), "127.0.0.1:1")
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, proxy.Close()) })
+	for _, f := range lineFaults {
+		names[f.name] = true
+		if f.begin == nil {
+			proxy.Inject(f.fault).Remove() // panics if the fault makes no sense
+		}
+	}
+	require.Len(t, names, len(lineFaults), "no two have the same name")
+}
+
 // TestProportions checks that the storm's durations have the same order as in
 // production.
 func TestProportions(t *testing.T) {
@@ -115,5 +141,7 @@ func TestProportions(t *testing.T) {
 	longestFreeze := rescueAfter + 2*time.Second
 	require.Greater(t, keysKept-keyLife, longestFreeze+rescueAfter/3, "a request that was due in time reaches Stripe in time")
 	require.Greater(t, longestFreeze, rescueAfter, "a frozen process loses its jobs")
+	require.Greater(t, balancerPatience, api.DefaultPatience, "clients get the answer to a write in doubt")
+	require.Greater(t, longestLineFault, api.DefaultPatience, "some writes stay in doubt for longer than their clients wait")
 	require.Greater(t, listLag, keysKept, "keys are forgotten before lists show intents")
 }

@@ -25,6 +25,7 @@ type process struct {
 	mu       sync.Mutex
 	instance *instance
 	frozen   bool
+	ends     []time.Time // when it was ended
 	// busy prevents two actions on the process at the same time.
 	busy sync.Mutex
 }
@@ -110,6 +111,20 @@ func (p *process) end(sig syscall.Signal) (stubborn bool) {
 	_ = l.cmd.Process.Kill()
 	<-l.done
 	return true
+}
+
+// ending notes that the process is ended at a time.
+func (p *process) ending(at time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.ends = append(p.ends, at)
+}
+
+// endedSince reports whether the process was ended at t or later.
+func (p *process) endedSince(t time.Time) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.ends) > 0 && !p.ends[len(p.ends)-1].Before(t)
 }
 
 // running reports whether the process is running.

@@ -33,6 +33,13 @@ type Report struct {
 	Doubled  int     `json:"doubled"`
 	// Answers is the number of accepted requests that were repeated.
 	Answers int `json:"answers"`
+	// Refused is the number of fund requests that were answered with an error, and
+	// Effects the number of those that had an effect.
+	Refused int `json:"refused"`
+	Effects int `json:"effects"`
+	// NeverStored is the number of answers to writes in doubt that a process could not
+	// carry through, because it was ended or another request used the key.
+	NeverStored int `json:"never_stored"`
 	// LogLines is the number of lines that were searched for secrets.
 	LogLines int `json:"log_lines"`
 	// Deliveries counts the deliveries to merchants.
@@ -156,7 +163,7 @@ func (r Report) Print(w io.Writer) error {
 		}
 	}
 	section("The storm: "+r.Duration+" on "+plural(r.Processes, "process", "processes"), r.Done)
-	section("What went wrong at Stripe and on the way from it", r.Faults)
+	section("What went wrong at Stripe, on the way from it, and on the line to PostgreSQL", r.Faults)
 	section("Payments", r.Payments)
 	section("Books", []Count{
 		{"charges at Stripe", int64(r.Charged)},
@@ -164,6 +171,9 @@ func (r Report) Print(w io.Writer) error {
 		{"lost", int64(r.Lost)},
 		{"doubled", int64(r.Doubled)},
 		{"accepted requests asked for once more", int64(r.Answers)},
+		{"requests answered with an error", int64(r.Refused)},
+		{"errors with an effect", int64(r.Effects)},
+		{"answers in doubt that an ended process never stored", int64(r.NeverStored)},
 		{"lines of logs searched for secrets", int64(r.LogLines)},
 	})
 	section("What merchants were told", []Count{

@@ -43,6 +43,7 @@ type storm struct {
 	receiver  *receiver
 	merchants []merchant
 	processes []*process
+	serving   []*process       // those that the balancer sends requests to, in its order
 	proxies   []*pgproxy.Proxy // one before PostgreSQL for each process
 	clients   *clients
 	counts    counts
@@ -179,7 +180,7 @@ func (s *storm) openServices(ctx context.Context, marker string) error {
 				return err
 			}
 			p.url = "http://" + addr
-			backends = append(backends, p.url)
+			backends, s.serving = append(backends, p.url), append(s.serving, p)
 			p.env = append(p.env, "LISTEN_ADDR="+addr)
 		}
 		s.processes = append(s.processes, p)

@@ -1,10 +1,10 @@
 // Package torture tests that each charge is credited exactly once, and that each
 // credit has exactly one charge. It starts real processes on a private PostgreSQL
 // and a simulated Stripe, and lets clients fund wallets. Meanwhile it kills and
-// freezes processes, closes connections, restarts the database, and makes Stripe
-// fail in every way that the simulator has. Such a run is called a storm. Then it
-// removes the faults, waits until everything has settled, and compares the books
-// with what Stripe took.
+// freezes processes, breaks their connections to the database in every way that
+// pgproxy has, restarts the database, and makes Stripe fail in every way that the
+// simulator has. Such a run is called a storm. Then it removes the faults, waits until
+// everything has settled, and compares the books with what Stripe took.
 //
 // The files plan.go and faults.go define what a storm does, and judge.go and the files next
 // to it what must hold afterwards.
