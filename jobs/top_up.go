@@ -23,31 +23,34 @@ func (e *Engine) TopUp(ctx context.Context, p postgres.PreparedTopUp) (bool, err
 	if p.Purchase != nil && p.Purchase.Charged() && !p.MovesCredits() {
 		return e.Accept(ctx, *p.Purchase) // and so shares its transaction with others
 	}
-	var made bool
+	var (
+		moved []topup.Movement
+		made  bool
+	)
 	err := e.inTxWithCharge(context.WithoutCancel(ctx), func(ctx context.Context, tx pgx.Tx) (*postgres.NewPayment, error) {
 		var err error
-		made, err = e.makeTopUp(ctx, tx, p)
+		moved, made, err = e.makeTopUp(ctx, tx, p)
 		if err != nil || !made {
 			return nil, err
 		}
 		return p.Purchase, nil
 	})
 	if made && err == nil {
-		e.logMovements(ctx, p)
+		e.logMovements(ctx, p.Wallet, moved)
 	}
 	return made && err == nil, err
 }
 
-func (e *Engine) logMovements(ctx context.Context, p postgres.PreparedTopUp) {
-	for _, m := range p.Movements() {
+func (e *Engine) logMovements(ctx context.Context, w wallet.Wallet, moved []topup.Movement) {
+	for _, m := range moved {
 		e.Log.InfoContext(ctx, "credits moved",
 			slog.String("wallet_transaction_id", m.TransactionID.String()),
 			slog.String("request_id", requestid.From(ctx)),
-			slog.String("wallet_id", p.WalletID.String()),
+			slog.String("wallet_id", w.ID.String()),
 			slog.String("transfer", string(m.Kind)),
 			slog.Int64("amount", m.Amount),
 			slog.String("credits", m.Credits.String()),
-			slog.String("currency", string(p.Wallet.Currency)))
+			slog.String("currency", string(w.Currency)))
 	}
 }
 
@@ -60,9 +63,9 @@ func (e *Engine) logMovements(ctx context.Context, p postgres.PreparedTopUp) {
 // wallet.ValidationError, into which goes also what the caller has found wrong.
 func (e *Engine) CreateWallet(ctx context.Context, n postgres.NewWallet, opening topup.Request, key *postgres.IdempotencyRecord, v *wallet.ValidationError) (wallet.Wallet, bool, error) {
 	var (
-		w        wallet.Wallet
-		prepared postgres.PreparedTopUp
-		made     bool
+		w     wallet.Wallet
+		moved []topup.Movement
+		made  bool
 	)
 	if n.Wallet.ID == (wallet.ID{}) {
 		n.Wallet.ID = wallet.NewID()
@@ -85,21 +88,24 @@ func (e *Engine) CreateWallet(ctx context.Context, n postgres.NewWallet, opening
 			return nil, nil
 		}
 		opening.WalletID = w.ID
-		if prepared, err = postgres.PrepareTopUp(ctx, tx, opening, v); err != nil {
+		prepared, err := postgres.PrepareTopUp(ctx, tx, opening, v)
+		if err != nil {
 			return nil, err
 		}
-		_, err = e.makeTopUp(ctx, tx, prepared)
+		moved, _, err = e.makeTopUp(ctx, tx, prepared)
 		return prepared.Purchase, err
 	})
 	if made && err == nil {
-		e.logMovements(ctx, prepared)
+		e.logMovements(ctx, w, moved)
 	}
 	return w, made && err == nil, err
 }
 
-func (e *Engine) makeTopUp(ctx context.Context, tx pgx.Tx, p postgres.PreparedTopUp) (bool, error) {
+func (e *Engine) makeTopUp(ctx context.Context, tx pgx.Tx, p postgres.PreparedTopUp) ([]topup.Movement, bool, error) {
 	if p.Purchase != nil {
-		e.complete(ctx, p.Purchase)
+		purchase := *p.Purchase // the caller may read it while another attempt is made
+		e.complete(ctx, &purchase)
+		p.Purchase = &purchase
 	}
 	return postgres.MakeTopUp(ctx, tx, p)
 }

@@ -118,7 +118,7 @@ func (h *history) topUp(ctx context.Context, s step) error {
 			return err
 		}
 		ids = p.TransactionIDs()
-		_, err = postgres.MakeTopUp(ctx, tx, p)
+		_, _, err = postgres.MakeTopUp(ctx, tx, p)
 		return err
 	})
 	if _, refused := errors.AsType[*wallet.ValidationError](err); refused {

@@ -24,8 +24,6 @@ type PreparedTopUp struct {
 	Idempotency *IdempotencyRecord
 
 	plan topup.Plan
-	// moved receives what MakeTopUp has granted and voided. Copies share it.
-	moved *[]topup.Movement
 }
 
 // WithKey returns the top-up with an idempotency key, which stands for the
@@ -43,14 +41,6 @@ func (p PreparedTopUp) WithKey(key *IdempotencyRecord) PreparedTopUp {
 		p.Purchase = &purchase
 	}
 	return p
-}
-
-// Movements are what MakeTopUp has granted and voided.
-func (p PreparedTopUp) Movements() []topup.Movement {
-	if p.moved == nil {
-		return nil
-	}
-	return *p.moved
 }
 
 // TransactionIDs are the wallet transactions that the top-up makes: the purchased,
@@ -81,9 +71,7 @@ func PrepareTopUp(ctx context.Context, db DB, r topup.Request, earlier *wallet.V
 	if err != nil {
 		return PreparedTopUp{}, err
 	}
-	return PreparedTopUp{
-		Request: r, Wallet: plan.Wallet, Purchase: newPurchase(plan), plan: plan, moved: new([]topup.Movement),
-	}, nil
+	return PreparedTopUp{Request: r, Wallet: plan.Wallet, Purchase: newPurchase(plan), plan: plan}, nil
 }
 
 // newPurchase returns the purchase of a plan as it is accepted, nil when there is
@@ -114,43 +102,43 @@ func newPurchase(p topup.Plan) *NewPayment {
 }
 
 // MakeTopUp writes a prepared top-up: the purchase with its payment and invoice,
-// pending; the grant and the void, settled. What is refused now, because the wallet
-// has changed, is a *wallet.ValidationError, and the caller rolls everything back. The
-// result is false, and nothing is written, when the idempotency key is taken. The
-// transaction must also insert the purchase's job, if it is charged.
-func MakeTopUp(ctx context.Context, tx pgx.Tx, p PreparedTopUp) (bool, error) {
+// pending; the grant and the void, settled. It returns the movements of the grant and
+// the void. What is refused now, because the wallet has changed, is a
+// *wallet.ValidationError, and the caller rolls everything back. Made is false, and
+// nothing is written, when the idempotency key is taken. The transaction must also
+// insert the purchase's job, if it is charged.
+func MakeTopUp(ctx context.Context, tx pgx.Tx, p PreparedTopUp) (moved []topup.Movement, made bool, err error) {
 	// 1. The key comes first, so that a second request with it waits before it has
 	// locked anything.
 	switch {
 	case p.Purchase != nil:
 		accepted, err := AcceptPaymentsTx(ctx, tx, []NewPayment{*p.Purchase})
 		if err != nil || !accepted[0] {
-			return false, err
+			return nil, false, err
 		}
 	case p.Idempotency != nil:
 		claimed, err := ClaimIdempotencyKey(ctx, tx, p.OrganizationID, p.Mode, *p.Idempotency, p.Now)
 		if err != nil || !claimed {
-			return false, err
+			return nil, false, err
 		}
 	}
 	if !p.MovesCredits() {
-		return true, nil
+		return nil, true, nil
 	}
 	// 2. The wallet is locked only for credits that move at once: a purchase changes
 	// nothing in the wallet until it is settled.
 	state, err := lockTopUp(ctx, tx, p.plan)
 	if err != nil {
-		return false, err
+		return nil, false, err
 	}
 	changes, err := topup.Move(p.plan, state, wallet.NewID)
 	if err != nil {
-		return false, err
+		return nil, false, err
 	}
 	if err := writeTopUp(ctx, tx, p.plan, changes); err != nil {
-		return false, err
+		return nil, false, err
 	}
-	*p.moved = changes.Movements
-	return true, nil
+	return changes.Movements, true, nil
 }
 
 var (

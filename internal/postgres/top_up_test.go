@@ -36,7 +36,7 @@ func topUpWithKey(t *testing.T, pool *pgxpool.Pool, request topup.Request, key *
 		if prepared, err = postgres.PrepareTopUp(t.Context(), tx, request, &wallet.ValidationError{}); err != nil {
 			return err
 		}
-		accepted, err := postgres.MakeTopUp(t.Context(), tx, prepared.WithKey(key))
+		_, accepted, err := postgres.MakeTopUp(t.Context(), tx, prepared.WithKey(key))
 		if err == nil && !accepted {
 			err = errors.New("idempotency key taken")
 		}

@@ -190,7 +190,7 @@ func Spend(tb testing.TB, db DB, m Merchant, amount int64) {
 		if err != nil {
 			return err
 		}
-		_, err = postgres.MakeTopUp(tb.Context(), tx, prepared)
+		_, _, err = postgres.MakeTopUp(tb.Context(), tx, prepared)
 		return err
 	}))
 }

@@ -153,7 +153,9 @@ func (e *countingEngine) Accept(ctx context.Context, p postgres.NewPayment) (boo
 // TopUp implements api.Payments.
 func (e *countingEngine) TopUp(ctx context.Context, p postgres.PreparedTopUp) (bool, error) {
 	if p.Purchase.Amount == badAmount {
-		p.Purchase.PaymentMethodID = wallet.NewID()
+		bad := *p.Purchase // the handler reads the other
+		bad.PaymentMethodID = wallet.NewID()
+		p.Purchase = &bad
 	}
 	if e.accepting.Add(1) == e.most {
 		close(e.reached)
