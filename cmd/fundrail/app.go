@@ -13,6 +13,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/fundrail/fundrail/internal/config"
+	"github.com/fundrail/fundrail/internal/postgres"
 	"github.com/fundrail/fundrail/internal/console"
 	"github.com/fundrail/fundrail/migrations"
 )
@@ -91,10 +92,11 @@ func withPool(ctx context.Context, d config.Database, do func(*pgxpool.Pool) err
 	})
 }
 
-// withTx is withPool, in one transaction.
+// withTx is withPool, in one transaction. The error says so if it is not known whether
+// the transaction was committed.
 func withTx(ctx context.Context, d config.Database, do func(pgx.Tx) error) error {
 	return withPool(ctx, d, func(pool *pgxpool.Pool) error {
-		return pgx.BeginFunc(ctx, pool, do)
+		return postgres.InTx(ctx, pool, do)
 	})
 }
 

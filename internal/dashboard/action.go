@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -22,11 +23,15 @@ var actionNames = []string{
 // maxReason is the maximum length of a reason in bytes.
 const maxReason = 500
 
+// actionLimit bounds the transaction of an action.
+const actionLimit = 5 * time.Second
+
 // change is the state of a subject before and after a write, for the audit row.
 type change struct{ before, after any }
 
 // act runs do and stores an audit row, in one transaction. It checks the reason; the caller
-// has checked the role.
+// has checked the role. The error is a postgres.DoubtError if the action may have been
+// carried out.
 func (r *request) act(action, subjectKind, subjectID string, do func(ctx context.Context, tx pgx.Tx) (change, error)) error {
 	reason := strings.TrimSpace(r.Request().PostForm.Get("reason"))
 	switch {
@@ -35,8 +40,10 @@ func (r *request) act(action, subjectKind, subjectID string, do func(ctx context
 	case len(reason) > maxReason:
 		return refuse(http.StatusUnprocessableEntity, "The reason is too long", fmt.Sprintf("It may have at most %d characters.", maxReason))
 	}
-	err := pgx.BeginFunc(r.ctx(), r.dashboard.Pool, func(tx pgx.Tx) error {
-		ch, err := do(r.ctx(), tx)
+	ctx, cancel := context.WithTimeout(r.ctx(), actionLimit)
+	defer cancel()
+	err := postgres.InTx(ctx, r.dashboard.Pool, func(tx pgx.Tx) error {
+		ch, err := do(ctx, tx)
 		if err != nil {
 			return err
 		}
@@ -48,7 +55,7 @@ func (r *request) act(action, subjectKind, subjectID string, do func(ctx context
 		if err != nil {
 			return err
 		}
-		return postgres.InsertOperatorAction(r.ctx(), tx, postgres.OperatorAction{
+		return postgres.InsertOperatorAction(ctx, tx, postgres.OperatorAction{
 			Mode: r.mode, UserID: r.user.ID, Actor: r.user.Email, Role: r.user.Role, Action: action,
 			SubjectKind: subjectKind, SubjectID: subjectID, Reason: reason, Before: before, After: after,
 			RequestID: requestID(r), At: r.now,

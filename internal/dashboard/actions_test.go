@@ -11,6 +11,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/fundrail/fundrail/internal/dashboard"
+	"github.com/fundrail/fundrail/internal/pgproxy"
 	"github.com/fundrail/fundrail/internal/postgres"
 	"github.com/fundrail/fundrail/internal/testfactory"
 	"github.com/fundrail/fundrail/internal/wallet"
@@ -108,6 +110,41 @@ func TestFailedActionsChangeNothing(t *testing.T) {
 	}
 	require.Empty(t, w.actions(t))
 	require.Equal(t, "running", w.jobState(t, must(strconv.ParseInt(running, 10, 64))))
+}
+
+// TestActionInDoubt loses the answer to the commit of an action.
+func TestActionInDoubt(t *testing.T) {
+	t.Parallel()
+
+	var proxy *pgproxy.Proxy
+	b := setup(t, func(c *dashboard.Config) {
+		var (
+			url string
+			err error
+		)
+		proxy, url, err = pgproxy.StartURL(t.Context(), c.Pool.Config().ConnString())
+		require.NoError(t, err)
+		t.Cleanup(func() { require.NoError(t, proxy.Close()) })
+		c.Pool, err = postgres.OpenPool(t.Context(), postgres.PoolOptions{URL: url, MaxConns: 2})
+		require.NoError(t, err)
+		t.Cleanup(c.Pool.Close)
+	})
+	_, err := b.pool.Exec(t.Context(), `insert into river_queue (name, metadata, updated_at) values ('charge', '{}', $1)`, b.now)
+	require.NoError(t, err)
+	c := b.as(t, postgres.RoleAdmin)
+	fault := proxy.Inject(pgproxy.Fault{When: pgproxy.AfterCommit, Do: pgproxy.CloseConn, SQL: "operator_actions"})
+
+	r := c.post("/admin/test/queues/charge/pause", nil)
+
+	require.NoError(t, fault.Wait(t.Context(), 1))
+	require.Equal(t, http.StatusAccepted, r.status, r.body)
+	require.Contains(t, r.body, "may have been carried out")
+	require.Len(t, b.actions(t), 1, "it was")
+
+	proxy.Inject(pgproxy.Fault{When: pgproxy.BeforeCommit, Do: pgproxy.CloseConn, SQL: "operator_actions"})
+	r = c.post("/admin/test/queues/charge/resume", nil)
+	require.Equal(t, http.StatusAccepted, r.status, r.body)
+	require.Len(t, b.actions(t), 1, "it was not, but that is not known either")
 }
 
 func must[T any](v T, err error) T {

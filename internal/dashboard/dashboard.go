@@ -200,6 +200,14 @@ func (d *Dashboard) fail(c echo.Context, err error) error {
 		f = failure{Status: http.StatusNotFound, Title: "Not found", Text: known.Message}
 	case isHTTP:
 		f = failure{Status: httpErr.Code, Title: http.StatusText(httpErr.Code), Text: fmt.Sprint(httpErr.Message)}
+	case postgres.InDoubt(err):
+		// Not an error's status: with that it would be safe to try again.
+		f = failure{
+			Status: http.StatusAccepted, Title: "The action may have been carried out",
+			Text: "The database's answer was lost. Look at the object and at the audit log before you try again.",
+		}
+		d.Log.WarnContext(c.Request().Context(), "operator action in doubt",
+			slog.String("route", c.Path()), slog.String("request_id", requestID(c)), slog.Any("error", err))
 	case postgres.Unavailable(err):
 		f = failure{Status: http.StatusServiceUnavailable, Title: "The database is unavailable", Text: "Nothing was changed. Please try again in a moment."}
 		c.Response().Header().Set(echo.HeaderRetryAfter, "5")
