@@ -92,8 +92,14 @@ func (b *balancer) forward(ctx context.Context, r *http.Request, backend string,
 		return nil, err
 	}
 	req.Header = r.Header.Clone()
+	neverRepeat(req)
 	return b.client.Do(req) //nolint:gosec // the backends are our own
 }
+
+// neverRepeat keeps a transport from sending a request again by itself. With an
+// Idempotency-Key it would do so when a connection breaks, and two requests would have
+// one request id.
+func neverRepeat(req *http.Request) { req.GetBody = nil }
 
 func relay(w http.ResponseWriter, res *http.Response, backend uint64) {
 	defer res.Body.Close()

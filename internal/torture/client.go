@@ -252,6 +252,7 @@ func (c *clients) call(ctx context.Context, m merchant, method, path string, hea
 		return answer{}, err
 	}
 	req.Header = header
+	neverRepeat(req)
 	req.Header.Set("Authorization", "Bearer "+m.apiKey)
 	sentAt := c.s.Now()
 	res, err := c.http.Do(req)

@@ -1,14 +1,17 @@
 package torture
 
 import (
+	"bytes"
 	"context"
 	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -22,6 +25,7 @@ type process struct {
 	url     string // empty for a process that only works jobs
 	dog     *watchdog
 
+	revived  atomic.Int64 // how often it failed to start and was started again
 	mu       sync.Mutex
 	instance *instance
 	frozen   bool
@@ -34,30 +38,77 @@ type process struct {
 type instance struct {
 	cmd  *exec.Cmd
 	done chan struct{} // closed when it has ended
+	// logFrom is where its part of the log begins.
+	logFrom int64
 }
 
+// start starts the process unless it is running.
 func (p *process) start() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.instance != nil && !p.instance.over() {
+		return nil
+	}
+	return p.launch()
+}
+
+// launch starts the process. The caller holds p.mu.
+func (p *process) launch() error {
 	log, err := os.OpenFile(filepath.Clean(p.logPath), os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
 	if err != nil {
 		return err
 	}
 	defer log.Close()
+	end, err := log.Seek(0, io.SeekEnd)
+	if err != nil {
+		return err
+	}
 	args := append(append([]string{}, p.program[1:]...), p.args...)
 	cmd := exec.Command(p.program[0], args...) //nolint:gosec,noctx // this program; the storm ends it
 	cmd.Env = p.env
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	setDeathSignal(cmd.SysProcAttr)
-	l := &instance{cmd: cmd, done: make(chan struct{})}
+	l := &instance{cmd: cmd, done: make(chan struct{}), logFrom: end}
 	started := make(chan error)
-	go l.run(started, p.dog)
+	go func() {
+		l.run(started, p.dog)
+		p.revive(l)
+	}()
 	if err := <-started; err != nil {
 		return fmt.Errorf("start %v: %w", p.args, err)
 	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
 	p.instance, p.frozen = l, false
 	return nil
+}
+
+// revive starts the process again if it has ended by itself before it served, because
+// it did not reach the database. Supervisors do the same.
+func (p *process) revive(l *instance) {
+	if !failedToStart(p.logPath, l.logFrom) {
+		return
+	}
+	pause(context.Background(), 200*time.Millisecond)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.instance != l {
+		return // it was ended, or is started already
+	}
+	p.revived.Add(1)
+	_ = p.launch() // without success it stays down, and judgeProcesses says so
+}
+
+// failedToStart reports whether the log of an instance, which begins at from, ends with
+// the command's error and does not say that the service has started. A panic is not
+// such an error.
+func failedToStart(logPath string, from int64) bool {
+	log, err := os.ReadFile(filepath.Clean(logPath))
+	if err != nil || from > int64(len(log)) {
+		return false
+	}
+	log = bytes.TrimSpace(log[from:])
+	last := log[bytes.LastIndexByte(log, '\n')+1:]
+	return bytes.HasPrefix(last, []byte("fundrail: ")) && !bytes.Contains(log, []byte(`"msg":"started"`))
 }
 
 // run starts the process and waits until it ends. The kernel sends the death signal
@@ -131,14 +182,16 @@ func (p *process) endedSince(t time.Time) bool {
 func (p *process) running() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.instance == nil {
-		return false
-	}
+	return p.instance != nil && !p.instance.over()
+}
+
+// over reports whether the instance has ended.
+func (l *instance) over() bool {
 	select {
-	case <-p.instance.done:
-		return false
-	default:
+	case <-l.done:
 		return true
+	default:
+		return false
 	}
 }
 

@@ -91,10 +91,15 @@ func (s *storm) newReport(took time.Duration) Report {
 		Drain: took.Round(100 * time.Millisecond).String(), DrainLimit: s.Drain.String(), Findings: []Finding{},
 	}
 	c, d := &s.counts, s.sim.Deliveries()
+	var revived int64
+	for _, p := range s.processes {
+		revived += p.revived.Load()
+	}
 	r.Done = []Count{
 		{"processes killed (SIGKILL)", c.killed.Load()},
 		{"processes ended (SIGTERM)", c.termed.Load()},
 		{"of those, killed after 15 s", c.stubborn.Load()},
+		{"starts that failed without the database, and were repeated", revived},
 		{"processes frozen until their jobs counted as lost", c.frozen.Load()},
 		{"database connections terminated", c.terminated.Load()},
 		{"database server restarts", c.restarts.Load()},
