@@ -134,7 +134,7 @@ const restartEvery = 3 * time.Minute
 
 // longestLineFault is longer than the services' patience with a silent connection, and
 // than a write in doubt keeps its client waiting.
-const longestLineFault = 10 * time.Second
+const longestLineFault = 11 * time.Second
 
 // NewPlan returns the plan of a storm.
 func NewPlan(o Options) Plan {
@@ -257,7 +257,8 @@ func newAction(kind ActionKind, o Options, r *rand.Rand) Action {
 	case ActionKill, ActionTerm:
 		a.Process, a.For = r.IntN(o.Processes), upTo(r, 1500*time.Millisecond)
 	case ActionLine:
-		a.Process, a.For = r.IntN(o.Processes), 500*time.Millisecond+upTo(r, longestLineFault)
+		// A short storm must have time for other things.
+		a.Process, a.For = r.IntN(o.Processes), upTo(r, min(longestLineFault, o.Duration/6))
 	case ActionOutage:
 		a.For = 500*time.Millisecond + upTo(r, 3*time.Second)
 	case ActionSilence:
