@@ -62,7 +62,7 @@ func TestTorture(t *testing.T) {
 		t.Run("Misses"+pascal(broken), func(t *testing.T) {
 			t.Parallel()
 
-			p := startProcess(t, binary, "", "torture", "--duration=8s", "--drain=6s", "--processes=2", "--seed=5", "--json", "--break="+broken)
+			p := startProcess(t, binary, "", "torture", "--duration=12s", "--drain=6s", "--rate=12", "--processes=2", "--seed=5", "--json", "--break="+broken)
 
 			require.Error(t, p.wait(t, stormWithin), p.output)
 			var checks []string
