@@ -76,6 +76,14 @@ func kinds() []kind {
 			name: "NoConnectionsBeforeCommit", Fault: pgproxy.Fault{When: pgproxy.BeforeCommit, Do: pgproxy.HoldRequest},
 			struck: disconnect, doubtful: true,
 		},
+		{
+			name: "LoginRefusedAfterCommit", Fault: pgproxy.Fault{When: pgproxy.AfterCommit, Do: pgproxy.HoldAnswer},
+			struck: fence, doubtful: true,
+		},
+		{
+			name: "PermissionRevokedAfterCommit", Fault: pgproxy.Fault{When: pgproxy.AfterCommit, Do: pgproxy.HoldAnswer},
+			struck: revoke, doubtful: true,
+		},
 	}
 	for name, err := range map[string]pgproxy.Error{
 		"DiskFull": {Severity: "ERROR", Code: "53100", Message: "could not extend file: No space left on device"},
@@ -100,5 +108,24 @@ func answering(when pgproxy.When, err pgproxy.Error) pgproxy.Fault {
 // disconnect is a server that has gone and refuses new connections.
 func disconnect(p *pgproxy.Proxy) {
 	p.RefuseNew(true)
+	p.CloseAll()
+}
+
+// fence is an operator who ends all sessions of the service's role and lets it log in
+// no more, as before a failover.
+func fence(p *pgproxy.Proxy) {
+	p.Inject(pgproxy.Fault{
+		When: pgproxy.Connect, Do: pgproxy.AnswerError, Times: pgproxy.Always,
+		Error: pgproxy.Error{Severity: "FATAL", Code: "28000", Message: `role "fundrail" is not permitted to log in`},
+	})
+	p.CloseAll()
+}
+
+// revoke is an operator who ends all sessions and has taken the role's right to write.
+func revoke(p *pgproxy.Proxy) {
+	p.Inject(pgproxy.Fault{
+		When: pgproxy.BeforeWrite, Do: pgproxy.AnswerError, Times: pgproxy.Always,
+		Error: pgproxy.Error{Severity: "ERROR", Code: "42501", Message: "permission denied for table idempotency_keys"},
+	})
 	p.CloseAll()
 }
