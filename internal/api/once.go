@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net/http"
 	"slices"
 	"sync"
 	"time"
@@ -137,7 +138,7 @@ func (w *write[T]) resolve(ctx context.Context) (Done[T], error) {
 			return done, nil
 		case postgres.InDoubt(err) && breakpoint.Broken(breakpoint.DoubtAsRefusal):
 			return Done[T]{}, Unavailable(err)
-		case postgres.InDoubt(err), w.cause != nil && postgres.Unavailable(err):
+		case postgres.InDoubt(err), w.cause != nil && AsError(err).Status >= http.StatusInternalServerError:
 			// An attempt that fails says nothing of one before it that is in doubt.
 		case postgres.Blocked(err):
 			// Nothing was written, and the rows may be free in a moment.
