@@ -44,6 +44,10 @@ func kinds() []kind {
 		{name: "AfterCommit/FreezeToClient", Fault: pgproxy.Fault{When: pgproxy.AfterCommit, Do: pgproxy.FreezeToClient}, alone: true, late: true},
 		{name: "AfterCommit/FreezeToServer", Fault: pgproxy.Fault{When: pgproxy.AfterCommit, Do: pgproxy.FreezeToServer}, late: true},
 
+		// The second attempt finds the key taken by the first, and the answer to its own
+		// COMMIT, which stores nothing, is lost as well.
+		{name: "AfterCommit/CloseTwice", Fault: pgproxy.Fault{When: pgproxy.AfterCommit, Do: pgproxy.CloseConn, Times: 2}},
+
 		{name: "BeforeCommit/Close", Fault: pgproxy.Fault{When: pgproxy.BeforeCommit, Do: pgproxy.CloseConn}},
 		{name: "BeforeCommit/Reset", Fault: pgproxy.Fault{When: pgproxy.BeforeCommit, Do: pgproxy.ResetConn}},
 		{name: "BeforeCommit/08P01", Fault: answering(pgproxy.BeforeCommit, pgproxy.ServerConnCrashed)},
