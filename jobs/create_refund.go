@@ -152,12 +152,18 @@ func (e *Engine) RequestRefund(ctx context.Context, n postgres.NewRefund) (walle
 	)
 	err := e.inTx(context.WithoutCancel(ctx), func(tx pgx.Tx) error {
 		var err error
-		if claimed, err = claimRefundKey(ctx, tx, n); err != nil || !claimed {
+		if claimed, err = claimRefundKey(ctx, tx, n); err != nil {
 			return err
+		}
+		if !claimed {
+			return postgres.ErrKeyTaken
 		}
 		r, err = e.storeRefund(ctx, tx, n)
 		return err
 	})
+	if errors.Is(err, postgres.ErrKeyTaken) {
+		err = nil
+	}
 	if err == nil && claimed {
 		e.wakes.wake(QueueSettle)
 		e.announce()

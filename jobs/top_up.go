@@ -2,6 +2,7 @@ package jobs
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 
 	"github.com/jackc/pgx/v5"
@@ -30,11 +31,17 @@ func (e *Engine) TopUp(ctx context.Context, p postgres.PreparedTopUp) (bool, err
 	err := e.inTxWithCharge(context.WithoutCancel(ctx), func(ctx context.Context, tx pgx.Tx) (*postgres.NewPayment, error) {
 		var err error
 		moved, made, err = e.makeTopUp(ctx, tx, p)
-		if err != nil || !made {
+		if err != nil {
 			return nil, err
+		}
+		if !made {
+			return nil, postgres.ErrKeyTaken
 		}
 		return p.Purchase, nil
 	})
+	if errors.Is(err, postgres.ErrKeyTaken) {
+		err = nil
+	}
 	if made && err == nil {
 		e.logMovements(ctx, p.Wallet, moved)
 	}
@@ -75,8 +82,11 @@ func (e *Engine) CreateWallet(ctx context.Context, n postgres.NewWallet, opening
 			record := *key
 			record.ResultIDs = []wallet.ID{n.Wallet.ID}
 			claimed, err := postgres.ClaimIdempotencyKey(ctx, tx, n.Wallet.OrganizationID, n.Wallet.Mode, record, n.Wallet.CreatedAt)
-			if err != nil || !claimed {
+			if err != nil {
 				return nil, err
+			}
+			if !claimed {
+				return nil, postgres.ErrKeyTaken
 			}
 		}
 		var err error
@@ -95,6 +105,9 @@ func (e *Engine) CreateWallet(ctx context.Context, n postgres.NewWallet, opening
 		moved, _, err = e.makeTopUp(ctx, tx, prepared)
 		return prepared.Purchase, err
 	})
+	if errors.Is(err, postgres.ErrKeyTaken) {
+		err = nil
+	}
 	if made && err == nil {
 		e.logMovements(ctx, w, moved)
 	}

@@ -138,7 +138,7 @@ func (w *write[T]) resolve(ctx context.Context) (Done[T], error) {
 			return done, nil
 		case postgres.InDoubt(err) && breakpoint.Broken(breakpoint.DoubtAsRefusal):
 			return Done[T]{}, Unavailable(err)
-		case postgres.InDoubt(err), w.cause != nil && AsError(err).Status >= http.StatusInternalServerError:
+		case postgres.InDoubt(err), w.cause != nil && (ctx.Err() != nil || AsError(err).Status >= http.StatusInternalServerError):
 			// An attempt that fails says nothing of one before it that is in doubt.
 		case postgres.Blocked(err):
 			// Nothing was written, and the rows may be free in a moment.
@@ -305,8 +305,11 @@ func inTx[T any](s *Server, caller postgres.Caller, record *postgres.Idempotency
 		defer cancel()
 		err := postgres.InTx(ctx, s.DB, func(tx pgx.Tx) error {
 			var err error
-			if claimed, err = postgres.ClaimIdempotencyKey(ctx, tx, caller.OrganizationID, caller.Mode, *record, s.Now()); err != nil || !claimed {
+			if claimed, err = postgres.ClaimIdempotencyKey(ctx, tx, caller.OrganizationID, caller.Mode, *record, s.Now()); err != nil {
 				return err
+			}
+			if !claimed {
+				return postgres.ErrKeyTaken
 			}
 			var ids []wallet.ID
 			if value, ids, err = do(ctx, tx); err != nil {
@@ -316,6 +319,9 @@ func inTx[T any](s *Server, caller postgres.Caller, record *postgres.Idempotency
 			// knows this one.
 			return postgres.RebindIdempotencyKey(ctx, tx, caller.OrganizationID, caller.Mode, *record, append(ids, record.ResultIDs...))
 		})
+		if errors.Is(err, postgres.ErrKeyTaken) {
+			return value, false, nil
+		}
 		return value, claimed, err
 	}
 }

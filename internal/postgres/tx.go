@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -12,6 +13,10 @@ import (
 // rollbackLimit bounds how long a failed transaction waits for its rollback. A
 // connection that does not answer is dropped by its pool.
 const rollbackLimit = 2 * time.Second
+
+// ErrKeyTaken ends a transaction that found its idempotency key taken: nothing is to be
+// committed, so nothing can be in doubt.
+var ErrKeyTaken = errors.New("the idempotency key is taken")
 
 // InTx runs do in a transaction on a connection of the pool. Unlike pgx.BeginFunc
 // it tells doubt from failure: the error is a DoubtError when the commit was sent
