@@ -163,7 +163,6 @@ func (w *Writer[T, R]) enqueue(m *member[T, R]) error {
 	}
 	if w.blocked[w.key(m)] {
 		// It comes again, and may still be blocked: others must not wait with it.
-		m.taken = true
 		w.aside++
 		go w.writeBeside(m)
 		return nil
@@ -321,6 +320,9 @@ func (w *Writer[T, R]) writeFree(group []*member[T, R], cause error) {
 	}
 	w.mu.Lock()
 	w.aside += len(blocked)
+	for _, m := range blocked {
+		m.taken = false // nothing of it was written, and its caller may go again
+	}
 	w.mu.Unlock()
 	for _, m := range blocked {
 		go w.writeBeside(m)
@@ -367,17 +369,33 @@ func (w *Writer[T, R]) split(group []*member[T, R]) (free, blocked []*member[T, 
 }
 
 func (w *Writer[T, R]) writeBeside(m *member[T, R]) {
-	w.places <- struct{}{}
-	err := w.attempt([]*member[T, R]{m})
-	w.setBlocked(m, err != nil && w.cfg.Judge(err) == Blocked)
-	if err != nil {
-		fail([]*member[T, R]{m}, err)
+	select {
+	case w.places <- struct{}{}:
+		if w.takeBeside(m) {
+			err := w.attempt([]*member[T, R]{m})
+			w.setBlocked(m, err != nil && w.cfg.Judge(err) == Blocked)
+			if err != nil {
+				fail([]*member[T, R]{m}, err)
+			}
+		}
+		<-w.places
+	case <-m.ctx.Done(): // its caller goes, and nothing happens
 	}
-	<-w.places
 	w.mu.Lock()
 	w.aside--
 	w.idle.Broadcast()
 	w.mu.Unlock()
+}
+
+// takeBeside marks a member as taken by a write, unless its caller has gone.
+func (w *Writer[T, R]) takeBeside(m *member[T, R]) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if m.taken || m.ctx.Err() != nil {
+		return false
+	}
+	m.taken = true
+	return true
 }
 
 // attempt writes members in one transaction and, if that succeeds, hands out their
