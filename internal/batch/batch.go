@@ -69,6 +69,11 @@ type Config[T any] struct {
 // hangs.
 const DefaultLimit = 5 * time.Second
 
+// grace is how long a caller whose context has ended waits for a write that has its
+// member. It is longer than a write waits for a locked row, so that such a write is
+// known to have failed, and not in doubt.
+const grace = time.Second
+
 // beside is how many members of blocked groups are written at once. Each may hold a
 // connection until its lock times out.
 const beside = 2
@@ -121,8 +126,8 @@ func NewWriter[T, R any](ctx context.Context, write Write[T, R], cfg Config[T]) 
 // Do writes one member and returns its result.
 //
 // When ctx ends before the member was taken by a write, the member is dropped and
-// the error is that of ctx: nothing happens. When ctx ends later, the error is
-// ErrUnderWay.
+// the error is that of ctx: nothing happens. When ctx ends later, and the write does
+// not end soon after, the error is ErrUnderWay.
 func (w *Writer[T, R]) Do(ctx context.Context, value T) (R, error) {
 	var none R
 	if err := ctx.Err(); err != nil {
@@ -147,10 +152,12 @@ func (w *Writer[T, R]) Do(ctx context.Context, value T) (R, error) {
 	if !taken {
 		return none, ctx.Err()
 	}
+	timer := time.NewTimer(grace)
+	defer timer.Stop()
 	select {
-	case <-m.done: // in the same moment
+	case <-m.done:
 		return m.result, m.err
-	default:
+	case <-timer.C:
 		return none, fmt.Errorf("%w: %w", ErrUnderWay, ctx.Err())
 	}
 }

@@ -314,50 +314,6 @@ func TestWriter(t *testing.T) {
 		w.Close(t.Context())
 	})
 
-	t.Run("ABlockedMemberThatWaitsForAPlaceIsDroppedWithItsCaller", func(t *testing.T) {
-		t.Parallel()
-
-		synctest.Test(t, func(t *testing.T) {
-			blocked := errors.New("blocked")
-			var mu sync.Mutex
-			written := map[int]int{}
-			w := batch.NewWriter(t.Context(), func(_ context.Context, members []int) ([]string, error) {
-				<-time.After(time.Second) // the lock's time-out
-				mu.Lock()
-				defer mu.Unlock()
-				for _, v := range members {
-					written[v]++
-				}
-				return nil, blocked
-			}, batch.Config[int]{Judge: func(error) batch.Verdict { return batch.Blocked }})
-			ctx, leave := context.WithTimeout(t.Context(), 3500*time.Millisecond)
-			defer leave()
-			var wg sync.WaitGroup
-			errs := make([]error, 10)
-			for i := range errs {
-				wg.Go(func() { _, errs[i] = w.Do(ctx, i) })
-			}
-			wg.Wait()
-
-			// The group takes a second, and then its members go two by two: at 3.5 s six
-			// of them have been tried alone, or are under way. Of the rest nothing is in
-			// doubt, because the group was refused.
-			doubts := 0
-			for _, err := range errs {
-				if errors.Is(err, batch.ErrUnderWay) {
-					doubts++
-				}
-			}
-			w.Close(t.Context())
-			require.LessOrEqual(t, doubts, 2, "only those under way are in doubt")
-			total := 0
-			for _, n := range written {
-				total += n
-			}
-			require.LessOrEqual(t, total, len(errs)+6, "members whose callers have gone are not written")
-		})
-	})
-
 	t.Run("MembersThatWereFreeGetTheErrorOfTheirWrite", func(t *testing.T) {
 		t.Parallel()
 
