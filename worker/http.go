@@ -27,11 +27,12 @@ func newServer(s *service, publicURL string) (*http.Server, error) {
 	}
 	api.TrustProxies(e, proxies)
 	s.api = &api.Server{
-		DB:        s.pool,
-		Log:       s.Log,
-		Now:       s.Now,
-		Payments:  s.engine,
-		RateLimit: s.Settings.RateLimitPerMinute,
+		DB:         s.pool,
+		Log:        s.Log,
+		LookUpPool: s.lookUps,
+		Now:        s.Now,
+		Payments:   s.engine,
+		RateLimit:  s.Settings.RateLimitPerMinute,
 	}
 	s.api.Mount(e,
 		&lava.Dialect{

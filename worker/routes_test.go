@@ -25,7 +25,7 @@ func TestRoutesAreDescribed(t *testing.T) {
 	s, err := newService(t.Context(), Options{
 		Log: slog.New(slog.DiscardHandler), Now: time.Now, WithoutWorkers: true,
 		Settings: config.Settings{HTTP: config.HTTP{ListenAddr: "127.0.0.1:0"}},
-	}, pool, pool)
+	}, pool, pool, pool)
 	require.NoError(t, err)
 	t.Cleanup(func() {
 		s.dashboard.Close()

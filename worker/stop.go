@@ -2,8 +2,8 @@ package worker
 
 import (
 	"context"
-	"errors"
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -13,14 +13,14 @@ import (
 
 // stopTimes limit the time of each part of stopping.
 type stopTimes struct {
-	requests time.Duration // to answer requests
-	jobs     time.Duration // for running jobs to end
-	cutOff   time.Duration // to cancel the jobs that have not ended
-	rest     time.Duration // for each of the other parts: writes, traces, two pools
+	jobs   time.Duration // for running jobs to end, and requests to be answered
+	cutOff time.Duration // to cancel what has not ended
+	rest   time.Duration // for each of the other parts: writes, traces, pools
 }
 
-// stopTimesOf divides the time that the process has to stop. Jobs get the largest
-// share, because they wait for Stripe's answers.
+// stopTimesOf divides the time that the process has to stop. Jobs and requests get the
+// largest share, together: jobs wait for Stripe's answers, and requests for the
+// database to say what became of their writes.
 func stopTimesOf(s config.Stopping) stopTimes {
 	within := s.StopWithin
 	if within == 0 {
@@ -28,7 +28,7 @@ func stopTimesOf(s config.Stopping) stopTimes {
 		within = usual
 	}
 	part := within / 11
-	return stopTimes{requests: 2 * part, jobs: 4 * part, cutOff: part, rest: part}
+	return stopTimes{jobs: 7 * part, cutOff: part, rest: part}
 }
 
 // leave makes the process report not ready, so that load balancers stop sending
@@ -45,20 +45,26 @@ func (s *service) leave(ctx context.Context) {
 	<-timer.C
 }
 
-// stop stops the HTTP server first, which answers waiting requests with the current
-// status. Then it stops River, which lets running jobs finish for some seconds and
-// then cancels them. Another process continues canceled jobs.
+// stop stops the HTTP server, which answers waiting requests with the current status,
+// and River, which lets running jobs finish for some seconds and then cancels them.
+// Another process continues canceled jobs.
 func (s *service) stop(ctx context.Context) error {
-	var problems []error
+	var (
+		failed error
+		ending sync.WaitGroup
+	)
 	times := stopTimesOf(s.Settings.Stopping)
 	s.engine.Drain()
 	if s.server != nil {
+		s.api.Drain()
 		s.dashboard.Close() // ends its streams, which Shutdown would wait for
-		within, cancel := context.WithTimeout(ctx, times.requests)
-		if err := s.server.Shutdown(within); err != nil {
-			problems = append(problems, s.server.Close()) // drops requests that are still incomplete
-		}
-		cancel()
+		ending.Go(func() {
+			within, cancel := context.WithTimeout(ctx, times.jobs)
+			defer cancel()
+			if err := s.server.Shutdown(within); err != nil {
+				failed = s.server.Close() // drops requests that are still incomplete
+			}
+		})
 	}
 	if !s.WithoutWorkers {
 		s.working.Store(false)
@@ -68,6 +74,7 @@ func (s *service) stop(ctx context.Context) error {
 		}
 		cancel()
 	}
+	ending.Wait()
 	within, cancel := context.WithTimeout(ctx, times.rest)
 	defer cancel()
 	if s.api != nil {
@@ -75,7 +82,7 @@ func (s *service) stop(ctx context.Context) error {
 	}
 	s.engine.Close(within)
 	s.Log.InfoContext(ctx, "stopped", slog.String("id", s.id))
-	return errors.Join(problems...)
+	return failed
 }
 
 // closeTraces exports the remaining spans, for a limited time.
@@ -87,13 +94,17 @@ func closeTraces(ctx context.Context, o Options) {
 	}
 }
 
-// closePool closes the pool's connections. A job that ignores its canceled context
-// can hold a connection, so closePool waits for a limited time. The database closes
-// such a connection when the process ends.
-func closePool(ctx context.Context, o Options, pool *pgxpool.Pool) {
+// closePools closes the connections of the pools. A job that ignores its canceled
+// context can hold a connection, so closePools waits for a limited time. The database
+// closes such a connection when the process ends.
+func closePools(ctx context.Context, o Options, pools []*pgxpool.Pool) {
 	closed := make(chan struct{})
 	go func() {
-		pool.Close()
+		var closing sync.WaitGroup
+		for _, p := range pools {
+			closing.Go(p.Close)
+		}
+		closing.Wait()
 		close(closed)
 	}()
 	timer := time.NewTimer(stopTimesOf(o.Settings.Stopping).rest)

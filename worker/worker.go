@@ -56,6 +56,9 @@ type Options struct {
 // call to Stripe, so a few connections are enough for many workers.
 const maxConns = 16
 
+// lookUpConns is the size of the pool for the look-ups of requests.
+const lookUpConns = 4
+
 // viewConns is the size of the dashboard's own pool. The dashboard's long queries
 // must not delay payments.
 const viewConns = 4
@@ -88,28 +91,39 @@ func Run(ctx context.Context, o Options) error {
 		}
 	}
 	defer closeTraces(ctx, o)
-	name := postgres.ProcessName(!o.WithoutWorkers)
-	pool, err := postgres.OpenPool(ctx, postgres.PoolOptions{
-		URL: string(o.Settings.DatabaseURL), MaxConns: maxConns, Name: name, PlanByIndex: true, Tracer: o.Traces.Queries(),
+	var pools []*pgxpool.Pool
+	defer func() { closePools(ctx, o, pools) }()
+	open := func(p postgres.PoolOptions) (*pgxpool.Pool, error) {
+		p.URL = string(o.Settings.DatabaseURL)
+		pool, err := postgres.OpenPool(ctx, p)
+		if err == nil {
+			pools = append(pools, pool)
+		}
+		return pool, err
+	}
+	pool, err := open(postgres.PoolOptions{
+		MaxConns: maxConns, Name: postgres.ProcessName(!o.WithoutWorkers), PlanByIndex: true, Tracer: o.Traces.Queries(),
 	})
 	if err != nil {
 		return err
 	}
-	defer closePool(ctx, o, pool)
 	if err := migrations.Check(ctx, pool); err != nil {
 		return err
 	}
 	if err := allowTestSettings(ctx, o.Settings.Test, pool); err != nil {
 		return err
 	}
-	views, err := postgres.OpenPool(ctx, postgres.PoolOptions{
-		URL: string(o.Settings.DatabaseURL), MaxConns: viewConns, Name: postgres.ApplicationName, Silence: viewSilence,
+	lookUps, err := open(postgres.PoolOptions{
+		MaxConns: lookUpConns, Name: postgres.ApplicationName, PlanByIndex: true, Tracer: o.Traces.Queries(),
 	})
 	if err != nil {
 		return err
 	}
-	defer closePool(ctx, o, views)
-	s, err := newService(ctx, o, pool, views)
+	views, err := open(postgres.PoolOptions{MaxConns: viewConns, Name: postgres.ApplicationName, Silence: viewSilence})
+	if err != nil {
+		return err
+	}
+	s, err := newService(ctx, o, pool, lookUps, views)
 	if err != nil {
 		return err
 	}
@@ -148,10 +162,11 @@ func allowTestSettings(ctx context.Context, t config.Test, pool *pgxpool.Pool) e
 // service holds the parts of one process.
 type service struct {
 	Options
-	id     string
-	pool   *pgxpool.Pool
-	views  *pgxpool.Pool // for the dashboard
-	engine *jobs.Engine
+	id      string
+	pool    *pgxpool.Pool
+	lookUps *pgxpool.Pool // for the look-ups of requests
+	views   *pgxpool.Pool // for the dashboard
+	engine  *jobs.Engine
 	// metrics counts what the process does.
 	metrics *telemetry.Metrics
 	working atomic.Bool // the workers are running
@@ -165,8 +180,8 @@ type service struct {
 	limits []*stripeapi.FairLimiter
 }
 
-func newService(ctx context.Context, o Options, pool, views *pgxpool.Pool) (*service, error) {
-	s := &service{Options: o, pool: pool, views: views}
+func newService(ctx context.Context, o Options, pool, lookUps, views *pgxpool.Pool) (*service, error) {
+	s := &service{Options: o, pool: pool, lookUps: lookUps, views: views}
 	s.metrics = telemetry.NewMetrics(telemetry.Config{Log: o.Log, Modes: servedModes(o.Settings), Now: o.Now, Pool: pool})
 	stripe, limits, err := stripeClients(ctx, o, s.metrics)
 	if err != nil {

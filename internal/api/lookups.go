@@ -24,10 +24,10 @@ func (s *Server) newLookups() lookups {
 	ctx := context.Background() // each caller brings the context that ends its wait
 	return lookups{
 		callers: batch.NewWriter(ctx, func(ctx context.Context, keys []string) ([]*postgres.Caller, error) {
-			return postgres.GetCallers(ctx, s.DB, keys, s.Now())
+			return postgres.GetCallers(ctx, s.lookUpPool(), keys, s.Now())
 		}, batch.Config[string]{Judge: judgeLookUp}),
 		cards: batch.NewWriter(ctx, func(ctx context.Context, questions []postgres.CardOf) ([]bool, error) {
-			return postgres.OwnCards(ctx, s.DB, questions)
+			return postgres.OwnCards(ctx, s.lookUpPool(), questions)
 		}, batch.Config[postgres.CardOf]{Judge: judgeLookUp}),
 		spendings: batch.NewWriter(ctx, func(ctx context.Context, list []postgres.Spending) ([]time.Time, error) {
 			return postgres.ShareSpendings(ctx, s.DB, list)

@@ -41,9 +41,14 @@ const (
 	// ResolveLimit is how long a write in doubt is carried on after its caller was
 	// answered. An id that is unknown later was never stored and never will be.
 	ResolveLimit = 10 * time.Minute
-	// maxInDoubt is how many writes in doubt a process carries on at once. While there
-	// are more, new ones are refused before anything is sent.
-	maxInDoubt = 1000
+	// maxInDoubt is how many writes in doubt a process carries on at once, and
+	// maxInDoubtOf how many of one organization. While there are more, new ones are
+	// refused before anything is sent.
+	maxInDoubt   = 1000
+	maxInDoubtOf = 100
+	// retryLockWait is how long an attempt waits for a locked row after an earlier one
+	// waited in vain. Each waiting attempt holds a connection.
+	retryLockWait = 50 * time.Millisecond
 	// keyTries is how often a write finds its idempotency key taken and then free,
 	// because the key's life ended in between.
 	keyTries = 3
@@ -61,8 +66,11 @@ type Act[T any] struct {
 	// without a key whose own ids keep it from happening twice.
 	Record *postgres.IdempotencyRecord
 	// IDs are the rows that the write makes.
-	IDs     []wallet.ID
-	Attempt Attempt[T]
+	IDs []wallet.ID
+	// HoldsConnection reports that each attempt has a connection to itself, and does
+	// not share the transaction of a group.
+	HoldsConnection bool
+	Attempt         Attempt[T]
 }
 
 // Done is what became of an Act.
@@ -88,19 +96,25 @@ type Prior struct {
 // will have one.
 func Once[T any](ctx context.Context, s *Server, caller postgres.Caller, a Act[T]) (Done[T], error) {
 	key := keyOf(caller, a.Record)
-	if err := s.doubts.admit(key); err != nil {
+	if err := s.doubts.admit(caller.OrganizationID, key); err != nil {
 		return Done[T]{}, err
 	}
 	w := &write[T]{Act: a, server: s, caller: caller, pause: pause}
 	limited, cancel := context.WithTimeout(ctx, s.patience())
 	defer cancel()
+	stop := context.AfterFunc(s.doubts.draining, cancel)
+	defer stop()
 	done, err := w.resolve(limited)
-	if !errors.Is(err, errInDoubt) {
+	switch {
+	case errors.Is(err, errInDoubt):
+	case errors.Is(err, context.Canceled) && s.doubts.draining.Err() != nil:
+		return Done[T]{}, Unavailable(err)
+	default:
 		return done, err
 	}
 	s.Log.WarnContext(ctx, "write in doubt", slog.Any("ids", a.IDs), slog.Any("error", w.cause))
 	value := w.value // the background may make another attempt at once
-	s.doubts.carryOn(key, func(life context.Context) { w.finish(life, context.WithoutCancel(ctx)) })
+	s.doubts.carryOn(caller.OrganizationID, key, func(life context.Context) { w.finish(life, context.WithoutCancel(ctx)) })
 	return Done[T]{Value: value, InDoubt: true}, nil
 }
 
@@ -142,6 +156,7 @@ func (w *write[T]) resolve(ctx context.Context) (Done[T], error) {
 			// An attempt that fails says nothing of one before it that is in doubt.
 		case postgres.Blocked(err):
 			// Nothing was written, and the rows may be free in a moment.
+			ctx = postgres.WithLockWait(ctx, retryLockWait)
 		default:
 			return Done[T]{}, unavailable(err)
 		}
@@ -163,7 +178,7 @@ func (w *write[T]) resolve(ctx context.Context) (Done[T], error) {
 // attempt makes one attempt, and finds out what the key stands for if that is taken.
 func (w *write[T]) attempt(ctx context.Context) (Done[T], error) {
 	for {
-		value, stored, err := w.Attempt(ctx)
+		value, stored, err := w.attemptOnce(ctx)
 		if postgres.InDoubt(err) {
 			w.value, w.cause = value, err
 		}
@@ -183,6 +198,18 @@ func (w *write[T]) attempt(ctx context.Context) (Done[T], error) {
 			return Done[T]{}, fmt.Errorf("idempotency key neither taken nor free %d times", keyTries)
 		}
 	}
+}
+
+// attemptOnce makes an attempt, after a wait for a connection's slot if it needs one.
+func (w *write[T]) attemptOnce(ctx context.Context) (value T, stored bool, err error) {
+	if w.HoldsConnection {
+		release, err := w.server.slots.acquire(ctx, w.caller.OrganizationID)
+		if err != nil {
+			return value, false, fmt.Errorf("wait for a connection: %w", err)
+		}
+		defer release()
+	}
+	return w.Attempt(ctx)
 }
 
 // stored is the value of the attempt that was stored: one before this one, which
@@ -281,7 +308,9 @@ func OnceTx[T any](c echo.Context, s *Server, caller postgres.Caller, body map[s
 		}
 	}
 	if !replayed {
-		done, err := Once(ctx, s, caller, Act[T]{Record: record, IDs: record.ResultIDs, Attempt: inTx(s, caller, record, do)})
+		done, err := Once(ctx, s, caller, Act[T]{
+			Record: record, IDs: record.ResultIDs, HoldsConnection: true, Attempt: inTx(s, caller, record, do),
+		})
 		if err != nil || done.Prior == nil {
 			return done.Value, err
 		}
@@ -384,11 +413,15 @@ func canonical(o map[string]json.RawMessage) ([]byte, error) {
 type doubts struct {
 	life   context.Context //nolint:containedctx // of the server, not of one request
 	cancel context.CancelFunc
-	under  sync.WaitGroup
+	// draining ends when callers must be answered soon.
+	draining context.Context //nolint:containedctx // of the server, not of one request
+	drain    context.CancelFunc
+	under    sync.WaitGroup
 
-	mu    sync.Mutex
-	count int
-	keys  map[doubtKey]bool
+	mu            sync.Mutex
+	count         int
+	organizations map[wallet.ID]int
+	keys          map[doubtKey]int
 }
 
 // doubtKey is an idempotency key in its scope.
@@ -399,8 +432,9 @@ type doubtKey struct {
 }
 
 func newDoubts() *doubts {
-	d := &doubts{keys: make(map[doubtKey]bool)}
+	d := &doubts{organizations: make(map[wallet.ID]int), keys: make(map[doubtKey]int)}
 	d.life, d.cancel = context.WithCancel(context.Background())
+	d.draining, d.drain = context.WithCancel(context.Background())
 	return d
 }
 
@@ -413,13 +447,13 @@ func keyOf(caller postgres.Caller, r *postgres.IdempotencyRecord) doubtKey {
 
 // admit refuses a write before anything is sent: one whose key belongs to a write in
 // doubt, and any while too many are in doubt.
-func (d *doubts) admit(key doubtKey) error {
+func (d *doubts) admit(organizationID wallet.ID, key doubtKey) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	switch {
-	case d.keys[key]:
+	case d.keys[key] > 0:
 		return errIdempotencyKeyInUse()
-	case d.count >= maxInDoubt:
+	case d.count >= maxInDoubt, d.organizations[organizationID] >= maxInDoubtOf:
 		return Unavailable(errors.New("too many writes are in doubt"))
 	default:
 		return nil
@@ -427,20 +461,28 @@ func (d *doubts) admit(key doubtKey) error {
 }
 
 // carryOn runs finish in the background, with a context that ends with the server.
-func (d *doubts) carryOn(key doubtKey, finish func(life context.Context)) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.count++
-	if key != (doubtKey{}) {
-		d.keys[key] = true
-	}
+func (d *doubts) carryOn(organizationID wallet.ID, key doubtKey, finish func(life context.Context)) {
+	d.add(organizationID, key, 1)
 	d.under.Go(func() {
 		finish(d.life)
-		d.mu.Lock()
-		defer d.mu.Unlock()
-		d.count--
-		delete(d.keys, key)
+		d.add(organizationID, key, -1)
 	})
+}
+
+// add counts a write in doubt, or with -1 one that is resolved.
+func (d *doubts) add(organizationID wallet.ID, key doubtKey, n int) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.count += n
+	if d.organizations[organizationID] += n; d.organizations[organizationID] == 0 {
+		delete(d.organizations, organizationID)
+	}
+	if key == (doubtKey{}) {
+		return
+	}
+	if d.keys[key] += n; d.keys[key] == 0 {
+		delete(d.keys, key)
+	}
 }
 
 // close waits for the writes in doubt until ctx ends, and then gives them up.

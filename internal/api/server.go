@@ -60,10 +60,13 @@ type Payments interface {
 // Server is what the dialects share. Its exported fields are set before Mount and
 // do not change afterwards.
 type Server struct {
-	DB       *pgxpool.Pool
-	Payments Payments
-	Log      *slog.Logger
-	Now      func() time.Time
+	DB *pgxpool.Pool
+	// LookUpPool is the pool of the look-ups, so that they do not wait for writes that
+	// wait for a locked row. It is DB unless given.
+	LookUpPool *pgxpool.Pool
+	Payments   Payments
+	Log        *slog.Logger
+	Now        func() time.Time
 	// Patience is how long a caller waits while it is not known whether its write was
 	// stored; DefaultPatience unless given.
 	Patience time.Duration
@@ -75,6 +78,7 @@ type Server struct {
 	FundRateLimit int
 
 	doubts    *doubts
+	slots     *slots
 	lookups   lookups
 	requests  *sharedLimiter
 	fundings  *sharedLimiter // nil without a limit of their own
@@ -101,7 +105,7 @@ func (s *Server) Mount(e *echo.Echo, dialects ...Dialect) {
 	if limit == 0 {
 		limit = DefaultRateLimit
 	}
-	s.doubts = newDoubts()
+	s.doubts, s.slots = newDoubts(), newSlots(s.DB)
 	s.lookups = s.newLookups()
 	s.uses = newKeyUses(s.DB, s.Log)
 	s.requests = newSharedLimiter("requests", limit, s.lookups.spendings, s.Log)
@@ -119,7 +123,18 @@ func (s *Server) Mount(e *echo.Echo, dialects ...Dialect) {
 }
 
 // LookUps returns the database for look-ups, each of which has a limit.
-func (s *Server) LookUps() postgres.DB { return postgres.LookUps(s.DB) }
+func (s *Server) LookUps() postgres.DB { return postgres.LookUps(s.lookUpPool()) }
+
+func (s *Server) lookUpPool() *pgxpool.Pool {
+	if s.LookUpPool == nil {
+		return s.DB
+	}
+	return s.LookUpPool
+}
+
+// Drain has the callers whose writes are in doubt, or wait for a locked row, answered
+// now, because the process stops.
+func (s *Server) Drain() { s.doubts.drain() }
 
 // Close waits until ctx ends for writes whose answers are in doubt.
 func (s *Server) Close(ctx context.Context) { s.doubts.close(ctx) }

@@ -26,6 +26,10 @@ func InTx(ctx context.Context, pool *pgxpool.Pool, do func(tx pgx.Tx) error) err
 	if err != nil {
 		return fmt.Errorf("begin: %w", err)
 	}
+	if err := setLockWait(ctx, tx); err != nil {
+		rollback(ctx, tx)
+		return err
+	}
 	if err := do(tx); err != nil {
 		// Whatever do had written ends with the transaction: it was not committed, and
 		// a connection that was lost takes it along.
@@ -35,6 +39,25 @@ func InTx(ctx context.Context, pool *pgxpool.Pool, do func(tx pgx.Tx) error) err
 	if err := committed(tx.Commit(ctx)); err != nil {
 		rollback(ctx, tx)
 		return fmt.Errorf("commit: %w", err)
+	}
+	return nil
+}
+
+type lockWaitKey struct{}
+
+// WithLockWait has the statements of InTx wait no longer than d for a row that another
+// transaction holds.
+func WithLockWait(ctx context.Context, d time.Duration) context.Context {
+	return context.WithValue(ctx, lockWaitKey{}, d)
+}
+
+func setLockWait(ctx context.Context, tx pgx.Tx) error {
+	d, ok := ctx.Value(lockWaitKey{}).(time.Duration)
+	if !ok {
+		return nil
+	}
+	if _, err := tx.Exec(ctx, `select set_config('lock_timeout', $1, true)`, milliseconds(d)); err != nil {
+		return fmt.Errorf("set lock_timeout: %w", err)
 	}
 	return nil
 }

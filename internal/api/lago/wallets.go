@@ -159,7 +159,7 @@ func (d *Dialect) createWallet(c echo.Context, caller postgres.Caller) error {
 	record.ResultIDs = []wallet.ID{n.Wallet.ID}
 	ctx := c.Request().Context()
 	done, err := api.Once(ctx, d.Server, caller, api.Act[wallet.Wallet]{
-		Record: record, IDs: record.ResultIDs,
+		Record: record, IDs: record.ResultIDs, HoldsConnection: true,
 		Attempt: func(ctx context.Context) (wallet.Wallet, bool, error) {
 			return d.Payments.CreateWallet(ctx, n, opening.Request, record, &opening.invalid)
 		},

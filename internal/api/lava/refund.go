@@ -187,7 +187,7 @@ func (d *Dialect) refund(ctx context.Context, caller postgres.Caller, n postgres
 		}
 	}
 	done, err := api.Once(ctx, d.Server, caller, api.Act[wallet.Refund]{
-		Record: n.Idempotency, IDs: []wallet.ID{n.ID},
+		Record: n.Idempotency, IDs: []wallet.ID{n.ID}, HoldsConnection: true,
 		Attempt: func(ctx context.Context) (wallet.Refund, bool, error) { return d.Payments.RequestRefund(ctx, n) },
 	})
 	switch {
