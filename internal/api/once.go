@@ -152,7 +152,7 @@ func (w *write[T]) resolve(ctx context.Context) (Done[T], error) {
 			return done, nil
 		case postgres.InDoubt(err) && breakpoint.Broken(breakpoint.DoubtAsRefusal):
 			return Done[T]{}, Unavailable(err)
-		case postgres.InDoubt(err), w.cause != nil && (ctx.Err() != nil || AsError(err).Status >= http.StatusInternalServerError):
+		case postgres.InDoubt(err), w.cause != nil && !refusal(err):
 			// An attempt that fails says nothing of one before it that is in doubt.
 		case postgres.Blocked(err):
 			// Nothing was written, and the rows may be free in a moment.
@@ -173,6 +173,12 @@ func (w *write[T]) resolve(ctx context.Context) (Done[T], error) {
 		}
 		return Done[T]{}, Unavailable(err)
 	}
+}
+
+// refusal reports whether the error of an attempt holds for every attempt of the same
+// write: it is about what was asked for, and not about the database or the caller.
+func refusal(err error) bool {
+	return postgres.Rejected(err) || AsError(err).Status < http.StatusInternalServerError
 }
 
 // attempt makes one attempt, and finds out what the key stands for if that is taken.

@@ -99,6 +99,16 @@ func Unavailable(err error) bool {
 		errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, context.DeadlineExceeded)
 }
 
+// Rejected reports whether the server refused the values of a write, so that it would
+// refuse the same write at any time. A unique violation is not meant: the row that is
+// in the way may be that of an earlier attempt.
+func Rejected(err error) bool {
+	const uniqueViolation = "23505"
+	pgErr, ok := errors.AsType[*pgconn.PgError](err)
+	return ok && pgErr.Code != uniqueViolation &&
+		(strings.HasPrefix(pgErr.Code, "22") || strings.HasPrefix(pgErr.Code, "23")) // data, integrity constraint
+}
+
 // Blocked reports whether a statement gave up because another transaction holds a
 // row that it needs. Nothing was written, and the same may succeed once that
 // transaction has ended.
