@@ -178,6 +178,7 @@ func (o *Options) setDefaults() {
 func (e *Engine) startWriters(ctx context.Context) {
 	e.accepts = batch.NewWriter(ctx, e.writeAccepts, batch.Config[postgres.NewPayment]{
 		Key: idempotencyKeyOf, Linger: linger, Judge: verdictOn,
+		Scope: func(p postgres.NewPayment) string { return string(p.WalletID[:]) },
 		Free: func(ctx context.Context, list []postgres.NewPayment) ([]bool, error) {
 			return postgres.FreePurchases(ctx, e.Pool, list)
 		},

@@ -3,7 +3,9 @@ package batch_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -20,6 +22,7 @@ func TestWriterDropsMembersThatWaitToBeWrittenAlone(t *testing.T) {
 
 	synctest.Test(t, func(t *testing.T) {
 		errBlocked := errors.New("blocked")
+		var mu sync.Mutex // two members are tried alone at once
 		var alone []int
 		w := batch.NewWriter(t.Context(), func(_ context.Context, members []int) ([]string, error) {
 			time.Sleep(time.Second) // the wait for a lock
@@ -27,6 +30,8 @@ func TestWriterDropsMembersThatWaitToBeWrittenAlone(t *testing.T) {
 				return texts(members), nil
 			}
 			if len(members) == 1 {
+				mu.Lock()
+				defer mu.Unlock()
 				alone = append(alone, members[0])
 			}
 			return nil, errBlocked
@@ -56,5 +61,54 @@ func TestWriterDropsMembersThatWaitToBeWrittenAlone(t *testing.T) {
 		require.Equal(t, 2, blocked, "those that were under way waited for their locks in vain: %v", errs)
 		require.Equal(t, 3, dropped, "%v", errs)
 		require.Len(t, alone, 2)
+	})
+}
+
+// After a member was blocked, the next one of its scope does not take others along.
+func TestWriterKeepsTheScopeOfABlockedMemberApart(t *testing.T) {
+	t.Parallel()
+
+	synctest.Test(t, func(t *testing.T) {
+		errBlocked := errors.New("blocked")
+		var mu sync.Mutex
+		locked := true
+		var groups [][]int
+		odd := func(v int) bool { return v%2 == 1 }
+		w := batch.NewWriter(t.Context(), func(_ context.Context, members []int) ([]string, error) {
+			mu.Lock()
+			groups = append(groups, slices.Clone(members))
+			blocked := locked && slices.ContainsFunc(members, odd)
+			mu.Unlock()
+			if blocked {
+				time.Sleep(time.Second) // the wait for a lock
+				return nil, errBlocked
+			}
+			return texts(members), nil
+		}, batch.Config[int]{
+			Judge: func(error) batch.Verdict { return batch.Blocked },
+			Scope: func(v int) string { return fmt.Sprint("odd: ", odd(v)) },
+		})
+		_, err := w.Do(t.Context(), 1)
+		require.ErrorIs(t, err, errBlocked)
+
+		third := make(chan error)
+		go func() {
+			_, err := w.Do(t.Context(), 3)
+			third <- err
+		}()
+		synctest.Wait()
+		began := time.Now()
+		_, err = w.Do(t.Context(), 2)
+		require.NoError(t, err)
+		require.Zero(t, time.Since(began), "it did not wait for the other scope's lock")
+		require.ErrorIs(t, <-third, errBlocked)
+
+		mu.Lock()
+		locked = false
+		mu.Unlock()
+		_, err = w.Do(t.Context(), 5)
+		require.NoError(t, err)
+		w.Close(t.Context())
+		require.Equal(t, [][]int{{1}, {3}, {2}, {5}}, groups)
 	})
 }

@@ -58,6 +58,9 @@ type Config[T any] struct {
 	// Key tells members apart that must not share a write, such as two outcomes of
 	// one payment: the second one waits for the next. Nil lets all share.
 	Key func(T) string
+	// Scope names what a member may be blocked by, such as its wallet. After a member
+	// was blocked, others of its scope do not hold up a group. It is Key unless given.
+	Scope func(T) string
 	// Judge sorts the errors of a group. Nil takes each for Refused.
 	Judge func(error) Verdict
 	// Free reports for each member of a blocked group whether it can be written now.
@@ -92,7 +95,7 @@ type Writer[T, R any] struct {
 	running bool
 	closed  bool
 	aside   int             // members that are written beside, or wait for a place
-	blocked map[string]bool // keys of members that were blocked, until they are written
+	blocked map[string]bool // scopes of members that were blocked, until one is written
 	idle    sync.Cond
 }
 
@@ -168,8 +171,8 @@ func (w *Writer[T, R]) enqueue(m *member[T, R]) error {
 	if w.closed {
 		return ErrClosed
 	}
-	if w.blocked[w.key(m)] {
-		// It comes again, and may still be blocked: others must not wait with it.
+	if w.blocked[w.scope(m)] {
+		// It may still be blocked: others must not wait with it.
 		w.aside++
 		go w.writeBeside(m)
 		return nil
@@ -269,6 +272,14 @@ func (w *Writer[T, R]) key(m *member[T, R]) string {
 	return w.cfg.Key(m.value)
 }
 
+// scope is what a member may be blocked by, empty when that is not known.
+func (w *Writer[T, R]) scope(m *member[T, R]) string {
+	if w.cfg.Scope == nil {
+		return w.key(m)
+	}
+	return w.cfg.Scope(m.value)
+}
+
 // writeGroup writes a group, and what is left of it when that fails.
 func (w *Writer[T, R]) writeGroup(group []*member[T, R]) {
 	err := w.attempt(group)
@@ -338,21 +349,21 @@ func (w *Writer[T, R]) writeFree(group []*member[T, R], cause error) {
 
 // setBlocked remembers that a member was blocked, or forgets it.
 func (w *Writer[T, R]) setBlocked(m *member[T, R], blocked bool) {
-	const most = 10_000 // keys that never came again
-	key := w.key(m)
-	if key == "" {
+	const most = 10_000 // scopes of which no member came again
+	scope := w.scope(m)
+	if scope == "" {
 		return
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if !blocked {
-		delete(w.blocked, key)
+		delete(w.blocked, scope)
 		return
 	}
 	if len(w.blocked) >= most {
 		clear(w.blocked)
 	}
-	w.blocked[key] = true
+	w.blocked[scope] = true
 }
 
 func (w *Writer[T, R]) split(group []*member[T, R]) (free, blocked []*member[T, R]) {
