@@ -204,23 +204,45 @@ func readAccepted(results pgx.BatchResults, list []NewPayment) ([]bool, error) {
 var findFreePurchases = statement("accept.sql", "find_free_purchases")
 
 // FreePurchases reports for each purchase whether it could be stored now: whether no
-// other transaction holds its wallet or its card.
+// other transaction holds a row that it or its announcement refers to. It cannot tell
+// whether another transaction is inserting the same idempotency key.
 func FreePurchases(ctx context.Context, db DB, list []NewPayment) ([]bool, error) {
-	var wallets, cards []wallet.ID
-	for _, p := range list {
-		wallets = append(wallets, p.WalletID)
-		if p.Charged() {
-			cards = append(cards, p.PaymentMethodID)
-		}
+	rows := make([]wantedRow, len(list))
+	for i, p := range list {
+		rows[i] = p.wanted()
 	}
-	rows, _ := db.Query(ctx, findFreePurchases, params{"wallets": nonNil(wallets), "cards": nonNil(cards)})
-	found, err := pgx.CollectRows(rows, pgx.RowTo[wallet.ID])
+	args := columnsOf(rows)
+	args["created"] = wallet.DeliveryTransactionCreated
+	result, _ := db.Query(ctx, findFreePurchases, args)
+	found, err := pgx.CollectRows(result, pgx.RowTo[wallet.ID])
 	if err != nil {
 		return nil, fmt.Errorf("find free purchases: %w", err)
 	}
 	free := make([]bool, len(list))
 	for i, p := range list {
-		free[i] = slices.Contains(found, p.WalletID) && (!p.Charged() || slices.Contains(found, p.PaymentMethodID))
+		free[i] = slices.Contains(found, p.ID)
 	}
 	return free, nil
+}
+
+// wantedRow names the rows that a purchase refers to.
+type wantedRow struct {
+	ID              wallet.ID   `db:"id"`
+	OrganizationID  wallet.ID   `db:"organization_id"`
+	Mode            wallet.Mode `db:"mode"`
+	WalletID        wallet.ID   `db:"wallet_id"`
+	PaymentMethodID *wallet.ID  `db:"payment_method_id"`
+	MethodID        *wallet.ID  `db:"method_id"`
+	CustomerID      *wallet.ID  `db:"customer_id"` // of the invoice
+}
+
+func (p NewPayment) wanted() wantedRow {
+	r := wantedRow{
+		ID: p.ID, OrganizationID: p.OrganizationID, Mode: p.Mode, WalletID: p.WalletID,
+		PaymentMethodID: nullable.From(p.PaymentMethodID),
+	}
+	if p.Purchase != nil {
+		r.MethodID, r.CustomerID = p.Purchase.MethodID, &p.Purchase.CustomerID
+	}
+	return r
 }

@@ -103,12 +103,49 @@ with input as (
 select id from accepted;
 
 -- name: find_free_purchases
--- Wallets and cards that a purchase could refer to now. A purchase waits only for
--- the locks of those who change their ids or delete them, which nothing of ours does.
-select id from (
-    select w.id from wallets w where w.id = any (@wallets::uuid[]) for key share skip locked
-) free_wallets
-union all
-select id from (
-    select m.id from payment_methods m where m.id = any (@cards::uuid[]) for key share skip locked
-) free_cards;
+-- Purchases that could be stored now. Their foreign keys, and those of the deliveries
+-- that announce them, wait for the locks of those who delete a row or change its key,
+-- which nothing of ours does. An organization is waited for only by an invoice or a
+-- delivery, and a purchase without either is held too often rather than too seldom.
+--
+-- Idempotency keys are not looked at. A key that another transaction is inserting is
+-- a row that cannot be seen yet, so there is nothing to skip: a purchase that waits
+-- for it is reported as free.
+with wanted as (
+    select
+        unnest(@id::uuid[])                as id,
+        unnest(@organization_id::uuid[])   as organization_id,
+        unnest(@mode::text[])              as mode,
+        unnest(@wallet_id::uuid[])         as wallet_id,
+        unnest(@payment_method_id::uuid[]) as payment_method_id,
+        unnest(@method_id::uuid[])         as method_id,
+        unnest(@customer_id::uuid[])       as customer_id
+), free_organizations as (
+    select id from organizations where id in (select organization_id from wanted) order by id for key share skip locked
+), free_customers as (
+    select id from customers where id in (select customer_id from wanted) order by id for key share skip locked
+), free_wallets as (
+    select id from wallets where id in (select wallet_id from wanted) order by id for key share skip locked
+), free_cards as (
+    select id from payment_methods
+    where id in (select payment_method_id from wanted union select method_id from wanted)
+    order by id
+    for key share skip locked
+), listening as (
+    select id, organization_id, mode from webhook_endpoints
+    where (organization_id, mode) in (select organization_id, mode from wanted)
+        and deleted_at is null and status = 'enabled' and @created::text = any (types)
+), free_endpoints as (
+    select id from webhook_endpoints where id in (select id from listening) order by id for key share skip locked
+)
+select w.id
+from wanted w
+where w.organization_id in (select id from free_organizations)
+    and w.wallet_id in (select id from free_wallets)
+    and (w.customer_id is null or w.customer_id in (select id from free_customers))
+    and (w.payment_method_id is null or w.payment_method_id in (select id from free_cards))
+    and (w.method_id is null or w.method_id in (select id from free_cards))
+    and not exists (
+        select from listening l
+        where l.organization_id = w.organization_id and l.mode = w.mode and l.id not in (select id from free_endpoints)
+    );

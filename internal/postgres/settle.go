@@ -219,7 +219,8 @@ func (r settleRow) state() wallet.SettleState {
 var findFreePayments = statement("settle.sql", "find_free_payments")
 
 // FreePayments reports for each payment whether it could be settled now: whether no
-// other transaction holds it or its wallet. An unknown payment is not free.
+// other transaction holds a row that settling it may change or refer to. An unknown
+// payment is not free.
 func FreePayments(ctx context.Context, db DB, ids []wallet.ID) ([]bool, error) {
 	rows, _ := db.Query(ctx, findFreePayments, params{"ids": ids})
 	found, err := pgx.CollectRows(rows, pgx.RowTo[wallet.ID])

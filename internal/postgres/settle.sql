@@ -267,15 +267,110 @@ select
 on conflict do nothing;
 
 -- name: find_free_payments
--- Payments that could be settled now: neither they nor their wallets are locked.
--- The transaction ends at once, so the locks are given back.
-with free_wallets as (
-    select id from wallets
-    where id in (select wallet_id from payments where id = any (@ids::uuid[]))
+-- Payments that could be settled now: no other transaction holds a row that settling
+-- them may change or refer to, whatever the outcome is. The transaction ends at once,
+-- so the locks are given back. Rows that another transaction is inserting cannot be
+-- seen: the first decline of a card, the first delivery of an object.
+with wanted as materialized (
+    select p.id, p.organization_id, p.mode, p.wallet_id, p.wallet_transaction_id, p.payment_method_id,
+        t.invoice_id, m.fingerprint, a.id as clearing_account
+    from payments p
+    join wallet_transactions t on t.id = p.wallet_transaction_id
+    left join payment_methods m on m.id = p.payment_method_id
+    left join accounts a on a.organization_id = p.organization_id and a.mode = p.mode and a.currency = p.currency
+        and a.kind = 'stripe_clearing'
+    where p.id = any (@ids::uuid[])
+), free_payments as (
+    select id from payments
+    where id in (select id from wanted) and stripe_payment_intent_id is not null
     order by id
     for no key update skip locked
+), free_new_payments as (
+    -- The intent's id is a key, so a payment that learns it waits for those who refer
+    -- to the payment too.
+    select id from payments
+    where id in (select id from wanted) and stripe_payment_intent_id is null
+    order by id
+    for update skip locked
+), free_wallets as (
+    select id from wallets where id in (select wallet_id from wanted) order by id for no key update skip locked
+), free_transactions as (
+    select id from wallet_transactions
+    where id in (select wallet_transaction_id from wanted)
+    order by id
+    for no key update skip locked
+), free_invoices as (
+    select id from invoices where id in (select invoice_id from wanted) order by id for no key update skip locked
+), free_cards as (
+    select id from payment_methods
+    where id in (select payment_method_id from wanted)
+    order by id
+    for no key update skip locked
+), declines as (
+    select organization_id, mode, fingerprint from card_declines
+    where (organization_id, mode, fingerprint) in (select organization_id, mode, fingerprint from wanted)
+), free_declines as (
+    -- A success deletes it.
+    select organization_id, mode, fingerprint from card_declines
+    where (organization_id, mode, fingerprint) in (select organization_id, mode, fingerprint from wanted)
+    order by organization_id, mode, fingerprint
+    for update skip locked
+), free_accounts as (
+    -- A wallet's account has the wallet's id.
+    select id from accounts
+    where id in (select wallet_id from wanted union select clearing_account from wanted)
+    order by id
+    for key share skip locked
+), free_organizations as (
+    select id from organizations where id in (select organization_id from wanted) order by id for key share skip locked
+), listening as (
+    select id, organization_id, mode from webhook_endpoints
+    where (organization_id, mode) in (select organization_id, mode from wanted) and deleted_at is null and status = 'enabled'
+), free_endpoints as (
+    select id from webhook_endpoints where id in (select id from listening) order by id for key share skip locked
+), announced as (
+    -- What merchants are told of: the payment, its wallet transaction, its wallet.
+    select id, object_id from wanted, unnest(array[id, wallet_transaction_id, wallet_id]) as object_id
+), free_sequences as (
+    select object_id from merchant_event_sequences
+    where object_id in (select object_id from announced)
+    order by object_id
+    for no key update skip locked
+), free_lanes as (
+    select endpoint_id, object_id from delivery_lanes
+    where endpoint_id in (select id from listening) and object_id in (select object_id from announced)
+    order by endpoint_id, object_id
+    for no key update skip locked
 )
-select p.id from payments p
-where p.id = any (@ids::uuid[]) and p.wallet_id in (select id from free_wallets)
-order by p.id
-for no key update of p skip locked;
+select w.id
+from wanted w
+where w.id in (select id from free_payments union all select id from free_new_payments)
+    and w.wallet_id in (select id from free_wallets)
+    and w.wallet_transaction_id in (select id from free_transactions)
+    and (w.invoice_id is null or w.invoice_id in (select id from free_invoices))
+    and (w.payment_method_id is null or w.payment_method_id in (select id from free_cards))
+    and (
+        (w.organization_id, w.mode, w.fingerprint) in (select organization_id, mode, fingerprint from free_declines)
+        or not exists (
+            select from declines d
+            where d.organization_id = w.organization_id and d.mode = w.mode and d.fingerprint = w.fingerprint
+        )
+    )
+    and w.wallet_id in (select id from free_accounts)
+    and (w.clearing_account is null or w.clearing_account in (select id from free_accounts))
+    and w.organization_id in (select id from free_organizations)
+    and not exists (
+        select from listening l
+        where l.organization_id = w.organization_id and l.mode = w.mode and l.id not in (select id from free_endpoints)
+    )
+    and not exists (
+        select from announced a
+        join merchant_event_sequences s on s.object_id = a.object_id
+        where a.id = w.id and a.object_id not in (select object_id from free_sequences)
+    )
+    and not exists (
+        select from announced a
+        join delivery_lanes l on l.object_id = a.object_id
+        join listening e on e.id = l.endpoint_id
+        where a.id = w.id and (l.endpoint_id, l.object_id) not in (select endpoint_id, object_id from free_lanes)
+    );

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/labstack/echo/v4"
@@ -139,6 +140,9 @@ func (d *Dialect) storeCustomer(c echo.Context, caller postgres.Caller) error {
 	if strings.TrimSpace(externalID) == "" {
 		v.Add(fieldExternalID, problemMandatory)
 	}
+	if utf8.RuneCountInString(externalID) > maxText {
+		v.Add(fieldExternalID, problemValueTooLong)
+	}
 	change := decodeCustomer(body, v)
 	change.ID = wallet.NewID()
 	customer, err := api.OnceTx(c, d.Server, caller, body, func(ctx context.Context, tx pgx.Tx) (postgres.Customer, []wallet.ID, error) {
@@ -199,9 +203,16 @@ func decodeCustomer(body object, v *wallet.ValidationError) postgres.CustomerCha
 	if conf := body.object("billing_configuration"); conf != nil {
 		if id := conf.trimmed("provider_customer_id"); id != "" {
 			change.StripeCustomerID = &id
+			if utf8.RuneCountInString(id) > maxText {
+				v.Add(fieldProviderID, problemValueTooLong)
+			}
 		}
 	}
-	if change.Email != nil && *change.Email != "" && !emailForm.MatchString(*change.Email) {
+	switch {
+	case change.Email == nil:
+	case utf8.RuneCountInString(*change.Email) > maxText:
+		v.Add(fieldEmail, problemValueTooLong)
+	case *change.Email != "" && !emailForm.MatchString(*change.Email):
 		v.Add(fieldEmail, problemEmailForm)
 	}
 	if change.Currency != nil && *change.Currency != "" && !wallet.Currency(*change.Currency).Known() {

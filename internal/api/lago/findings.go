@@ -65,6 +65,7 @@ const (
 	fieldMetadata        wallet.Field = "metadata"
 	fieldName            wallet.Field = "name"
 	fieldOrderNumber     wallet.Field = "purchase_order_number"
+	fieldProviderID      wallet.Field = "provider_customer_id"
 	fieldRules           wallet.Field = "recurring_transaction_rules"
 	fieldTransactionType wallet.Field = "transaction_type"
 	fieldWalletOfPath    wallet.Field = "wallet"

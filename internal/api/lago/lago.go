@@ -84,6 +84,16 @@ func (*Dialect) Token(authorization string) string {
 	return words[1]
 }
 
+// SpellID returns an id in a path as answers show it. It may be sent in capital letters
+// too.
+func (*Dialect) SpellID(_ string, _ wallet.Mode, id string) string {
+	parsed := parseUUID(id)
+	if parsed == (wallet.ID{}) {
+		return id
+	}
+	return parsed.String()
+}
+
 // RateLimitReset implements api.Dialect. It is a number of seconds from now.
 func (*Dialect) RateLimitReset(at, now time.Time) int64 {
 	return api.WholeSeconds(max(0, at.Sub(now)))

@@ -131,7 +131,11 @@ func decodeWalletMetadata(raw json.RawMessage) (metadata map[string]any, problem
 // changeMetadata changes a wallet's metadata and answers with the new metadata. A
 // repetition with the same Idempotency-Key changes nothing.
 func (d *Dialect) changeMetadata(c echo.Context, caller postgres.Caller, body object, change func(map[string]any) (map[string]any, error)) error {
-	ref, now := walletRef(c, caller), d.Now()
+	ref, err := d.changedWallet(c, caller)
+	if err != nil {
+		return err
+	}
+	now := d.Now()
 	w, err := api.OnceTx(c, d.Server, caller, body, func(ctx context.Context, tx pgx.Tx) (wallet.Wallet, []wallet.ID, error) {
 		if _, err := postgres.ChangeWalletMetadata(ctx, tx, ref, now, change); err != nil {
 			return wallet.Wallet{}, nil, err
@@ -204,11 +208,30 @@ func (d *Dialect) dropMetadata(c echo.Context, caller postgres.Caller) error {
 // the wallet has no metadata at all.
 func (d *Dialect) dropMetadataKey(c echo.Context, caller postgres.Caller) error {
 	key := pathText(c, "key")
+	if key == "" && c.Param("key") != "" { // no metadata has it, so there is nothing to write
+		return d.showMetadata(c, caller)
+	}
 	return d.changeMetadata(c, caller, nil, func(before map[string]any) (map[string]any, error) {
 		if before == nil {
-			return nil, &wallet.Error{Code: wallet.CodeMetadataNotFound, Message: "Metadata not found."}
+			return nil, errMetadataNotFound()
 		}
 		delete(before, key)
 		return before, nil
 	})
+}
+
+// showMetadata answers with a wallet's metadata as it is.
+func (d *Dialect) showMetadata(c echo.Context, caller postgres.Caller) error {
+	w, err := postgres.FindWallet(c.Request().Context(), d.LookUps(), walletRef(c, caller), d.Now())
+	if err == nil && w.Metadata == nil {
+		err = errMetadataNotFound()
+	}
+	if err != nil {
+		return err
+	}
+	return writeOne(c, "metadata", w.Metadata)
+}
+
+func errMetadataNotFound() error {
+	return &wallet.Error{Code: wallet.CodeMetadataNotFound, Message: "Metadata not found."}
 }

@@ -62,7 +62,10 @@ func (d *Dialect) setDefaultMethod(c echo.Context, caller postgres.Caller) error
 	if err != nil {
 		return err
 	}
-	id := pathID(c)
+	id, err := d.changedMethod(c, customer.ID)
+	if err != nil {
+		return err
+	}
 	m, err := d.changeMethod(c, caller, customer.ID, func(ctx context.Context, tx pgx.Tx) (wallet.PaymentMethod, error) {
 		return postgres.SetDefaultPaymentMethod(ctx, tx, customer.ID, id)
 	})
@@ -78,7 +81,10 @@ func (d *Dialect) removeMethod(c echo.Context, caller postgres.Caller) error {
 	if err != nil {
 		return err
 	}
-	id := pathID(c)
+	id, err := d.changedMethod(c, customer.ID)
+	if err != nil {
+		return err
+	}
 	m, err := d.changeMethod(c, caller, customer.ID, func(ctx context.Context, tx pgx.Tx) (wallet.PaymentMethod, error) {
 		return postgres.RemovePaymentMethod(ctx, tx, customer.ID, id, d.Now())
 	})
@@ -86,6 +92,17 @@ func (d *Dialect) removeMethod(c echo.Context, caller postgres.Caller) error {
 		return err
 	}
 	return writeOne(c, "payment_method", newPaymentMethod(m))
+}
+
+// changedMethod returns the id of the card in the path for a request that changes it.
+// What is no id is not found, for the reason of changedWallet.
+func (d *Dialect) changedMethod(c echo.Context, customerID wallet.ID) (wallet.ID, error) {
+	id := pathID(c)
+	if id != (wallet.ID{}) {
+		return id, nil
+	}
+	_, err := postgres.FindPaymentMethod(c.Request().Context(), d.LookUps(), customerID, id)
+	return id, err
 }
 
 // changeMethod changes a saved card once.

@@ -29,14 +29,17 @@ func parseUUID(s string) wallet.ID {
 	return id
 }
 
-// pathText returns a name in the path. It is empty, as no name is, if the database
-// cannot store it.
+// pathText returns a name in the path. It is empty, as no name is, if there cannot be
+// such a name: one that the database cannot store, or that is longer than any.
 func pathText(c echo.Context, name string) string {
 	text := c.Param(name)
 	if c.Request().URL.RawPath != "" { // then the router has not unescaped it
 		if plain, err := url.PathUnescape(text); err == nil {
 			text = plain
 		}
+	}
+	if utf8.RuneCountInString(text) > maxText {
+		return ""
 	}
 	return storable(text)
 }

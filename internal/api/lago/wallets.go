@@ -77,6 +77,18 @@ func walletRef(c echo.Context, caller postgres.Caller) postgres.WalletRef {
 	return ref
 }
 
+// changedWallet returns the reference of the wallet in the path for a request that
+// changes it. One that no wallet can have is not found: a write would claim an
+// idempotency key for it first, and its path may be too long for that.
+func (d *Dialect) changedWallet(c echo.Context, caller postgres.Caller) (postgres.WalletRef, error) {
+	ref := walletRef(c, caller)
+	if ref.ID != (wallet.ID{}) || ref.ExternalCustomerID != "" && ref.Code != "" {
+		return ref, nil
+	}
+	_, err := postgres.FindWallet(c.Request().Context(), d.LookUps(), ref, d.Now())
+	return ref, err
+}
+
 // showWallet answers GET /api/v1/wallets/{id}, and the same by code.
 func (d *Dialect) showWallet(c echo.Context, caller postgres.Caller) error {
 	w, err := postgres.FindWallet(c.Request().Context(), d.LookUps(), walletRef(c, caller), d.Now())
@@ -129,7 +141,10 @@ func errBillingEntityNotFound() error {
 // terminateWallet answers DELETE /api/v1/wallets/{id}, and the same by code. It
 // succeeds for a wallet that is terminated already.
 func (d *Dialect) terminateWallet(c echo.Context, caller postgres.Caller) error {
-	ref := walletRef(c, caller)
+	ref, err := d.changedWallet(c, caller)
+	if err != nil {
+		return err
+	}
 	w, err := api.OnceTx(c, d.Server, caller, nil, func(ctx context.Context, tx pgx.Tx) (wallet.Wallet, []wallet.ID, error) {
 		w, _, err := postgres.TerminateWallet(ctx, tx, ref, d.Now())
 		return w, []wallet.ID{w.ID}, err
@@ -256,7 +271,11 @@ func (d *Dialect) updateWallet(c echo.Context, caller postgres.Caller) error {
 	if err := checkBillingEntity(body); err != nil {
 		return err
 	}
-	ref, now := walletRef(c, caller), d.Now()
+	ref, err := d.changedWallet(c, caller)
+	if err != nil {
+		return err
+	}
+	now := d.Now()
 	w, err := api.OnceTx(c, d.Server, caller, body, func(ctx context.Context, tx pgx.Tx) (wallet.Wallet, []wallet.ID, error) {
 		v := &wallet.ValidationError{} // each attempt finds the mistakes anew
 		ch := walletChange{body: body, invalid: v, now: now}

@@ -10,6 +10,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"github.com/fundrail/fundrail/internal/api"
+	"github.com/fundrail/fundrail/internal/wallet"
 )
 
 // Dialect is Lava's dialect. Its fields do not change after Register.
@@ -63,6 +64,20 @@ func (*Dialect) Token(authorization string) string {
 		return ""
 	}
 	return strings.TrimSpace(token)
+}
+
+// SpellID returns an id in a path as answers show it. It may be sent as a UUID too, and
+// in small letters.
+func (*Dialect) SpellID(route string, mode wallet.Mode, id string) string {
+	prefix := wallet.PrefixPayment
+	if strings.HasPrefix(route, "/v1/webhooks/") {
+		prefix = wallet.PrefixWebhook
+	}
+	parsed, err := wallet.ParseID(prefix, mode, id)
+	if err != nil {
+		return id
+	}
+	return wallet.Spell(prefix, mode, parsed)
 }
 
 // RateLimitReset implements api.Dialect. It is a Unix time, rounded up so that a
