@@ -26,8 +26,10 @@ func TestSettleStoresNothingWhenAStatementMissesItsRow(t *testing.T) {
 
 	_, err = postgres.ApplyOutcomes(t.Context(), pool, []wallet.Settlement{settlement(p.ID, outcomes(p, p.StripePaymentIntentID)[wallet.PaymentSucceeded])})
 
-	t.Log(err)
-	require.Error(t, err)
+	require.ErrorContains(t, err, "balances: ")
+	require.ErrorContains(t, err, "wrong number of rows: 0 instead of 1")
+	require.False(t, postgres.InDoubt(err), "the server refused it inside the transaction")
+	require.False(t, postgres.Unavailable(err))
 	after, err := postgres.GetPayment(t.Context(), pool, p.ID)
 	require.NoError(t, err)
 	require.Equal(t, wallet.PaymentProcessing, after.Status)
