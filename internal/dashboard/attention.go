@@ -118,13 +118,17 @@ func (r *request) uncharged(a views.Attention) concerns {
 func (r *request) discrepancies(a views.Attention) concerns {
 	g := concerns{
 		Title: "Stripe and the books differ", Tone: "bad",
-		Text: "The amount, the currency or the number of charges is not as requested.",
+		Text: "The amount, the currency or the number of charges is not as requested, or a wallet cannot hold the money.",
 	}
 	for _, x := range a.Discrepancies {
+		action := "Compare with Stripe; refund a duplicate charge there"
+		if x.Kind == string(wallet.DiscrepancyWalletFull) {
+			action = "Void credits of the wallet and check the payment, or refund it at Stripe"
+		}
 		g.List = append(g.List, concern{
 			Since: x.FoundAt, Title: short(r.spell(x.PaymentID)), Link: r.path("/payments/" + x.PaymentID.String()),
 			Text: label(x.Kind) + ": expected " + money(x.ExpectedAmount, x.ExpectedCurrency), Amount: money(x.ReceivedAmount, x.ReceivedCurrency),
-			Next: "None", Action: "Compare with Stripe; refund a duplicate charge there",
+			Next: "None", Action: action,
 		})
 	}
 	return g

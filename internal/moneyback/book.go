@@ -16,8 +16,8 @@ type lot struct {
 }
 
 // book brings what each refund and dispute has debited to what it is to debit, and
-// collects everything that has changed.
-func (d *decision) book() Changes {
+// collects everything that has changed. The error is ErrWalletFull.
+func (d *decision) book() (Changes, error) {
 	slices.SortStableFunc(d.entries, compareEntries)
 	wanted := make([]int64, len(d.entries))
 	for i, e := range d.entries {
@@ -29,7 +29,9 @@ func (d *decision) book() Changes {
 		*e.debited() = share
 		if difference != 0 {
 			e.changed = true
-			d.transfer(e, difference)
+			if err := d.transfer(e, difference); err != nil {
+				return Changes{}, err
+			}
 		}
 		d.collect(e)
 	}
@@ -41,7 +43,7 @@ func (d *decision) book() Changes {
 	d.purchase.Remaining = d.lots[0].Remaining
 	d.changes.Payment, d.changes.Wallet, d.changes.Purchase = d.payment, d.wallet, d.purchase
 	d.changes.Announcements = announcements(d.changes)
-	return d.changes
+	return d.changes, nil
 }
 
 // collect puts a refund or dispute among the changes if there is something to
@@ -69,8 +71,12 @@ func (d *decision) collect(e *entry) {
 
 // transfer moves the difference out of the wallet, or back into it when it is
 // below zero.
-func (d *decision) transfer(e *entry, difference int64) {
+func (d *decision) transfer(e *entry, difference int64) error {
 	credits := d.creditsFor(difference)
+	if !wallet.Holds(d.wallet.Balance, -difference, d.wallet.CreditsBalance.Sub(credits)) ||
+		!wallet.Holds(0, 0, d.wallet.ConsumedCredits.Add(credits)) {
+		return ErrWalletFull
+	}
 	b := Booking{Amount: max(difference, -difference)}
 	if e.refund != nil {
 		b.Kind, b.ID, b.StripeID = KindRefund, e.refund.ID, e.refund.StripeRefundID
@@ -101,6 +107,7 @@ func (d *decision) transfer(e *entry, difference int64) {
 		d.consume(b)
 	}
 	d.changes.Bookings = append(d.changes.Bookings, b)
+	return nil
 }
 
 // creditsFor is how many credits the difference stands for, at the rate of the

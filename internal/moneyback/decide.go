@@ -17,8 +17,9 @@ import (
 // Applied again, an answer books nothing. Answers about different refunds and
 // disputes may come in any order: the sums are the same in the end.
 //
-// The error is ErrNotCredited while the payment has not succeeded, and
-// ErrOvertaken when another answer was applied since a.Version.
+// The error is ErrNotCredited while the payment has not succeeded, ErrOvertaken when
+// another answer was applied since a.Version, and ErrWalletFull when the wallet cannot
+// hold what comes back.
 func Apply(s State, a Answer, now time.Time, newID func() wallet.ID) (Changes, error) {
 	switch {
 	case s.Payment.Status != wallet.PaymentSucceeded:
@@ -34,12 +35,13 @@ func Apply(s State, a Answer, now time.Time, newID func() wallet.ID) (Changes, e
 		d.takeDispute(x)
 	}
 	d.payment.Version++
-	return d.book(), nil
+	return d.book()
 }
 
 // Request takes a refund that is still to be made at Stripe, and debits the wallet
 // for it at once, so that the money is not spent meanwhile. It returns the refund
-// as the changes store it. What speaks against the refund is a *wallet.Error.
+// as the changes store it. What speaks against the refund is a *wallet.Error, or
+// ErrWalletFull.
 func Request(s State, r RefundRequest, now time.Time, newID func() wallet.ID) (wallet.Refund, Changes, error) {
 	amount, err := refundable(s, r)
 	if err != nil {
@@ -52,7 +54,10 @@ func Request(s State, r RefundRequest, now time.Time, newID func() wallet.ID) (w
 		Amount: amount, Currency: p.Currency, Status: wallet.RefundPending, Reason: r.Reason, CreatedAt: now,
 	}}
 	d.entries = append(d.entries, e)
-	c := d.book()
+	c, err := d.book()
+	if err != nil {
+		return wallet.Refund{}, Changes{}, err
+	}
 	return *e.refund, c, nil
 }
 
@@ -90,7 +95,7 @@ func refundable(s State, r RefundRequest) (int64, error) {
 // Refuse gives up a refund that Stripe refuses to make, for a reason in Stripe's
 // words, and puts its money back. A refund that Stripe has made meanwhile, or
 // refused before, stays as it is. The error is ErrNotCredited while the payment has
-// not succeeded.
+// not succeeded, and ErrWalletFull when the wallet cannot hold what comes back.
 func Refuse(s State, refundID wallet.ID, reason string, now time.Time, newID func() wallet.ID) (Changes, error) {
 	if s.Payment.Status != wallet.PaymentSucceeded {
 		return Changes{}, ErrNotCredited
@@ -102,7 +107,7 @@ func Refuse(s State, refundID wallet.ID, reason string, now time.Time, newID fun
 			e.changed = true
 		}
 	}
-	return d.book(), nil
+	return d.book()
 }
 
 // decision is a state while it is worked out what becomes of it.

@@ -30,6 +30,10 @@ var ErrOvertaken = errors.New("another answer was applied meanwhile")
 // cannot leave it.
 var ErrNotCredited = errors.New("the payment is not credited")
 
+// ErrWalletFull reports that the wallet cannot hold the money that comes back, or the sum
+// of its consumed credits. Nothing is booked until there is room.
+var ErrWalletFull = errors.New("the wallet cannot hold the sum")
+
 // State is a payment with everything that a decision about it depends on. The
 // caller holds the locks of the payment and its wallet.
 type State struct {

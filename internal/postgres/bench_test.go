@@ -2,6 +2,7 @@ package postgres_test
 
 import (
 	"fmt"
+	"strconv"
 	"testing"
 	"time"
 
@@ -60,24 +61,29 @@ func BenchmarkAcceptPayments(b *testing.B) {
 	}
 }
 
+// BenchmarkApplyOutcomes settles one payment at a time, and a group of them.
 func BenchmarkApplyOutcomes(b *testing.B) {
-	pool := testdb.New(b)
-	merchants := newMerchants(b, pool)
-	b.ReportAllocs()
-	for b.Loop() {
-		b.StopTimer()
-		list := newGroup(merchants)
-		acceptGroup(b, pool, list)
-		settlements := make([]wallet.Settlement, len(list))
-		for i, p := range list {
-			settlements[i] = settlement(p.ID, wallet.Outcome{
-				Kind: wallet.OutcomeSucceeded, IntentID: "pi_" + p.ID.String(), ChargeID: "ch_" + p.ID.String(),
-				AmountReceived: p.Amount, Currency: p.Currency,
-			})
-		}
-		b.StartTimer()
-		_, err := postgres.ApplyOutcomes(b.Context(), pool, settlements)
-		require.NoError(b, err)
+	for _, size := range []int{1, group} {
+		b.Run(strconv.Itoa(size), func(b *testing.B) {
+			pool := testdb.New(b)
+			merchants := newMerchants(b, pool)[:size]
+			b.ReportAllocs()
+			for b.Loop() {
+				b.StopTimer()
+				list := newGroup(merchants)
+				acceptGroup(b, pool, list)
+				settlements := make([]wallet.Settlement, len(list))
+				for i, p := range list {
+					settlements[i] = settlement(p.ID, wallet.Outcome{
+						Kind: wallet.OutcomeSucceeded, IntentID: "pi_" + p.ID.String(), ChargeID: "ch_" + p.ID.String(),
+						AmountReceived: p.Amount, Currency: p.Currency,
+					})
+				}
+				b.StartTimer()
+				_, err := postgres.ApplyOutcomes(b.Context(), pool, settlements)
+				require.NoError(b, err)
+			}
+		})
 	}
 }
 

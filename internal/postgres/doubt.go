@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -65,11 +66,15 @@ func refused(err error) bool {
 		return true
 	}
 	pgErr, ok := errors.AsType[*pgconn.PgError](err)
-	if !ok || pgErr.Severity == "FATAL" || pgErr.Severity == "PANIC" {
+	if !ok {
 		return false
 	}
+	// Severity is in the language of the server's lc_messages. Servers since 9.6 say it
+	// in English too; a pooler may not.
+	severity := cmp.Or(pgErr.SeverityUnlocalized, pgErr.Severity)
 	switch {
-	case strings.HasPrefix(pgErr.Code, "08"), // connection exception
+	case severity == "FATAL", severity == "PANIC", // the connection has ended, perhaps behind the commit
+		strings.HasPrefix(pgErr.Code, "08"),  // connection exception
 		strings.HasPrefix(pgErr.Code, "57P"), // the server goes down or comes up
 		strings.HasPrefix(pgErr.Code, "58"),  // system error, such as a failed write
 		strings.HasPrefix(pgErr.Code, "XX"),  // internal error
@@ -83,6 +88,10 @@ func refused(err error) bool {
 // Unavailable reports whether err means that the database cannot be reached or
 // cannot serve now, as opposed to a statement that it refuses.
 func Unavailable(err error) bool {
+	// A refused login has a code of its own, such as 28000, that is not about a statement.
+	if _, connecting := errors.AsType[*pgconn.ConnectError](err); connecting {
+		return true
+	}
 	if pgErr, ok := errors.AsType[*pgconn.PgError](err); ok {
 		switch pgErr.Code[:2] {
 		case "08", "53", "57", "58": // connection, resources, operator intervention, system

@@ -70,7 +70,7 @@ func RebindIdempotencyKey(ctx context.Context, tx pgx.Tx, organizationID wallet.
 		where organization_id = @organization_id and mode = @mode and operation = @operation and key = @key`,
 		params{"organization_id": organizationID, "mode": mode, "operation": r.Operation, "key": r.Key, "result_ids": ids})
 	if err == nil && tag.RowsAffected() != 1 {
-		err = errRowCount
+		err = errors.New("wrong number of rows")
 	}
 	if err != nil {
 		return fmt.Errorf("rebind idempotency key: %w", err)

@@ -49,6 +49,9 @@ type Caller struct {
 	Currency   wallet.Currency
 	// RateAmount is the price of one credit of the wallet, in major units of Currency.
 	RateAmount decimal.Decimal
+	// Balance and CreditsBalance are the wallet's, in minor units and in credits.
+	Balance        int64
+	CreditsBalance decimal.Decimal
 	// WalletEnded reports whether the wallet is terminated or has expired. It can be read,
 	// but not topped up.
 	WalletEnded bool
@@ -81,6 +84,7 @@ func GetCallers(ctx context.Context, db DB, keys []string, now time.Time) ([]*Ca
 			coalesce(w.id, '00000000-0000-0000-0000-000000000000') as wallet_id,
 			coalesce(w.customer_id, '00000000-0000-0000-0000-000000000000') as customer_id,
 			coalesce(w.currency, '') as currency, coalesce(w.rate_amount, 0) as rate_amount,
+			coalesce(w.balance, 0) as balance, coalesce(w.credits_balance, 0) as credits_balance,
 			coalesce(w.status <> 'active' or w.expiration_at <= $2, false) as wallet_ended
 		from unnest($1::bytea[]) with ordinality as i (hash, position)
 		join api_keys k on k.key_hash = i.hash

@@ -1,19 +1,14 @@
 package postgres
 
 import (
-	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 
 	"github.com/fundrail/fundrail/internal/wallet"
 )
-
-// errRowCount reports that a statement changed other rows than it was given. The
-// rows were locked when the change was decided on, so this is a fault of ours, and
-// nothing may be stored.
-var errRowCount = errors.New("wrong number of rows")
 
 // writes collects the statements that store a decision, to be sent in one round
 // trip.
@@ -27,36 +22,57 @@ type writes struct {
 // queue adds a statement that writes rows, with the parameters args, and must
 // affect each row once. Without rows there is no statement.
 func (w *writes) queue(what, statement string, rows int, args params) {
-	w.add(statement, rows, args, func(affected int64) error {
-		if affected != int64(rows) {
-			return fmt.Errorf("%s: %w: %d instead of %d", what, errRowCount, affected, rows)
-		}
-		return nil
-	})
+	w.add(what, counted(statement), rows, args)
 }
 
 // queueSome adds a statement that may find a part of it done.
 func (w *writes) queueSome(what, statement string, rows int, args params) {
-	w.add(statement, rows, args, func(affected int64) error {
-		if affected > int64(rows) {
-			return fmt.Errorf("%s: %w: %d of %d", what, errRowCount, affected, rows)
+	w.add(what, countedAtMost(statement), rows, args)
+}
+
+func (w *writes) add(what, statement string, rows int, args params) {
+	if rows == 0 {
+		return
+	}
+	args["expected_rows"] = rows
+	w.batch.Queue(statement, args)
+	w.read = append(w.read, func(results pgx.BatchResults) error {
+		if _, err := results.Exec(); err != nil {
+			return fmt.Errorf("%s: %w", what, err)
 		}
 		return nil
 	})
 }
 
-func (w *writes) add(statement string, rows int, args params, check func(affected int64) error) {
-	if rows == 0 {
-		return
+// counted is a statement that fails unless it writes @expected_rows rows. The server
+// counts, because the commit is sent with the statements, before a count could be read
+// here. It fails by reading a text as a number, and the text is in the error.
+func counted(statement string) string { return countedBy(statement, "=") }
+
+// countedAtMost is a statement that fails when it writes more than @expected_rows rows.
+func countedAtMost(statement string) string { return countedBy(statement, "<=") }
+
+// countedStatements are the statements that were made so far, by what they count.
+var countedStatements sync.Map
+
+type uncounted struct{ statement, operator string }
+
+func countedBy(statement, operator string) string {
+	key := uncounted{statement: statement, operator: operator}
+	if known, ok := countedStatements.Load(key); ok {
+		return known.(string)
 	}
-	w.batch.Queue(statement, args)
-	w.read = append(w.read, func(results pgx.BatchResults) error {
-		tag, err := results.Exec()
-		if err != nil {
-			return err
-		}
-		return check(tag.RowsAffected())
-	})
+	text := `with written as (
+` + statement + `
+returning 1
+)
+select case
+    when count(*) ` + operator + ` @expected_rows::bigint then 0
+    else ('wrong number of rows: ' || count(*) || ' instead of ' || @expected_rows::bigint)::int
+end
+from written`
+	countedStatements.Store(key, text)
+	return text
 }
 
 // queueRows is queue with the columns of the rows for parameters.

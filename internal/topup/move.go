@@ -88,7 +88,7 @@ type mover struct {
 
 func (m *mover) grant() error {
 	w, grant := &m.changes.Wallet, m.plan.Grant
-	if overflows(w.Balance, grant.Amount) {
+	if !wallet.HasRoom(w.Balance, grant.Amount, w.CreditsBalance.Add(grant.Credits)) {
 		return wallet.Invalid(wallet.FieldGrantedCredits, wallet.ProblemAmountInvalid)
 	}
 	w.Balance += grant.Amount
@@ -126,6 +126,9 @@ func (m *mover) void() error {
 	w := &m.changes.Wallet
 	if void.Amount > w.Balance {
 		return wallet.Invalid(wallet.FieldAmount, wallet.ProblemExceedsAvailable)
+	}
+	if !wallet.HasRoomToConsume(w.ConsumedCredits.Add(void.Credits)) {
+		return wallet.Invalid(wallet.FieldVoidedCredits, wallet.ProblemAmountInvalid)
 	}
 	if w.Traceable {
 		if err := m.debit(void.Amount); err != nil {

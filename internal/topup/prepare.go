@@ -1,8 +1,6 @@
 package topup
 
 import (
-	"math"
-
 	"github.com/shopspring/decimal"
 
 	"github.com/fundrail/fundrail/internal/wallet"
@@ -78,18 +76,21 @@ func (p *Plan) priceInbound(asked decimal.Decimal, field wallet.Field, v *wallet
 	w := p.Wallet
 	amount, err := wallet.PriceCredits(asked, w.RateAmount, w.Currency)
 	switch {
-	case err != nil || overflows(w.Balance, amount):
+	case err != nil:
 		v.Add(field, wallet.ProblemAmountInvalid)
+		return 0, decimal.Zero, false
 	case amount == 0:
 		v.Add(field, wallet.ProblemRoundsToZero)
-	default:
-		return amount, wallet.CreditsFor(amount, w.RateAmount, w.Currency), true
+		return 0, decimal.Zero, false
 	}
-	return 0, decimal.Zero, false
+	credits := wallet.CreditsFor(amount, w.RateAmount, w.Currency)
+	charged := field == wallet.FieldPaidCredits
+	if !wallet.HasRoom(w.Balance, amount, w.CreditsBalance.Add(credits)) || charged && amount > wallet.MaxPaymentAmount {
+		v.Add(field, wallet.ProblemAmountInvalid)
+		return 0, decimal.Zero, false
+	}
+	return amount, credits, true
 }
-
-// overflows reports whether a balance cannot hold an amount more.
-func overflows(balance, amount int64) bool { return amount > math.MaxInt64-max(balance, 0) }
 
 // priceVoid prices the credits that the wallet loses. It loses exactly those that
 // were asked for; only their amount is rounded.

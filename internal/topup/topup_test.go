@@ -170,6 +170,38 @@ func TestPrepare(t *testing.T) {
 		require.Nil(t, cardOf())
 	})
 
+	t.Run("LeavesRoomForWhatIsCharged", func(t *testing.T) {
+		t.Parallel()
+
+		w := newWorld(t)
+		for name, tc := range map[string]struct {
+			balance int64
+			credits decimal.Decimal
+			paid    string
+			refused bool
+		}{
+			"Last":           {balance: wallet.MaxBalance - 1_00, paid: "1"},
+			"BalanceFull":    {balance: wallet.MaxBalance - 99, paid: "1", refused: true},
+			"CreditsFull":    {credits: dec("1e24"), paid: "1", refused: true},
+			"Largest":        {paid: wallet.FormatMinor(wallet.MaxPaymentAmount, wallet.USD)},
+			"TooLarge":       {paid: wallet.FormatMinor(wallet.MaxPaymentAmount+1, wallet.USD), refused: true},
+			"FullAndBeyond":  {balance: math.MaxInt64, paid: "1", refused: true},
+			"FarBelowZero":   {balance: math.MinInt64, paid: "1"},
+			"CreditsInHole":  {credits: dec("-1e24"), paid: "1"},
+			"CreditsAreLast": {credits: dec("1e24").Sub(dec("1")), paid: "1"},
+		} {
+			w.wallet.Balance, w.wallet.CreditsBalance = tc.balance, tc.credits
+			r := w.request()
+			r.Paid = dec(tc.paid)
+			_, err := w.prepare(r)
+			if !tc.refused {
+				require.NoError(t, err, name)
+				continue
+			}
+			require.Equal(t, []wallet.Finding{{Field: wallet.FieldPaidCredits, Problem: wallet.ProblemAmountInvalid}}, requireFinding(t, err).Findings, name)
+		}
+	})
+
 	t.Run("LimitsComeLast", func(t *testing.T) {
 		t.Parallel()
 
@@ -296,8 +328,18 @@ func TestMove(t *testing.T) {
 			},
 			"BalanceFull": {
 				change: func(_ *world, r *topup.Request) { r.Granted = dec("1") },
-				then:   func(s *topup.State) { s.Wallet.Balance = math.MaxInt64 - 99 },
+				then:   func(s *topup.State) { s.Wallet.Balance = wallet.MaxBalance - 99 },
 				want:   wallet.Finding{Field: wallet.FieldGrantedCredits, Problem: wallet.ProblemAmountInvalid},
+			},
+			"CreditsFull": {
+				change: func(_ *world, r *topup.Request) { r.Granted = dec("1") },
+				then:   func(s *topup.State) { s.Wallet.CreditsBalance = dec("1e24") },
+				want:   wallet.Finding{Field: wallet.FieldGrantedCredits, Problem: wallet.ProblemAmountInvalid},
+			},
+			"ConsumedFull": {
+				change: func(_ *world, r *topup.Request) { r.Voided = dec("1") },
+				then:   func(s *topup.State) { s.Wallet.ConsumedCredits = dec("1e24") },
+				want:   wallet.Finding{Field: wallet.FieldVoidedCredits, Problem: wallet.ProblemAmountInvalid},
 			},
 		} {
 			t.Run(name, func(t *testing.T) {

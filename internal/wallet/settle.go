@@ -133,6 +133,8 @@ const (
 	DiscrepancyPaidTwice DiscrepancyKind = "paid_twice"
 	// DiscrepancySecondIntent: an intent that is not the payment's took money.
 	DiscrepancySecondIntent DiscrepancyKind = "second_intent"
+	// DiscrepancyWalletFull: the wallet cannot hold what Stripe received.
+	DiscrepancyWalletFull DiscrepancyKind = "wallet_full"
 )
 
 // Discrepancy is a difference between Stripe and our books. An operator decides how it
@@ -177,7 +179,8 @@ type SettleChanges struct {
 // An outcome moves a payment along the table of moves or not at all, so the
 // second settlement with one outcome changes nothing. A success credits the
 // wallet with the smaller of what was asked for and what Stripe received; money in
-// another currency, or of another intent, credits nothing and is a discrepancy.
+// another currency, or of another intent, or that the wallet cannot hold, credits nothing
+// and is a discrepancy.
 func Settle(s SettleState, in Settlement) SettleChanges {
 	o := in.Outcome
 	c := SettleChanges{Payment: s.Payment}
@@ -201,6 +204,11 @@ func Settle(s SettleState, in Settlement) SettleChanges {
 	}
 	if to == PaymentSucceeded && (o.AmountReceived <= 0 || o.Currency != s.Payment.Currency) {
 		return c // nothing can be credited: a discrepancy says so
+	}
+	if to == PaymentSucceeded && !s.holds(in) {
+		// The payment stays where it is. It is checked again, and settled once there is room.
+		c.Discrepancies = append(c.Discrepancies, discrepancy(s.Payment, in, DiscrepancyWalletFull))
+		return c
 	}
 	c.Move = &Move{
 		PaymentID: s.Payment.ID, From: s.Payment.Status, To: to, Cause: in.Cause, StripeRequestID: o.RequestID, MovedAt: in.Now,
@@ -281,10 +289,8 @@ func replace(old *string, value string) {
 	}
 }
 
-// credit puts the money of a successful payment into the wallet. A purchase that
-// was settled before gets a second wallet transaction, because money that moved is
-// credited.
-func (c *SettleChanges) credit(s SettleState, in Settlement) {
+// credited returns what a success credits, in minor units and in credits.
+func credited(s SettleState, in Settlement) (int64, decimal.Decimal) {
 	amount := min(s.Payment.Amount, in.Outcome.AmountReceived)
 	credits := s.Purchase.CreditAmount
 	if s.Purchase.Status == TransactionSettled {
@@ -292,8 +298,20 @@ func (c *SettleChanges) credit(s SettleState, in Settlement) {
 		// so its credits are those of its own amount.
 		credits = creditsOfPart(credits, s.Payment.Amount, s.Purchase.Amount)
 	}
-	credits = creditsOfPart(credits, amount, s.Payment.Amount)
+	return amount, creditsOfPart(credits, amount, s.Payment.Amount)
+}
 
+// holds reports whether the wallet can hold what a success credits.
+func (s SettleState) holds(in Settlement) bool {
+	amount, credits := credited(s, in)
+	return Holds(s.Wallet.Balance, amount, s.Wallet.CreditsBalance.Add(credits))
+}
+
+// credit puts the money of a successful payment into the wallet. A purchase that
+// was settled before gets a second wallet transaction, because money that moved is
+// credited.
+func (c *SettleChanges) credit(s SettleState, in Settlement) {
+	amount, credits := credited(s, in)
 	w := s.Wallet
 	w.Balance += amount
 	w.CreditsBalance = w.CreditsBalance.Add(credits)

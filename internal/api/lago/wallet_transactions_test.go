@@ -321,6 +321,8 @@ func TestTopUpRefusals(t *testing.T) {
 		"WalletANumber":         {"wallet_id", `5`, `{"wallet_id":["wallet_not_found"]}`},
 		"Paid":                  {"paid_credits", `"ten"`, `{"paid_credits":["invalid_paid_credits","invalid_amount"]}`},
 		"PaidOverflows":         {"paid_credits", `"92233720368547758.08"`, `{"paid_credits":["invalid_paid_credits","invalid_amount"]}`},
+		"PaidAboveStripe":       {"paid_credits", `"10000000000.00"`, `{"paid_credits":["invalid_paid_credits","invalid_amount"]}`},
+		"GrantedAboveLimit":     {"granted_credits", `"10000000000000.01"`, `{"granted_credits":["invalid_granted_credits","invalid_amount"]}`},
 		"Granted":               {"granted_credits", `-1`, `{"granted_credits":["invalid_granted_credits","invalid_amount"]}`},
 		"Voided":                {"voided_credits", `""`, `{"voided_credits":["invalid_voided_credits","invalid_amount"]}`},
 		"VoidedBeyondBalance":   {"voided_credits", `"0.01"`, `{"voided_credits":["insufficient_credits"]}`},

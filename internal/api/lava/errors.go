@@ -14,12 +14,20 @@ const (
 	codeCurrencyUnsupported = "wallet_currency_unsupported"
 	codePaymentCanceled     = wallet.FailureCanceled
 	codeRefundFailed        = "refund_failed"
+	codeWalletFull          = "wallet_balance_limit_reached"
 	codeWebhookLimit        = "webhook_limit_reached"
 )
 
 func errCurrencyUnsupported() *api.Error {
 	return &api.Error{
 		Status: http.StatusBadRequest, Code: codeCurrencyUnsupported, Message: "Only a wallet in USD can be funded here.",
+	}
+}
+
+func errWalletFull() *api.Error {
+	return &api.Error{
+		Status: http.StatusBadRequest, Code: codeWalletFull,
+		Message: "The balance would be above " + wallet.FormatMinor(wallet.MaxBalance, wallet.USD) + ".",
 	}
 }
 

@@ -193,6 +193,9 @@ func (d *Dialect) newFunding(ctx context.Context, caller postgres.Caller, req fu
 		return p, errCurrencyUnsupported()
 	}
 	p.CreditAmount = wallet.CreditsFor(amount, caller.RateAmount, caller.Currency)
+	if !wallet.HasRoom(caller.Balance, amount, caller.CreditsBalance.Add(p.CreditAmount)) {
+		return p, errWalletFull()
+	}
 	return p, nil
 }
 

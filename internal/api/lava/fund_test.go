@@ -227,6 +227,17 @@ func TestFundWallet(t *testing.T) {
 		require.Empty(t, b.Stored(t))
 	})
 
+	t.Run("FullWallet", func(t *testing.T) {
+		t.Parallel()
+
+		b := apitest.Setup(t)
+		_, err := b.Pool.Exec(t.Context(), `update wallets set balance = $2 where id = $1`, b.Merchant.Wallet.ID, wallet.MaxBalance-24_99)
+		require.NoError(t, err)
+		apitest.RequireAnswer(t, b.Fund(t), http.StatusBadRequest,
+			`{"error":{"message":"The balance would be above 10000000000000.00.","code":"wallet_balance_limit_reached","status":400}}`)
+		require.Empty(t, b.Stored(t))
+	})
+
 	t.Run("TerminatedWallet", func(t *testing.T) {
 		t.Parallel()
 
