@@ -302,7 +302,7 @@ func OnceTx[T any](c echo.Context, s *Server, caller postgres.Caller, body map[s
 ) (T, error) {
 	var none T
 	ctx := c.Request().Context()
-	record, err := s.RequestRecord(c, body, 0)
+	record, err := s.RequestRecord(c, caller.Mode, body, 0)
 	if err != nil {
 		return none, err
 	}
@@ -365,13 +365,13 @@ func inTx[T any](s *Server, caller postgres.Caller, record *postgres.Idempotency
 // the header it is a key that no client can send: such a request is not found by its
 // key, but its own attempts find each other. The first request may take until wait is
 // over to answer.
-func (s *Server) RequestRecord(c echo.Context, body map[string]json.RawMessage, wait time.Duration) (*postgres.IdempotencyRecord, error) {
+func (s *Server) RequestRecord(c echo.Context, mode wallet.Mode, body map[string]json.RawMessage, wait time.Duration) (*postgres.IdempotencyRecord, error) {
 	key, err := IdempotencyKey(c.Request().Header)
 	if err != nil {
 		return nil, err
 	}
 	r := &postgres.IdempotencyRecord{
-		Operation: c.Request().Method + " " + c.Request().URL.EscapedPath(), Key: KeyOrOwn(key), WaitUntil: s.Now().Add(wait),
+		Operation: Operation(c, mode), Key: KeyOrOwn(key), WaitUntil: s.Now().Add(wait),
 		ResultIDs: []wallet.ID{wallet.NewID()}, // the write's own id, until it has made rows
 	}
 	if key == "" {

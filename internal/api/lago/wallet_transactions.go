@@ -178,7 +178,7 @@ func (d *Dialect) topUpWallet(c echo.Context, caller postgres.Caller) error {
 		return err
 	}
 	prefer := api.PreferredWait(c.Request().Header)
-	record, err := d.RequestRecord(c, body, prefer.Wait)
+	record, err := d.RequestRecord(c, caller.Mode, body, prefer.Wait)
 	if err != nil {
 		return err
 	}

@@ -163,7 +163,7 @@ func (d *Dialect) createWallet(c echo.Context, caller postgres.Caller) error {
 	if err != nil {
 		return err
 	}
-	record, err := d.RequestRecord(c, body, 0)
+	record, err := d.RequestRecord(c, caller.Mode, body, 0)
 	if err != nil {
 		return err
 	}
