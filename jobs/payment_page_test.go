@@ -379,3 +379,33 @@ func TestPaymentPage(t *testing.T) {
 		require.ErrorIs(t, err, jobs.ErrNoProvider)
 	})
 }
+
+// TestARequestForAPageThatIsAnsweredWithAnErrorHasNoEffect holds PaymentPage, whose
+// errors are answered 503 and 422, to the rule of every write of the API.
+func TestARequestForAPageThatIsAnsweredWithAnErrorHasNoEffect(t *testing.T) {
+	t.Parallel()
+
+	for name, status := range map[string]int{"Unavailable": http.StatusServiceUnavailable, "Refused": http.StatusBadRequest} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+
+			w := enginetest.NewWorld(t)
+			w.Sim.Fault(stripesim.Fault{
+				Kind: stripesim.FaultStatus, When: stripesim.Before, Status: status,
+				Match: stripesim.Match{Method: http.MethodPost, Path: sessions}, Dice: stripesim.Dice{Count: 1},
+			})
+			tx := purchase(t, w, nil)
+
+			_, err := w.Engine.PaymentPage(t.Context(), tx, w.Merchant.Customer.StripeCustomerID)
+
+			require.Error(t, err)
+			require.Equal(t, wallet.TransactionPending, transaction(t, w, tx.ID).Status)
+			if p, found, err := postgres.NewestPayment(t.Context(), w.Pool, tx.ID); found {
+				require.NoError(t, err)
+				w.Work(jobs.CheckPaymentArgs{PaymentID: p.ID})
+				p, _, _ = postgres.NewestPayment(t.Context(), w.Pool, tx.ID)
+				t.Fatalf("the refused request has made a payment, which is %s at %q", p.Status, p.RedirectURL)
+			}
+		})
+	}
+}
