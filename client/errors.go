@@ -45,8 +45,11 @@ type Error struct {
 	Message string
 	// DeclineCode is the bank's reason for a decline, as Stripe reports it.
 	DeclineCode string
-	// PaymentID is the id of the failed payment, if there is one.
+	// PaymentID is the id of the failed payment, or of the payment whose refund failed,
+	// if there is one.
 	PaymentID string
+	// RefundID is the id of the failed refund, if there is one.
+	RefundID string
 	// Issues are the invalid fields of a request under /v1.
 	Issues []Issue
 	// Details are the invalid fields of a request under /api/v1, with a list of
@@ -170,10 +173,11 @@ func newError(resp *http.Response, data []byte) *Error {
 		Issues      []Issue `json:"issues"`
 		DeclineCode string  `json:"decline_code"`
 		PaymentID   string  `json:"payment_id"`
+		RefundID    string  `json:"refund_id"`
 	}
 	if json.Unmarshal(body.Error, &inner) == nil {
 		e.Code, e.Message, e.Issues = inner.Code, inner.Message, inner.Issues
-		e.DeclineCode, e.PaymentID = inner.DeclineCode, inner.PaymentID
+		e.DeclineCode, e.PaymentID, e.RefundID = inner.DeclineCode, inner.PaymentID, inner.RefundID
 		return e
 	}
 	_ = json.Unmarshal(body.Error, &e.Message) // the status as text

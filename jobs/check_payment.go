@@ -61,12 +61,16 @@ func (e *Engine) check(ctx context.Context, c postgres.Charge, cause wallet.Caus
 	if p.Status == wallet.PaymentFailed {
 		return e.closeIntent(ctx, p, cause)
 	}
-	if !p.Status.Open() {
+	withdrawn := p.Status == wallet.PaymentCanceled && atCheckout(p) && p.CloseDueAt != nil
+	if !p.Status.Open() && !withdrawn {
 		return nil
 	}
 	stripe, err := e.stripe(p.Mode)
 	if err != nil {
 		return err
+	}
+	if withdrawn {
+		return e.closeWithdrawnPage(ctx, stripe, p, cause)
 	}
 	if atCheckout(p) {
 		return e.checkPage(ctx, stripe, p, cause)

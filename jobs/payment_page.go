@@ -42,14 +42,23 @@ const (
 	// pageLife is how long a page is open. Stripe allows at most 24 hours by its own
 	// clock.
 	pageLife = 24*time.Hour - 5*time.Minute
-	// pageWait is how long PaymentPage waits for a charge that is under way.
+	// pageWait is how long PaymentPage waits for a charge that is under way, and for a
+	// page that is being stored.
 	pageWait = 5 * time.Second
+	// pageLimit bounds PaymentPage. It is shorter than postgres.FirstCheckAfter, so the
+	// check of an attempt comes after the request that opened it.
+	pageLimit = 4 * pageWait
+	// storeLimit is how long a page is still being stored after its caller was answered.
+	storeLimit = 10 * time.Minute
 )
 
 // PaymentPage returns a payment with a RedirectURL at which the cardholder can pay for a
 // purchase: the challenge of an open charge, or a page of Stripe's checkout. Repeated
 // calls return the same page until it closes. A purchase has one open payment at a time,
 // so PaymentPage first waits for a charge under way and closes the intent of a failed one.
+//
+// An error proves that the request has had no effect: the purchase and its invoice stay as
+// they are, and no cardholder can pay on a page of this request.
 func (e *Engine) PaymentPage(ctx context.Context, t wallet.Transaction, stripeCustomerID string) (wallet.Payment, error) {
 	stripe, err := e.stripe(t.Mode)
 	switch {
@@ -58,7 +67,7 @@ func (e *Engine) PaymentPage(ctx context.Context, t wallet.Transaction, stripeCu
 	case stripeCustomerID == "":
 		return wallet.Payment{}, ErrNoProviderCustomer
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 4*pageWait) // a caller that leaves must not leave half a page
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), pageLimit) // a caller that leaves must not leave half a page
 	defer cancel()
 	const tries = 5 // concurrent calls may change the same purchase
 	for range tries {
@@ -70,7 +79,7 @@ func (e *Engine) PaymentPage(ctx context.Context, t wallet.Transaction, stripeCu
 		case found && p.Status == wallet.PaymentSucceeded:
 			return p, ErrPurchaseSettled
 		case found && p.Status.Open():
-			open, done, err := e.openPage(ctx, stripe, p)
+			open, done, err := e.openPage(ctx, p)
 			if err != nil || done {
 				return open, err
 			}
@@ -78,8 +87,9 @@ func (e *Engine) PaymentPage(ctx context.Context, t wallet.Transaction, stripeCu
 			if err := e.closeFailedIntent(ctx, stripe, p); err != nil {
 				return p, err
 			}
-			if err := e.openAttempt(ctx, t); err != nil {
-				return p, err
+			made, done, err := e.openAttempt(ctx, stripe, t)
+			if err != nil || done {
+				return made, err
 			}
 		}
 	}
@@ -88,7 +98,7 @@ func (e *Engine) PaymentPage(ctx context.Context, t wallet.Transaction, stripeCu
 
 // openPage returns an open payment with its page. The second result is false when the
 // payment has moved, and the caller must read it again.
-func (e *Engine) openPage(ctx context.Context, stripe Stripe, p wallet.Payment) (wallet.Payment, bool, error) {
+func (e *Engine) openPage(ctx context.Context, p wallet.Payment) (wallet.Payment, bool, error) {
 	lapsed := e.lapsed(p)
 	switch {
 	case p.Status == wallet.PaymentRequiresAction && !lapsed:
@@ -103,17 +113,19 @@ func (e *Engine) openPage(ctx context.Context, stripe Stripe, p wallet.Payment) 
 		}
 		return p, false, unavailable(err)
 	}
+	if e.abandoned(p) {
+		_, err := e.withdraw(ctx, p.ID, true, pageCause(p))
+		return p, false, unavailable(err)
+	}
 	waited, err := e.Wait(ctx, p.ID, pageWait)
 	switch {
 	case err != nil:
 		return p, false, err
 	case waited.Status.Answered():
 		return p, false, nil
-	case !atCheckout(p):
+	default:
 		return p, false, ErrPaymentUnderWay
 	}
-	made, err := e.createPage(ctx, stripe, p, pageCause(p))
-	return made, err == nil, err
 }
 
 // closeFailedIntent closes the intent of a failed charge, so that it cannot succeed in
@@ -136,62 +148,161 @@ func (e *Engine) closeFailedIntent(ctx context.Context, stripe Stripe, p wallet.
 	}
 }
 
-// openAttempt stores a payment for a page and creates the page. It is not an error if a
-// concurrent call has stored one first.
-func (e *Engine) openAttempt(ctx context.Context, t wallet.Transaction) error {
-	id := wallet.NewID()
-	opened, err := postgres.OpenAttempt(ctx, e.Pool, postgres.Attempt{
-		PaymentID: id, OrganizationID: t.OrganizationID, Mode: t.Mode, TransactionID: t.ID,
-		ReturnURL: e.returnURL(t.Mode, id), RequestID: requestid.From(ctx), Now: e.Now(),
+// openAttempt stores a payment for a page and creates the page. The second result is false
+// when there is no page of this call: a concurrent call was first, or the payment has moved.
+func (e *Engine) openAttempt(ctx context.Context, stripe Stripe, t wallet.Transaction) (wallet.Payment, bool, error) {
+	a := postgres.Attempt{
+		PaymentID: wallet.NewID(), OrganizationID: t.OrganizationID, Mode: t.Mode, TransactionID: t.ID,
+		RequestID: requestid.From(ctx), Now: e.Now(),
+	}
+	a.ReturnURL = e.returnURL(t.Mode, a.PaymentID)
+	cause := pageCause(wallet.Payment{WalletTransactionID: t.ID})
+	opened := false
+	err := resolve(ctx, func() error {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), writeLimit)
+		defer cancel()
+		var err error
+		opened, err = postgres.OpenAttempt(ctx, e.Pool, a)
+		return err
 	})
-	if err != nil || !opened {
-		return err
+	if err == nil && !opened {
+		return wallet.Payment{}, false, nil
 	}
-	p, err := postgres.GetPayment(ctx, e.Pool, id)
-	if err != nil {
-		return err
+	var p wallet.Payment
+	if err == nil {
+		p, err = postgres.GetPayment(ctx, e.Pool, a.PaymentID)
 	}
-	stripe, err := e.stripe(t.Mode)
-	if err != nil {
-		return err
+	mayHavePage := false
+	if err == nil {
+		var session stripeapi.CheckoutSession
+		if session, mayHavePage, err = e.createPage(ctx, stripe, p); err == nil {
+			return e.storePage(ctx, p, session, cause)
+		}
 	}
-	_, err = e.createPage(ctx, stripe, p, pageCause(p))
-	return err
+	e.giveUp(ctx, a.PaymentID, mayHavePage, cause)
+	return p, false, err
 }
 
-// createPage creates the page of a payment and stores it with the payment. Stripe
-// returns the existing page if there is one.
-func (e *Engine) createPage(ctx context.Context, stripe Stripe, p wallet.Payment, cause wallet.Cause) (wallet.Payment, error) {
+// createPage requests the page of an attempt from Stripe. The second result reports
+// whether Stripe may have made a page when there is an error.
+func (e *Engine) createPage(ctx context.Context, stripe Stripe, p wallet.Payment) (stripeapi.CheckoutSession, bool, error) {
 	order, err := postgres.GetOrder(ctx, e.Pool, p.ID)
 	if err != nil {
-		return p, err
+		return stripeapi.CheckoutSession{}, false, err
 	}
 	if order.Settled { // by a failed payment that succeeded in the meantime
-		if _, err := e.settlePage(ctx, p, canceledPage(), cause); err != nil {
-			return p, err
-		}
-		return p, ErrPurchaseSettled
+		return stripeapi.CheckoutSession{}, false, ErrPurchaseSettled
 	}
 	session, err := stripe.CreateCheckoutSession(ctx, checkoutRequest(p, order))
 	if refused, ok := refusal(err); ok {
-		o := wallet.Outcome{
-			Kind: wallet.OutcomeRejected, Reason: refused.Reason(), RequestID: refused.RequestID,
-			Failure: wallet.Failure{Code: wallet.FailureInternal, Message: "The payment could not be made."},
-		}
-		if _, err := e.settlePage(ctx, p, o, cause); err != nil {
-			return p, err
-		}
-		return p, &PageRefusedError{Reason: refused.Reason()}
+		return session, false, &PageRefusedError{Reason: refused.Reason()}
 	}
-	switch {
-	case err != nil:
-		return p, fmt.Errorf("%w: %w", ErrProviderUnavailable, err)
-	case session.URL == "":
-		return p, ErrNoPage
+	if err != nil {
+		failed, ok := errors.AsType[*stripeapi.Error](err)
+		sent := !ok || failed.Kind != wallet.OutcomeUnavailable
+		return session, sent, fmt.Errorf("%w: %w", ErrProviderUnavailable, err)
 	}
-	return e.settlePage(ctx, p, wallet.Outcome{
-		Kind: wallet.OutcomeRequiresAction, RedirectURL: session.URL, CheckoutSessionID: session.ID,
-	}, cause)
+	if session.URL == "" {
+		return session, true, ErrNoPage
+	}
+	return session, false, nil
+}
+
+// storePage stores a page with its payment. While that is in doubt, or takes too long, the
+// caller gets the page all the same, and storePage goes on behind it.
+func (e *Engine) storePage(ctx context.Context, p wallet.Payment, session stripeapi.CheckoutSession, cause wallet.Cause) (wallet.Payment, bool, error) {
+	type result struct {
+		payment wallet.Payment
+		err     error
+	}
+	stored := make(chan result, 1)
+	// The caller's own context must not end a write that its answer promises.
+	background, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeLimit)
+	stop := context.AfterFunc(e.stopping, cancel)
+	go func() {
+		defer cancel()
+		defer stop()
+		var r result
+		r.err = resolve(background, func() (err error) {
+			r.payment, err = e.settlePage(background, p, wallet.Outcome{
+				Kind: wallet.OutcomeRequiresAction, RedirectURL: session.URL, CheckoutSessionID: session.ID,
+			}, cause)
+			return err
+		})
+		if r.err != nil {
+			e.Log.WarnContext(background, "page not stored", slog.String("payment_id", p.ID.String()), slog.Any("error", r.err))
+		}
+		stored <- r
+	}()
+	timer := time.NewTimer(pageWait)
+	defer timer.Stop()
+	select {
+	case r := <-stored:
+		if r.err == nil {
+			return r.payment, r.payment.Status == wallet.PaymentRequiresAction, nil
+		}
+		if !postgres.InDoubt(r.err) {
+			e.giveUp(ctx, p.ID, true, cause)
+			return p, false, r.err
+		}
+	case <-timer.C:
+	}
+	p.Status, p.RedirectURL, p.StripeCheckoutSessionID = wallet.PaymentRequiresAction, session.URL, session.ID
+	return p, true, nil
+}
+
+// withdraw ends an attempt whose page no caller got. The purchase stays as it is, and can
+// be paid on another page at once. If Stripe may have made the page, a check closes it.
+// Withdraw does nothing to a payment that has its page.
+func (e *Engine) withdraw(ctx context.Context, id wallet.ID, mayHavePage bool, cause wallet.Cause) (wallet.Payment, error) {
+	now := e.Now()
+	applied, err := e.Settle(context.WithoutCancel(ctx), wallet.Settlement{
+		Cause: cause, CloseIntentAt: now, Now: now, PaymentID: id,
+		Outcome: wallet.Outcome{
+			Kind: wallet.OutcomeWithdrawn, MayHavePage: mayHavePage,
+			Failure: wallet.Failure{Code: wallet.FailureCanceled, Message: "The request for the payment page was answered with an error."},
+		},
+	})
+	return applied.Payment, err
+}
+
+// giveUp withdraws an attempt for a request that is about to be answered with an error. If
+// that fails, the attempt's check does it.
+func (e *Engine) giveUp(ctx context.Context, id wallet.ID, mayHavePage bool, cause wallet.Cause) {
+	if _, err := e.withdraw(ctx, id, mayHavePage, cause); err != nil {
+		e.Log.WarnContext(ctx, "attempt not withdrawn", slog.String("payment_id", id.String()), slog.Any("error", err))
+	}
+}
+
+// abandoned reports whether the request that opened an attempt has ended and left it
+// without a page.
+func (e *Engine) abandoned(p wallet.Payment) bool {
+	return atCheckout(p) && p.Status == wallet.PaymentCreated &&
+		(p.Checks > 0 || p.NextCheckAt != nil && !e.Now().Before(*p.NextCheckAt))
+}
+
+// resolve repeats a write that is in doubt until the database says stored or refused, or
+// ctx ends. Each call must make the same write. The error is a postgres.DoubtError when
+// the write may have happened.
+func resolve(ctx context.Context, write func() error) error {
+	const longest = 2 * time.Second
+	var doubt error
+	for pause := 50 * time.Millisecond; ; pause = min(2*pause, longest) {
+		err := write()
+		switch {
+		case postgres.InDoubt(err):
+			doubt = err
+		case doubt == nil || !postgres.Unavailable(err):
+			return err // an attempt that fails says nothing of one before it that is in doubt
+		}
+		timer := time.NewTimer(pause)
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+			return doubt
+		}
+	}
 }
 
 // checkoutRequest returns the request for a payment's page. It uses only stored values
@@ -272,18 +383,57 @@ func (e *Engine) closePage(ctx context.Context, stripe Stripe, id string) (strip
 	return session, err
 }
 
-// checkLostPage handles a payment whose page was requested without an answer. No
-// cardholder got the page's address, so it cannot have been paid.
+// checkLostPage withdraws an attempt that its request has left without a page, because
+// the process died or the database was away. No cardholder got the page's address, unless
+// storing the page was in doubt when the process died.
 func (e *Engine) checkLostPage(ctx context.Context, stripe Stripe, p wallet.Payment, cause wallet.Cause) error {
-	if e.Now().Sub(p.CreatedAt) >= e.KeyLife {
-		_, err := e.settlePage(ctx, p, canceledPage(), cause)
+	if p.StripePaymentIntentID != "" {
+		return e.checkIntent(ctx, stripe, p, cause)
+	}
+	if !e.abandoned(p) {
+		return nil // its request is still under way
+	}
+	withdrawn, err := e.withdraw(ctx, p.ID, true, cause)
+	if err != nil || withdrawn.CloseDueAt == nil {
 		return err
 	}
-	_, err := e.createPage(ctx, stripe, p, cause)
-	if _, refused := errors.AsType[*PageRefusedError](err); refused || errors.Is(err, ErrPurchaseSettled) {
-		return nil // the payment has ended
+	return e.closeWithdrawnPage(ctx, stripe, withdrawn, cause)
+}
+
+// closeWithdrawnPage closes the page that a withdrawn attempt may have at Stripe. The
+// same request under the same key finds it. Had it been paid, the money is credited.
+func (e *Engine) closeWithdrawnPage(ctx context.Context, stripe Stripe, p wallet.Payment, cause wallet.Cause) error {
+	if e.Now().Sub(p.CreatedAt) >= pageLife {
+		return postgres.IntentClosed(ctx, e.Pool, p.ID) // Stripe has closed it
 	}
-	return err
+	if !e.keyHolds(p) {
+		return nil // the request could make another page
+	}
+	order, err := postgres.GetOrder(ctx, e.Pool, p.ID)
+	if err != nil {
+		return err
+	}
+	session, err := stripe.CreateCheckoutSession(ctx, checkoutRequest(p, order))
+	if _, refused := refusal(err); refused {
+		return postgres.IntentClosed(ctx, e.Pool, p.ID) // there is none
+	}
+	if failed, ok := errors.AsType[*stripeapi.Error](err); ok && failed.Replayed {
+		return nil // the key does not lead to the page, which closes at the end of its life
+	}
+	if err != nil {
+		return err
+	}
+	if session, err = e.closePage(ctx, stripe, session.ID); err != nil {
+		return err
+	}
+	switch {
+	case session.Status == sessionComplete && session.IntentID != "":
+		return e.conclude(ctx, p, stripe.Retrieve(ctx, session.IntentID), cause)
+	case session.Status == sessionExpired:
+		return postgres.IntentClosed(ctx, e.Pool, p.ID)
+	default:
+		return nil
+	}
 }
 
 // closeRival inserts the job that closes the open page of a purchase which was paid by

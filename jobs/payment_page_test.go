@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/shopspring/decimal"
 	"github.com/stretchr/testify/require"
 	"github.com/stripe/stripe-go/v76"
@@ -43,6 +44,22 @@ func page(t *testing.T, w *enginetest.World, tx wallet.Transaction) wallet.Payme
 	require.Equal(t, wallet.PaymentRequiresAction, p.Status)
 	require.NotEmpty(t, p.RedirectURL)
 	return p
+}
+
+// paymentsOf returns all payments of a purchase, the oldest first, also those that were
+// withdrawn.
+func paymentsOf(t *testing.T, w *enginetest.World, tx wallet.Transaction) []wallet.Payment {
+	t.Helper()
+
+	rows, _ := w.Pool.Query(t.Context(), `select id from payments where wallet_transaction_id = $1 order by id`, tx.ID)
+	ids, err := pgx.CollectRows(rows, pgx.RowTo[wallet.ID])
+	require.NoError(t, err)
+	list := make([]wallet.Payment, len(ids))
+	for i, id := range ids {
+		list[i], err = postgres.GetPayment(t.Context(), w.Pool, id)
+		require.NoError(t, err)
+	}
+	return list
 }
 
 // pay submits a page with one of the simulator's cards, as a browser does.
@@ -297,18 +314,77 @@ func TestPaymentPage(t *testing.T) {
 			_, err := w.Engine.PaymentPage(t.Context(), tx, w.Merchant.Customer.StripeCustomerID)
 
 			require.ErrorIs(t, err, jobs.ErrProviderUnavailable)
-			open, found, err := postgres.NewestPayment(t.Context(), w.Pool, tx.ID)
+			withdrawn := paymentsOf(t, w, tx)[0]
+			require.Equal(t, wallet.PaymentCanceled, withdrawn.Status)
+			p := page(t, w, tx) // the same request again
+			require.NotEqual(t, withdrawn.ID, p.ID)
+
+			w.Work(jobs.EnqueueChecksArgs{})
+			require.Eventually(t, func() bool {
+				return paymentsOf(t, w, tx)[0].CloseDueAt == nil
+			}, 15*time.Second, 5*time.Millisecond, "the page that the lost request may have made is closed")
+			require.EqualValues(t, 1, w.Sim.Requests()["POST "+sessions+"/{id}/expire"])
+			require.Equal(t, wallet.TransactionPending, transaction(t, w, tx.ID).Status)
+			listed, err := postgres.ListPayments(t.Context(), w.Pool, w.Merchant.Wallet.ID, wallet.ID{}, 10)
 			require.NoError(t, err)
-			require.True(t, found)
-			require.Equal(t, wallet.PaymentCreated, open.Status)
-			w.Work(jobs.CheckPaymentArgs{PaymentID: open.ID})
-			p := page(t, w, tx)
-			require.Equal(t, open.ID, p.ID)
+			require.Len(t, listed, 1, "the merchant sees no payment of the request that was refused")
+
 			pay(t, p.RedirectURL, "pm_card_visa")
 			w.Await(p.ID, wallet.PaymentSucceeded)
 			w.RequireBooksBalance()
 		})
 	}
+
+	t.Run("TheProcessDiedBeforeThePage", func(t *testing.T) {
+		t.Parallel()
+
+		w := enginetest.NewWorld(t)
+		tx := purchase(t, w, nil)
+		attempt := postgres.Attempt{
+			PaymentID: wallet.NewID(), OrganizationID: tx.OrganizationID, Mode: tx.Mode, TransactionID: tx.ID,
+			ReturnURL: "https://fundrail.example/return", Now: w.Clock.Now(),
+		}
+		opened, err := postgres.OpenAttempt(t.Context(), w.Pool, attempt)
+		require.NoError(t, err)
+		require.True(t, opened)
+
+		w.Work(jobs.CheckPaymentArgs{PaymentID: attempt.PaymentID})
+		require.Equal(t, wallet.PaymentCreated, paymentsOf(t, w, tx)[0].Status, "its request may still be under way")
+		w.Clock.Advance(postgres.FirstCheckAfter)
+		w.Work(jobs.CheckPaymentArgs{PaymentID: attempt.PaymentID})
+
+		withdrawn := w.Await(attempt.PaymentID, wallet.PaymentCanceled)
+		require.Nil(t, withdrawn.CloseDueAt)
+		require.Equal(t, wallet.TransactionPending, transaction(t, w, tx.ID).Status)
+		p := page(t, w, tx)
+		pay(t, p.RedirectURL, "pm_card_visa")
+		w.Await(p.ID, wallet.PaymentSucceeded)
+		w.RequireBooksBalance()
+	})
+
+	t.Run("MoneyOfAWithdrawnPageIsCredited", func(t *testing.T) {
+		t.Parallel()
+
+		w := enginetest.NewWorld(t)
+		lost := w.Sim.Fault(stripesim.Fault{
+			Match: stripesim.Match{Method: http.MethodPost, Path: sessions}, Kind: stripesim.FaultReset, When: stripesim.After,
+		})
+		w.Sim.WebhookFault(stripesim.WebhookFault{Kind: stripesim.HookDrop})
+		tx := purchase(t, w, nil)
+		_, err := w.Engine.PaymentPage(t.Context(), tx, w.Merchant.Customer.StripeCustomerID)
+		require.ErrorIs(t, err, jobs.ErrProviderUnavailable)
+		w.Sim.RemoveFault(lost)
+		made := w.Sim.Client().CheckoutSessions.List(&stripe.CheckoutSessionListParams{})
+		require.True(t, made.Next(), "the request had its effect at Stripe")
+
+		pay(t, made.CheckoutSession().URL, "pm_card_visa")
+		withdrawn := paymentsOf(t, w, tx)[0]
+		w.Work(jobs.CheckPaymentArgs{PaymentID: withdrawn.ID})
+
+		w.Await(withdrawn.ID, wallet.PaymentSucceeded)
+		require.Equal(t, wallet.TransactionSettled, transaction(t, w, tx.ID).Status)
+		w.RequireBooksBalance()
+	})
 
 	t.Run("StripeRefusesThePage", func(t *testing.T) {
 		t.Parallel()
@@ -327,7 +403,8 @@ func TestPaymentPage(t *testing.T) {
 		var refused *jobs.PageRefusedError
 		require.ErrorAs(t, err, &refused)
 		require.Contains(t, refused.Reason, "amount_too_small")
-		require.Equal(t, wallet.TransactionFailed, transaction(t, w, small.ID).Status)
+		require.Equal(t, wallet.TransactionPending, transaction(t, w, small.ID).Status)
+		require.Nil(t, paymentsOf(t, w, small)[0].CloseDueAt, "there is no page to close")
 		w.RequireBooksBalance()
 	})
 
@@ -378,4 +455,34 @@ func TestPaymentPage(t *testing.T) {
 		_, err = w.Engine.PaymentPage(t.Context(), tx, "cus_1")
 		require.ErrorIs(t, err, jobs.ErrNoProvider)
 	})
+}
+
+// TestARequestForAPageThatIsAnsweredWithAnErrorHasNoEffect holds PaymentPage, whose
+// errors are answered 503 and 422, to the rule of every write of the API.
+func TestARequestForAPageThatIsAnsweredWithAnErrorHasNoEffect(t *testing.T) {
+	t.Parallel()
+
+	for name, status := range map[string]int{"Unavailable": http.StatusServiceUnavailable, "Refused": http.StatusBadRequest} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+
+			w := enginetest.NewWorld(t)
+			w.Sim.Fault(stripesim.Fault{
+				Kind: stripesim.FaultStatus, When: stripesim.Before, Status: status,
+				Match: stripesim.Match{Method: http.MethodPost, Path: sessions}, Dice: stripesim.Dice{Count: 1},
+			})
+			tx := purchase(t, w, nil)
+
+			_, err := w.Engine.PaymentPage(t.Context(), tx, w.Merchant.Customer.StripeCustomerID)
+
+			require.Error(t, err)
+			require.Equal(t, wallet.TransactionPending, transaction(t, w, tx.ID).Status)
+			if p, found, err := postgres.NewestPayment(t.Context(), w.Pool, tx.ID); found {
+				require.NoError(t, err)
+				w.Work(jobs.CheckPaymentArgs{PaymentID: p.ID})
+				p, _, _ = postgres.NewestPayment(t.Context(), w.Pool, tx.ID)
+				t.Fatalf("the refused request has made a payment, which is %s at %q", p.Status, p.RedirectURL)
+			}
+		})
+	}
 }

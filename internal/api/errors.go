@@ -21,9 +21,11 @@ type Error struct {
 	Message string // written for the merchant
 	// Issues are what is wrong with a request in Lava's dialect.
 	Issues []Issue
-	// DeclineCode and PaymentID belong to payments that failed.
+	// DeclineCode and PaymentID belong to payments that failed, RefundID and PaymentID to
+	// refunds that failed.
 	DeclineCode string
 	PaymentID   string
+	RefundID    string
 	// Header holds the answer's own header fields.
 	Header http.Header
 	Err    error // the cause; logged, and not shown to the merchant

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/fundrail/fundrail/internal/nullable"
 	"github.com/fundrail/fundrail/internal/wallet"
@@ -35,8 +36,11 @@ var errNotPayable = errors.New("the purchase has an open payment or is settled")
 // or if the purchase is settled or does not exist. The caller must check again that the
 // purchase is not settled before it sends a request to Stripe, because an earlier payment
 // that failed may still succeed.
-func OpenAttempt(ctx context.Context, db Beginner, a Attempt) (bool, error) {
-	err := pgx.BeginTxFunc(ctx, db, pgx.TxOptions{}, func(tx pgx.Tx) error {
+//
+// The error is a DoubtError when the attempt may have been stored. The same attempt may
+// then be sent again: OpenAttempt returns true for one that is stored already.
+func OpenAttempt(ctx context.Context, pool *pgxpool.Pool, a Attempt) (bool, error) {
+	err := InTx(ctx, pool, func(tx pgx.Tx) error {
 		// This does not lock the wallet transaction. Settling locks payments before wallet
 		// transactions, and the opposite order here could deadlock.
 		tag, err := tx.Exec(ctx, `
@@ -56,13 +60,13 @@ func OpenAttempt(ctx context.Context, db Beginner, a Attempt) (bool, error) {
 			return err
 		}
 		if tag.RowsAffected() == 0 {
-			return errNotPayable
-		}
-		_, err = tx.Exec(ctx, `
-			update invoices set payment_status = 'pending', updated_at = $2
-			where wallet_transaction_id = $1 and payment_status = 'failed'`, a.TransactionID, a.Now)
-		if err != nil {
-			return err
+			var stored bool
+			if err := tx.QueryRow(ctx, `select exists (select from payments where id = $1)`, a.PaymentID).Scan(&stored); err != nil {
+				return err
+			}
+			if !stored {
+				return errNotPayable
+			}
 		}
 		// The purchase may have been settled since the insert read it.
 		var status wallet.TransactionStatus
@@ -83,11 +87,15 @@ func OpenAttempt(ctx context.Context, db Beginner, a Attempt) (bool, error) {
 	return true, nil
 }
 
-// NewestPayment returns the newest payment of a purchase. The second result is false if
-// there is none.
+// NewestPayment returns the newest payment of a purchase that was not withdrawn. The second
+// result is false if there is none.
 func NewestPayment(ctx context.Context, db DB, transactionID wallet.ID) (wallet.Payment, bool, error) {
 	rows, _ := db.Query(ctx, `
-		select `+paymentColumns+` from payments p where p.wallet_transaction_id = $1 order by p.id desc limit 1`, transactionID)
+		select `+paymentColumns+` from payments p
+		where p.wallet_transaction_id = $1
+			and (p.payment_method_id is not null or p.stripe_checkout_session_id is not null or p.status <> 'canceled')
+		order by p.id desc
+		limit 1`, transactionID)
 	p, err := pgx.CollectExactlyOneRow(rows, scanPayment)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return p, false, nil

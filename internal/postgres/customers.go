@@ -44,6 +44,27 @@ func InsertCustomer(ctx context.Context, db DB, c Customer) error {
 	return nil
 }
 
+// LockOrInsertCustomer returns the customer with an external id and keeps its row locked
+// until the transaction ends, so that a change can be worked out from it. If there is none,
+// it inserts one without values, with the given id.
+func LockOrInsertCustomer(ctx context.Context, tx pgx.Tx, organizationID wallet.ID, mode wallet.Mode, externalID string, id wallet.ID, now time.Time) (Customer, error) {
+	// The insert waits for a transaction that is inserting the same customer.
+	_, err := tx.Exec(ctx, `
+		insert into customers (id, organization_id, mode, external_id, created_at, updated_at)
+		values (@id, @organization_id, @mode, @external_id, @now, @now)
+		on conflict (organization_id, mode, external_id) do nothing`,
+		params{"id": id, "organization_id": organizationID, "mode": mode, "external_id": externalID, "now": now})
+	if err != nil {
+		return Customer{}, fmt.Errorf("insert customer %s: %w", externalID, err)
+	}
+	rows, _ := tx.Query(ctx, `
+		select `+customerColumns+` from customers c
+		where c.organization_id = @organization_id and c.mode = @mode and c.external_id = @external_id
+		for no key update`,
+		params{"organization_id": organizationID, "mode": mode, "external_id": externalID})
+	return collectCustomer(rows, externalID)
+}
+
 // CustomerChange is a change of a customer. A nil field stays as it is; an empty string
 // removes the value.
 type CustomerChange struct {

@@ -126,8 +126,9 @@ func ListEndpoints(ctx context.Context, db DB, organizationID wallet.ID, mode wa
 type EndpointChange struct {
 	Name *string
 	URL  *string
-	// Subscription replaces the subscribed events and the kind of signature.
-	Subscription *Subscription
+	// Subscribe returns what replaces the subscribed events and the kind of signature of
+	// the endpoint, whose row is locked.
+	Subscribe func(before wallet.Endpoint) (Subscription, error)
 	// Enabled false stops deliveries until it is set to true again. Events that occur in
 	// between are never delivered. Enabling a held endpoint retries at once.
 	Enabled *bool
@@ -153,8 +154,16 @@ func UpdateEndpoint(ctx context.Context, tx pgx.Tx, ref EndpointRef, c EndpointC
 			return e, fmt.Errorf("wake webhook endpoint %s: %w", ref.ID, err)
 		}
 	}
-	if s := c.Subscription; s != nil {
-		_, err := tx.Exec(ctx, `update webhook_endpoints set signature = $2, events = $3, types = $4 where id = $1`,
+	if c.Subscribe != nil {
+		rows, _ := tx.Query(ctx, `select `+endpointColumns+` from webhook_endpoints e where e.id = $1 for no key update`, ref.ID)
+		if e, err = pgx.CollectExactlyOneRow(rows, pgx.RowToStructByName[wallet.Endpoint]); err != nil {
+			return e, fmt.Errorf("lock webhook endpoint %s: %w", ref.ID, err)
+		}
+		s, err := c.Subscribe(e)
+		if err != nil {
+			return e, err
+		}
+		_, err = tx.Exec(ctx, `update webhook_endpoints set signature = $2, events = $3, types = $4 where id = $1`,
 			ref.ID, s.Signature, s.Events, s.Types)
 		if err != nil {
 			return e, fmt.Errorf("change the events of webhook endpoint %s: %w", ref.ID, err)

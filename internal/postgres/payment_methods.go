@@ -118,16 +118,16 @@ func SetDefaultPaymentMethod(ctx context.Context, tx pgx.Tx, customerID, id wall
 	if err != nil {
 		return m, err
 	}
-	for _, sql := range []string{
-		`update payment_methods set is_default = false where customer_id = $1 and id <> $2 and is_default`,
-		`update payment_methods set is_default = true where customer_id = $1 and id = $2`,
-	} {
-		if _, err := tx.Exec(ctx, sql, customerID, id); err != nil {
-			return m, fmt.Errorf("make payment method %s the default: %w", id, err)
-		}
+	_, err = tx.Exec(ctx, `update payment_methods set is_default = false where customer_id = $1 and id <> $2 and is_default`, customerID, id)
+	if err != nil {
+		return m, fmt.Errorf("make payment method %s the default: %w", id, err)
 	}
-	m.IsDefault = true
-	return m, nil
+	// The card may have been removed since it was read.
+	rows, _ := tx.Query(ctx, `
+		update payment_methods set is_default = true
+		where customer_id = $1 and id = $2 and deleted_at is null
+		returning `+paymentMethodColumns, customerID, id)
+	return collectPaymentMethod(rows, id)
 }
 
 // RemovePaymentMethod removes a saved card from its customer. Its payments stay. If it was

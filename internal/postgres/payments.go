@@ -100,7 +100,8 @@ func GetPayments(ctx context.Context, db DB, ids []wallet.ID) ([]wallet.Payment,
 }
 
 // ListPayments returns up to limit payments of a wallet with ids below before, newest
-// first. A zero before does not limit the ids.
+// first. A zero before does not limit the ids. An attempt is listed once it has a page:
+// before, and when it was withdrawn, no caller has been told of it.
 func ListPayments(ctx context.Context, db DB, walletID, before wallet.ID, limit int) ([]wallet.Payment, error) {
 	if before == (wallet.ID{}) {
 		before = uuid.Max
@@ -109,6 +110,7 @@ func ListPayments(ctx context.Context, db DB, walletID, before wallet.ID, limit 
 		select `+paymentColumns+`
 		from payments p
 		where p.wallet_id = $1 and p.id < $2
+			and (p.payment_method_id is not null or p.stripe_checkout_session_id is not null or p.status not in ('canceled', 'created'))
 		order by p.id desc
 		limit $3`, walletID, before, limit)
 	list, err := pgx.CollectRows(rows, scanPayment)

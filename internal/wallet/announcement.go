@@ -34,12 +34,12 @@ var paymentDeliveries = map[PaymentStatus]DeliveryType{
 
 // AnnounceSettlements returns the announcements of settlements: for each move the
 // payment and then its wallet transaction, and after all of them the balance of each
-// credited wallet once.
+// credited wallet once. An attempt that was withdrawn is not announced.
 func AnnounceSettlements(changes []SettleChanges) []Announcement {
 	var list, balances []Announcement
 	credited := make(map[ID]int) // the index of a wallet in balances
 	for _, c := range changes {
-		if c.Move == nil || paymentDeliveries[c.Move.To] == "" {
+		if c.Move == nil || c.Withdrawn || paymentDeliveries[c.Move.To] == "" {
 			continue
 		}
 		p := c.Payment

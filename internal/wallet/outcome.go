@@ -28,6 +28,9 @@ const (
 	// OutcomeRejected: Stripe refused the request as invalid. Nothing happened, and a
 	// repetition cannot succeed.
 	OutcomeRejected OutcomeKind = "rejected"
+	// OutcomeWithdrawn: the request that wanted a payment page is answered with an error,
+	// so its attempt must have no effect. It ends, and the purchase stays as it is.
+	OutcomeWithdrawn OutcomeKind = "withdrawn"
 )
 
 // Outcome is what is known of a PaymentIntent after a call to Stripe. Which fields are
@@ -48,6 +51,8 @@ type Outcome struct {
 	// CheckoutSessionID is set if RedirectURL leads to Stripe's checkout. There is no
 	// intent then until the cardholder submits the form.
 	CheckoutSessionID string
+	// MayHavePage reports, for withdrawn, whether Stripe may have made the page.
+	MayHavePage bool
 	// Failure is the reason, for declined, rejected and canceled.
 	Failure Failure
 	// Reason is for the log and the job's error, for unknown, unavailable and
@@ -95,7 +100,7 @@ func (o Outcome) Status() (PaymentStatus, bool) {
 		return PaymentRequiresAction, true
 	case OutcomeDeclined, OutcomeRejected:
 		return PaymentFailed, true
-	case OutcomeCanceled:
+	case OutcomeCanceled, OutcomeWithdrawn:
 		return PaymentCanceled, true
 	case OutcomeProcessing, OutcomeUnknown:
 		return PaymentProcessing, true

@@ -36,7 +36,8 @@ type Payment struct {
 	ActionDeadlineAt *time.Time
 	NextCheckAt      *time.Time
 	Checks           int
-	// CloseDueAt is when a job makes sure that a failed payment's intent is closed,
+	// CloseDueAt is when a job makes sure that the intent of a failed payment, or the page
+	// of a withdrawn one, is closed,
 	// nil once it is.
 	CloseDueAt *time.Time
 	CreatedAt  time.Time

@@ -14,8 +14,8 @@ type Settlement struct {
 	// ActionDeadline is when the cardholder's time to pass a challenge ends. It is used
 	// only if the outcome asks for one.
 	ActionDeadline time.Time
-	// CloseIntentAt is when a job makes sure that the intent is closed. It is used only
-	// if the outcome fails the payment.
+	// CloseIntentAt is when a job makes sure that the intent or the page is closed. It
+	// is used only if the outcome fails or withdraws the payment.
 	CloseIntentAt time.Time
 	Now           time.Time
 	// SpareTransactionID is the id of the wallet transaction that is made if the
@@ -160,6 +160,9 @@ type SettleChanges struct {
 	Move *Move
 	// Identified reports that the payment learned its intent without moving.
 	Identified bool
+	// Withdrawn reports that the move ends an attempt that had no effect. Merchants are
+	// not told of it.
+	Withdrawn bool
 	// Purchase is the payment's wallet transaction afterwards.
 	Purchase *PurchaseState
 	// Spare is a new wallet transaction for money that paid for its purchase a
@@ -192,6 +195,10 @@ func Settle(s SettleState, in Settlement) SettleChanges {
 	if !moves || !ownIntent {
 		return c
 	}
+	c.Withdrawn = o.Kind == OutcomeWithdrawn
+	if c.Withdrawn && s.Payment.Status != PaymentCreated {
+		return SettleChanges{Payment: s.Payment} // it has its page by now, or it has ended
+	}
 	if !CanMove(s.Payment.Status, to) {
 		// A payment whose answer was lost may learn its intent before the intent's state
 		// is known.
@@ -214,9 +221,12 @@ func Settle(s SettleState, in Settlement) SettleChanges {
 		PaymentID: s.Payment.ID, From: s.Payment.Status, To: to, Cause: in.Cause, StripeRequestID: o.RequestID, MovedAt: in.Now,
 	}
 	c.movePayment(in, to)
-	if to == PaymentSucceeded {
+	switch {
+	case to == PaymentSucceeded:
 		c.credit(s, in)
-	} else {
+	case to == PaymentRequiresAction:
+		c.reopenInvoice(s, in)
+	case !c.Withdrawn:
 		c.fail(s, in, to)
 	}
 	c.judgeCard(s, in, to)
@@ -271,6 +281,9 @@ func (c *SettleChanges) movePayment(in Settlement, to PaymentStatus) {
 	// A declined intent stays open at Stripe until it is canceled. The page of a
 	// checkout session closes its own.
 	if to == PaymentFailed && p.StripePaymentIntentID != "" && p.StripeCheckoutSessionID == "" {
+		p.CloseDueAt = new(in.CloseIntentAt)
+	}
+	if o.Kind == OutcomeWithdrawn && o.MayHavePage {
 		p.CloseDueAt = new(in.CloseIntentAt)
 	}
 }
@@ -364,6 +377,17 @@ func (c *SettleChanges) payInvoice(s SettleState, in Settlement, amount int64) {
 	if i.FinalizedAt == nil {
 		i.FinalizedAt = new(in.Now)
 	}
+	c.Invoice = &i
+}
+
+// reopenInvoice marks the invoice of an earlier payment that failed as pending, because
+// the cardholder can now pay it.
+func (c *SettleChanges) reopenInvoice(s SettleState, in Settlement) {
+	if s.Invoice == nil || s.Invoice.PaymentStatus != InvoicePaymentFailed {
+		return
+	}
+	i := *s.Invoice
+	i.PaymentStatus, i.UpdatedAt = InvoicePaymentPending, in.Now
 	c.Invoice = &i
 }
 

@@ -229,6 +229,46 @@ func TestSettle(t *testing.T) {
 	})
 }
 
+// TestSettleAttemptAtCheckout follows attempts to pay for a purchase that failed before.
+func TestSettleAttemptAtCheckout(t *testing.T) {
+	t.Parallel()
+
+	attempt := func() wallet.SettleState {
+		s := newSettleState()
+		s.Payment.PaymentMethodID, s.Card = nil, nil
+		s.Purchase.Status, s.Purchase.FailedAt = wallet.TransactionFailed, new(settledAt)
+		s.Invoice = &wallet.InvoiceState{ID: wallet.NewID(), Status: wallet.InvoiceOpen, PaymentStatus: wallet.InvoicePaymentFailed}
+		return s
+	}
+	page := wallet.Outcome{
+		Kind: wallet.OutcomeRequiresAction, RedirectURL: "https://checkout.stripe.com/c/pay/cs_1", CheckoutSessionID: "cs_1",
+	}
+
+	s := attempt()
+	c := wallet.Settle(s, newSettlement(s.Payment, page))
+	require.Equal(t, wallet.InvoicePaymentPending, c.Invoice.PaymentStatus, "it can be paid again")
+	require.Nil(t, c.Purchase)
+
+	withdrawn := wallet.Outcome{Kind: wallet.OutcomeWithdrawn, MayHavePage: true}
+	opened := after(s, c)
+	c = wallet.Settle(opened, newSettlement(s.Payment, withdrawn))
+	require.Equal(t, wallet.SettleChanges{Payment: opened.Payment}, c, "a page that was told stays")
+
+	s = attempt()
+	c = wallet.Settle(s, newSettlement(s.Payment, withdrawn))
+	require.Equal(t, wallet.PaymentCanceled, c.Payment.Status)
+	require.Equal(t, settledAt.Add(time.Minute), *c.Payment.CloseDueAt)
+	require.Nil(t, c.Purchase)
+	require.Nil(t, c.Invoice)
+	require.Empty(t, wallet.AnnounceSettlements([]wallet.SettleChanges{c}))
+	c = wallet.Settle(after(s, c), newSettlement(s.Payment, succeeded(s.Payment, "pi_1")))
+	require.EqualValues(t, 25_00, c.Credit.Amount, "money that moved is credited")
+
+	withdrawn.MayHavePage = false
+	c = wallet.Settle(s, newSettlement(s.Payment, withdrawn))
+	require.Nil(t, c.Payment.CloseDueAt, "there is no page to close")
+}
+
 // TestSettleMoves walks the whole table of states.
 func TestSettleMoves(t *testing.T) {
 	t.Parallel()
@@ -421,6 +461,7 @@ func randomOutcome(r *rand.Rand, p wallet.Payment) wallet.Outcome {
 	kinds := []wallet.OutcomeKind{
 		wallet.OutcomeCanceled, wallet.OutcomeDeclined, wallet.OutcomeMissing, wallet.OutcomeProcessing, wallet.OutcomeRejected,
 		wallet.OutcomeRequiresAction, wallet.OutcomeSucceeded, wallet.OutcomeSucceeded, wallet.OutcomeUnavailable, wallet.OutcomeUnknown,
+		wallet.OutcomeWithdrawn,
 	}
 	o := wallet.Outcome{Kind: kinds[r.IntN(len(kinds))], IntentID: "pi_" + p.ID.String(), Currency: p.Currency}
 	switch o.Kind {
@@ -431,7 +472,7 @@ func randomOutcome(r *rand.Rand, p wallet.Payment) wallet.Outcome {
 		}
 	case wallet.OutcomeDeclined, wallet.OutcomeRejected, wallet.OutcomeCanceled:
 		o.Failure = wallet.Failure{Code: "card_declined", Class: []wallet.DeclineClass{"", wallet.DeclineHard, wallet.DeclineSoft}[r.IntN(3)]}
-	case wallet.OutcomeUnknown:
+	case wallet.OutcomeUnknown, wallet.OutcomeWithdrawn:
 		o.IntentID = ""
 	default:
 		o.RedirectURL = "https://hooks.stripe.com/x"

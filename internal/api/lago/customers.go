@@ -149,8 +149,8 @@ func (d *Dialect) storeCustomer(c echo.Context, caller postgres.Caller) error {
 		if err := v.OrNil(); err != nil {
 			return postgres.Customer{}, nil, err
 		}
-		before, err := postgres.FindCustomer(ctx, tx, caller.OrganizationID, caller.Mode, externalID)
-		if err != nil && !wallet.HasCode(err, wallet.CodeCustomerNotFound) {
+		before, err := postgres.LockOrInsertCustomer(ctx, tx, caller.OrganizationID, caller.Mode, externalID, change.ID, d.Now())
+		if err != nil {
 			return before, nil, err
 		}
 		change := change // another attempt may find another profile

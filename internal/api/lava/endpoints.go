@@ -284,17 +284,15 @@ func (d *Dialect) changeWebhook(c echo.Context, caller postgres.Caller) error {
 		return api.InvalidBody(issues...)
 	}
 	e, err := api.OnceTx(c, d.Server, caller, body, func(ctx context.Context, tx pgx.Tx) (wallet.Endpoint, []wallet.ID, error) {
-		before, err := postgres.GetEndpoint(ctx, tx, ref)
-		if err != nil {
-			return before, nil, err
-		}
 		change := postgres.EndpointChange{Name: req.name, URL: req.url, Enabled: req.enabled}
 		if req.signature != nil || req.events != nil {
-			sub, issue := req.subscription(before)
-			if issue != nil {
-				return before, nil, api.InvalidBody(*issue)
+			change.Subscribe = func(before wallet.Endpoint) (postgres.Subscription, error) {
+				sub, issue := req.subscription(before)
+				if issue != nil {
+					return sub, api.InvalidBody(*issue)
+				}
+				return sub, nil
 			}
-			change.Subscription = &sub
 		}
 		after, err := postgres.UpdateEndpoint(ctx, tx, ref, change, d.Now())
 		return after, []wallet.ID{ref.ID}, err

@@ -12,6 +12,7 @@ import (
 
 	"github.com/fundrail/fundrail/internal/apitest"
 	"github.com/fundrail/fundrail/internal/postgres"
+	"github.com/fundrail/fundrail/internal/testdb"
 	"github.com/fundrail/fundrail/internal/testfactory"
 	"github.com/fundrail/fundrail/internal/wallet"
 )
@@ -58,6 +59,28 @@ func TestWebhooks(t *testing.T) {
 			`{"name":"Later","url":"https://your-app.example.com/later","status":"disabled"}`), http.StatusCreated)
 
 		require.Equal(t, "disabled", made["status"])
+	})
+
+	t.Run("ConcurrentChangesKeepBothFields", func(t *testing.T) {
+		t.Parallel()
+
+		b := apitest.Setup(t)
+		id := decoded(t, b.Do(t, http.MethodPost, "/v1/webhooks", newWebhook), http.StatusCreated)["webhook_id"].(string)
+		change := func(body string) {
+			if rec := b.Do(t, http.MethodPatch, "/v1/webhooks/"+id, body); rec.Code != http.StatusOK {
+				t.Errorf("%s: %d %s", body, rec.Code, rec.Body)
+			}
+		}
+		tx, err := b.Pool.Begin(t.Context())
+		require.NoError(t, err)
+		_, err = tx.Exec(t.Context(), `select from webhook_endpoints for no key update`)
+		require.NoError(t, err)
+
+		testdb.HoldBack(t, b.Pool, tx, func() { change(`{"signature":"standard"}`) }, func() { change(`{"events":["payment.succeeded"]}`) })
+
+		after := decoded(t, b.Do(t, http.MethodGet, "/v1/webhooks/"+id, ""), http.StatusOK)
+		require.Equal(t, "standard", after["signature"])
+		require.Equal(t, []any{"payment.succeeded"}, after["events"])
 	})
 
 	t.Run("RepeatedWithItsKeyItIsTheSame", func(t *testing.T) {

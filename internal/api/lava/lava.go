@@ -92,12 +92,12 @@ func (*Dialect) WriteError(c echo.Context, e *api.Error) error {
 		Error errorBody `json:"error"`
 	}{errorBody{
 		Message: e.Message, Code: e.Code, Status: e.Status, Issues: e.Issues,
-		DeclineCode: e.DeclineCode, PaymentID: e.PaymentID,
+		DeclineCode: e.DeclineCode, PaymentID: e.PaymentID, RefundID: e.RefundID,
 	}})
 }
 
-// errorBody is the error object of Lava's dialect. DeclineCode and PaymentID are
-// additions to it.
+// errorBody is the error object of Lava's dialect. DeclineCode, PaymentID and RefundID
+// are additions to it.
 type errorBody struct {
 	Message     string      `json:"message"`
 	Code        string      `json:"code"`
@@ -105,4 +105,5 @@ type errorBody struct {
 	Issues      []api.Issue `json:"issues,omitempty"`
 	DeclineCode string      `json:"decline_code,omitempty"`
 	PaymentID   string      `json:"payment_id,omitempty"`
+	RefundID    string      `json:"refund_id,omitempty"`
 }

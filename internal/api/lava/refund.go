@@ -216,7 +216,8 @@ func (d *Dialect) replayRefund(ctx context.Context, p api.Prior, now time.Time) 
 }
 
 // answerRefund answers with the state of a refund: 200 once Stripe has accepted it,
-// and 202 before.
+// and 202 before. The 422 of a refund that failed is not a refusal of the request: the
+// refund is stored, so the answer has its id.
 func (d *Dialect) answerRefund(c echo.Context, r wallet.Refund) error {
 	answer := newRefundResource(r)
 	switch {
@@ -225,7 +226,10 @@ func (d *Dialect) answerRefund(c echo.Context, r wallet.Refund) error {
 		if r.FailureReason != "" {
 			message = "The refund failed: " + r.FailureReason + "."
 		}
-		return &api.Error{Status: http.StatusUnprocessableEntity, Code: codeRefundFailed, Message: message, PaymentID: answer.PaymentID}
+		return &api.Error{
+			Status: http.StatusUnprocessableEntity, Code: codeRefundFailed, Message: message,
+			PaymentID: answer.PaymentID, RefundID: answer.RefundID,
+		}
 	case r.Answered():
 		return api.WriteJSON(c, http.StatusOK, answer)
 	default:

@@ -150,8 +150,12 @@ func TestRefundPayment(t *testing.T) {
 
 		rec, _ := b.refund(t, p, "")
 
+		refunds, err := postgres.RefundsOf(t.Context(), b.Pool, p.ID)
+		require.NoError(t, err)
+		require.Len(t, refunds, 1, "the refund is stored, so the answer must name it")
 		apitest.RequireAnswer(t, rec, http.StatusUnprocessableEntity,
-			`{"error":{"message":"The refund failed: charge_disputed.","code":"refund_failed","status":422,"payment_id":"`+apitest.SpellPayment(p)+`"}}`)
+			`{"error":{"message":"The refund failed: charge_disputed.","code":"refund_failed","status":422,"payment_id":"`+apitest.SpellPayment(p)+
+				`","refund_id":"`+wallet.Spell(wallet.PrefixRefund, p.Mode, refunds[0].ID)+`"}}`)
 	})
 
 	t.Run("Later", func(t *testing.T) {
