@@ -218,7 +218,7 @@ func (e *Engine) storePage(ctx context.Context, p wallet.Payment, session stripe
 	stored := make(chan result, 1)
 	// The caller's own context must not end a write that its answer promises.
 	background, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeLimit)
-	stop := context.AfterFunc(e.stopping, cancel)
+	stop := context.AfterFunc(e.stopping, cancel) //nolint:contextcheck // the end of the engine, not of the request
 	go func() {
 		defer cancel()
 		defer stop()

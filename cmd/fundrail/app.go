@@ -13,8 +13,8 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/fundrail/fundrail/internal/config"
-	"github.com/fundrail/fundrail/internal/postgres"
 	"github.com/fundrail/fundrail/internal/console"
+	"github.com/fundrail/fundrail/internal/postgres"
 	"github.com/fundrail/fundrail/migrations"
 )
 

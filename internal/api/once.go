@@ -102,7 +102,7 @@ func Once[T any](ctx context.Context, s *Server, caller postgres.Caller, a Act[T
 	w := &write[T]{Act: a, server: s, caller: caller, pause: pause}
 	limited, cancel := context.WithTimeout(ctx, s.patience())
 	defer cancel()
-	stop := context.AfterFunc(s.doubts.draining, cancel)
+	stop := context.AfterFunc(s.doubts.draining, cancel) //nolint:contextcheck // the end of the server, not of the request
 	defer stop()
 	done, err := w.resolve(limited)
 	switch {
@@ -141,6 +141,8 @@ type write[T any] struct {
 	value T
 	cause error
 	taken int // how often the key was found taken, and then free
+	// blocked reports whether an attempt waited for a locked row in vain.
+	blocked bool
 }
 
 // resolve makes attempts until the database says stored or refused, or ctx ends.
@@ -156,7 +158,7 @@ func (w *write[T]) resolve(ctx context.Context) (Done[T], error) {
 			// An attempt that fails says nothing of one before it that is in doubt.
 		case postgres.Blocked(err):
 			// Nothing was written, and the rows may be free in a moment.
-			ctx = postgres.WithLockWait(ctx, retryLockWait)
+			w.blocked = true
 		default:
 			return Done[T]{}, unavailable(err)
 		}
@@ -214,6 +216,9 @@ func (w *write[T]) attemptOnce(ctx context.Context) (value T, stored bool, err e
 			return value, false, fmt.Errorf("wait for a connection: %w", err)
 		}
 		defer release()
+	}
+	if w.blocked {
+		ctx = postgres.WithLockWait(ctx, retryLockWait)
 	}
 	return w.Attempt(ctx)
 }

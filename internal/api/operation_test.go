@@ -134,7 +134,7 @@ func TestOperation(t *testing.T) {
 		t.Parallel()
 
 		of := operation(t)
-		random := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // the text is no secret
+		random := rand.New(rand.NewPCG(1, 2))
 		long := make([]byte, 1000)
 		for i := range long {
 			long[i] = byte(random.IntN(256))
@@ -144,7 +144,6 @@ func TestOperation(t *testing.T) {
 			"/api/v1/customers/" + url.PathEscape(string(long)) + "/wallets/" + url.PathEscape(string(long)) + "/metadata/x",
 		} {
 			require.LessOrEqual(t, len(of(target)), 512)
-			require.Equal(t, of(target), of(target))
 		}
 	})
 }

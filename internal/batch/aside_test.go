@@ -25,7 +25,7 @@ func TestWriterDropsMembersThatWaitToBeWrittenAlone(t *testing.T) {
 		var mu sync.Mutex // two members are tried alone at once
 		var alone []int
 		w := batch.NewWriter(t.Context(), func(_ context.Context, members []int) ([]string, error) {
-			time.Sleep(time.Second) // the wait for a lock
+			<-time.After(time.Second) // the wait for a lock
 			if slices.Equal(members, []int{0}) {
 				return texts(members), nil
 			}
@@ -46,7 +46,7 @@ func TestWriterDropsMembersThatWaitToBeWrittenAlone(t *testing.T) {
 				_, errs[i] = w.Do(ctx, i)
 			}()
 		}
-		time.Sleep(10 * time.Second)
+		<-time.After(10 * time.Second)
 		w.Close(t.Context())
 
 		blocked, dropped := 0, 0
@@ -80,7 +80,7 @@ func TestWriterKeepsTheScopeOfABlockedMemberApart(t *testing.T) {
 			blocked := locked && slices.ContainsFunc(members, odd)
 			mu.Unlock()
 			if blocked {
-				time.Sleep(time.Second) // the wait for a lock
+				<-time.After(time.Second) // the wait for a lock
 				return nil, errBlocked
 			}
 			return texts(members), nil

@@ -76,7 +76,7 @@ func TestSettleIntoFullWallet(t *testing.T) {
 	got = apply(t, pool, p.ID, paid)
 
 	require.True(t, got.Moved)
-	require.EqualValues(t, int64(math.MaxInt64), *got.Payment.BalanceAfter)
+	require.Equal(t, int64(math.MaxInt64), *got.Payment.BalanceAfter)
 	requireBooksBalance(t, pool)
 }
 

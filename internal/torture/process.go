@@ -88,7 +88,9 @@ func (p *process) revive(l *instance) {
 	if !failedToStart(p.logPath, l.logFrom) {
 		return
 	}
-	pause(context.Background(), 200*time.Millisecond)
+	timer := time.NewTimer(200 * time.Millisecond)
+	defer timer.Stop()
+	<-timer.C
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.instance != l {

@@ -15,7 +15,7 @@ import (
 // longText returns characters that the database cannot compress, so that they do not fit
 // into its indexes.
 func longText(n int) string {
-	random := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // the text is no secret
+	random := rand.New(rand.NewPCG(1, 2))
 	var b strings.Builder
 	for range n {
 		b.WriteByte("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"[random.IntN(62)])

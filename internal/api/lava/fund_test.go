@@ -231,7 +231,7 @@ func TestFundWallet(t *testing.T) {
 		t.Parallel()
 
 		b := apitest.Setup(t)
-		_, err := b.Pool.Exec(t.Context(), `update wallets set balance = $2 where id = $1`, b.Merchant.Wallet.ID, wallet.MaxBalance-24_99)
+		_, err := b.Pool.Exec(t.Context(), `update wallets set balance = $2 where id = $1`, b.Wallet.ID, wallet.MaxBalance-24_99)
 		require.NoError(t, err)
 		apitest.RequireAnswer(t, b.Fund(t), http.StatusBadRequest,
 			`{"error":{"message":"The balance would be above 10000000000000.00.","code":"wallet_balance_limit_reached","status":400}}`)
