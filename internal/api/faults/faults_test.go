@@ -123,7 +123,7 @@ func requireOver(t *testing.T, i *pgproxy.Injection) {
 func runAll(t *testing.T, cases map[string]func(*testing.T, *stand)) {
 	t.Helper()
 
-	names := make(chan string)
+	names := make(chan string, len(cases)) // so that it is filled even if no stand can be made
 	var all sync.WaitGroup
 	for range min(stands, len(cases)) {
 		all.Go(func() {
