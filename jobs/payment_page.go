@@ -158,7 +158,7 @@ func (e *Engine) openAttempt(ctx context.Context, stripe Stripe, t wallet.Transa
 	a.ReturnURL = e.returnURL(t.Mode, a.PaymentID)
 	cause := pageCause(wallet.Payment{WalletTransactionID: t.ID})
 	opened := false
-	err := resolve(ctx, func() error {
+	err := postgres.Resolve(ctx, func() error {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), writeLimit)
 		defer cancel()
 		var err error
@@ -223,7 +223,7 @@ func (e *Engine) storePage(ctx context.Context, p wallet.Payment, session stripe
 		defer cancel()
 		defer stop()
 		var r result
-		r.err = resolve(background, func() (err error) {
+		r.err = postgres.Resolve(background, func() (err error) {
 			r.payment, err = e.settlePage(background, p, wallet.Outcome{
 				Kind: wallet.OutcomeRequiresAction, RedirectURL: session.URL, CheckoutSessionID: session.ID,
 			}, cause)
@@ -279,30 +279,6 @@ func (e *Engine) giveUp(ctx context.Context, id wallet.ID, mayHavePage bool, cau
 func (e *Engine) abandoned(p wallet.Payment) bool {
 	return atCheckout(p) && p.Status == wallet.PaymentCreated &&
 		(p.Checks > 0 || p.NextCheckAt != nil && !e.Now().Before(*p.NextCheckAt))
-}
-
-// resolve repeats a write that is in doubt until the database says stored or refused, or
-// ctx ends. Each call must make the same write. The error is a postgres.DoubtError when
-// the write may have happened.
-func resolve(ctx context.Context, write func() error) error {
-	const longest = 2 * time.Second
-	var doubt error
-	for pause := 50 * time.Millisecond; ; pause = min(2*pause, longest) {
-		err := write()
-		switch {
-		case postgres.InDoubt(err):
-			doubt = err
-		case doubt == nil || !postgres.Unavailable(err):
-			return err // an attempt that fails says nothing of one before it that is in doubt
-		}
-		timer := time.NewTimer(pause)
-		select {
-		case <-timer.C:
-		case <-ctx.Done():
-			timer.Stop()
-			return doubt
-		}
-	}
 }
 
 // checkoutRequest returns the request for a payment's page. It uses only stored values

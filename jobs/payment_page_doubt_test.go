@@ -41,7 +41,7 @@ func TestPaymentPageInDoubt(t *testing.T) {
 				p, err := process.Engine.PaymentPage(t.Context(), tx, w.Merchant.Customer.StripeCustomerID)
 
 				require.NoError(t, err)
-				require.Equal(t, 1, fault.Struck(), "the fault was injected")
+				require.NoError(t, fault.Wait(t.Context(), 1))
 				require.Len(t, paymentsOf(t, w, tx), 1)
 				require.Equal(t, p.RedirectURL, w.Await(p.ID, wallet.PaymentRequiresAction).RedirectURL)
 				pay(t, p.RedirectURL, "pm_card_visa")

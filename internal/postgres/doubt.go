@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"strings"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -116,6 +117,31 @@ func Rejected(err error) bool {
 	pgErr, ok := errors.AsType[*pgconn.PgError](err)
 	return ok && pgErr.Code != uniqueViolation &&
 		(strings.HasPrefix(pgErr.Code, "22") || strings.HasPrefix(pgErr.Code, "23")) // data, integrity constraint
+}
+
+// Resolve repeats a write that is in doubt until the database says stored or refused, or
+// ctx ends. Each call must make the same write. The error is a DoubtError when the write
+// may have happened.
+func Resolve(ctx context.Context, write func() error) error {
+	const longest = 2 * time.Second
+	var doubt error
+	for pause := 50 * time.Millisecond; ; pause = min(2*pause, longest) {
+		err := write()
+		switch {
+		case InDoubt(err):
+			doubt = err
+		case err == nil, doubt == nil, Rejected(err):
+			return err
+		default: // an attempt that fails says nothing of one before it that is in doubt
+		}
+		timer := time.NewTimer(pause)
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+			return doubt
+		}
+	}
 }
 
 // Blocked reports whether a statement gave up because another transaction holds a
