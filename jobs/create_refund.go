@@ -161,9 +161,6 @@ func (e *Engine) RequestRefund(ctx context.Context, n postgres.NewRefund) (walle
 		r, err = e.storeRefund(ctx, tx, n)
 		return err
 	})
-	if errors.Is(err, postgres.ErrKeyTaken) {
-		err = nil
-	}
 	if err == nil && claimed {
 		e.wakes.wake(QueueSettle)
 		e.announce()

@@ -2,7 +2,6 @@ package jobs
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 
 	"github.com/jackc/pgx/v5"
@@ -39,9 +38,6 @@ func (e *Engine) TopUp(ctx context.Context, p postgres.PreparedTopUp) (bool, err
 		}
 		return p.Purchase, nil
 	})
-	if errors.Is(err, postgres.ErrKeyTaken) {
-		err = nil
-	}
 	if made && err == nil {
 		e.logMovements(ctx, p.Wallet, moved)
 	}
@@ -105,9 +101,6 @@ func (e *Engine) CreateWallet(ctx context.Context, n postgres.NewWallet, opening
 		moved, _, err = e.makeTopUp(ctx, tx, prepared)
 		return prepared.Purchase, err
 	})
-	if errors.Is(err, postgres.ErrKeyTaken) {
-		err = nil
-	}
 	if made && err == nil {
 		e.logMovements(ctx, w, moved)
 	}

@@ -359,9 +359,6 @@ func inTx[T any](s *Server, caller postgres.Caller, record *postgres.Idempotency
 			// knows this one.
 			return postgres.RebindIdempotencyKey(ctx, tx, caller.OrganizationID, caller.Mode, *record, append(ids, record.ResultIDs...))
 		})
-		if errors.Is(err, postgres.ErrKeyTaken) {
-			return value, false, nil
-		}
 		return value, claimed, err
 	}
 }

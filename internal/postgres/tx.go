@@ -14,8 +14,9 @@ import (
 // connection that does not answer is dropped by its pool.
 const rollbackLimit = 2 * time.Second
 
-// ErrKeyTaken ends a transaction that found its idempotency key taken: nothing is to be
-// committed, so nothing can be in doubt.
+// ErrKeyTaken ends a transaction of InTx that found its idempotency key taken: it is
+// rolled back, and InTx returns nil. There is nothing to commit, and so nothing that
+// could be in doubt.
 var ErrKeyTaken = errors.New("the idempotency key is taken")
 
 // InTx runs do in a transaction on a connection of the pool. Unlike pgx.BeginFunc
@@ -34,6 +35,9 @@ func InTx(ctx context.Context, pool *pgxpool.Pool, do func(tx pgx.Tx) error) err
 		// Whatever do had written ends with the transaction: it was not committed, and
 		// a connection that was lost takes it along.
 		rollback(ctx, tx)
+		if errors.Is(err, ErrKeyTaken) {
+			return nil
+		}
 		return err
 	}
 	if err := committed(tx.Commit(ctx)); err != nil {
