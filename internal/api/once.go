@@ -149,6 +149,7 @@ type write[T any] struct {
 func (w *write[T]) resolve(ctx context.Context) (Done[T], error) {
 	for {
 		done, err := w.attempt(ctx)
+		w.blocked = w.blocked || postgres.Blocked(err)
 		switch {
 		case err == nil:
 			return done, nil
@@ -158,7 +159,6 @@ func (w *write[T]) resolve(ctx context.Context) (Done[T], error) {
 			// An attempt that fails says nothing of one before it that is in doubt.
 		case postgres.Blocked(err):
 			// Nothing was written, and the rows may be free in a moment.
-			w.blocked = true
 		default:
 			return Done[T]{}, unavailable(err)
 		}
