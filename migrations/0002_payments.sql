@@ -234,7 +234,7 @@ create table stripe_events (
     body                     bytea not null,
     created_at               timestamptz not null,
     received_at              timestamptz not null,
-    -- When somebody must look at a pending event, because its job may be lost or
+    -- When a sweep must look at a pending event, because its job may be lost or
     -- it has none yet.
     due_at                   timestamptz not null,
     handled_at               timestamptz,

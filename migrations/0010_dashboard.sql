@@ -13,7 +13,7 @@ create table users (
 );
 
 -- The sessions of the dashboard, in the shape that scs's store for pgx wants.
--- The token is a hash: whoever reads this table cannot log in with it.
+-- The token is a hash: a reader of this table cannot log in with it.
 create table sessions (
     token  text primary key,
     data   bytea not null,

@@ -78,7 +78,7 @@ create index deliveries_endpoint on deliveries (endpoint_id, id desc);
 
 -- The pending deliveries of one object to one endpoint: they go out one behind the
 -- other. A lane is there while it has a delivery, and is due when its first one may
--- be tried. Whoever works a lane holds its claim; a claim that is not renewed is
+-- be tried. The job that works a lane holds its claim; a claim that is not renewed is
 -- over when the lane is due again.
 create table delivery_lanes (
     endpoint_id uuid not null references webhook_endpoints,
@@ -101,7 +101,7 @@ create table delivery_attempts (
 );
 create index delivery_attempts_delivery on delivery_attempts (delivery_id, id);
 
--- The trace that a payment began in, so that whoever carries it on is seen in it.
+-- The trace that a payment began in, so that each step that carries it on is seen in it.
 alter table payments add column traceparent text;
 
 -- +goose Down

@@ -58,7 +58,7 @@ func TestUser(t *testing.T) {
 	require.True(t, matches("correct horse battery"))
 	require.Nil(t, stored().DisabledAt, "a new password enables the user again")
 	require.Equal(t, exitFailed, given("short", "user", "password", "ada@fundrail.test", "--password-stdin"))
-	require.Equal(t, exitFailed, fundrail(t, env, "user", "disable", "nobody@fundrail.test").code)
+	require.Equal(t, exitFailed, fundrail(t, env, "user", "disable", "unknown@fundrail.test").code)
 }
 
 func TestSeedAddsUp(t *testing.T) {

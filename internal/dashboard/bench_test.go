@@ -173,6 +173,6 @@ func benchPaths(b *testing.B, pool *pgxpool.Pool) map[string]string {
 		"events-by-type": "/events?type=payment_intent.canceled", "event": "/events/" + event, "audit": "/audit",
 		"search-nothing": "/search?q=pi_none", "search-charge-elsewhere": "/search?q=x" + charge, "search-amount": "/search?q=20.00+today",
 		"payments-by-challenge": "/payments?challenge=completed", "payments-by-challenge-today": "/payments?challenge=completed&from=" + day,
-		"search-word": "/search?q=nobody-knows-this",
+		"search-word": "/search?q=matches-nothing",
 	}
 }

@@ -50,7 +50,7 @@ func TestLogin(t *testing.T) {
 		c := setup(t).client(t)
 
 		wrong := c.login("viewer@fundrail.test", "wrong horse battery")
-		unknown := c.login("nobody@fundrail.test", password)
+		unknown := c.login("unknown@fundrail.test", password)
 
 		require.Equal(t, http.StatusUnauthorized, wrong.status)
 		require.Equal(t, http.StatusUnauthorized, unknown.status)

@@ -93,7 +93,7 @@ func TestCreateWallet(t *testing.T) {
 		n.Wallet.RecurringTransactionRules = json.RawMessage(`[{"trigger":"interval"}]`)
 		n.Wallet.Metadata = json.RawMessage(`{"a":"b"}`)
 		n.PaymentMethod = wallet.MethodRequest{Type: "provider", ID: &card}
-		n.SectionCodes = []string{"nobody", "bank"}
+		n.SectionCodes = []string{"unknown", "bank"}
 
 		w, err := createWallet(t, pool, n)
 
@@ -186,7 +186,7 @@ func TestCreateWallet(t *testing.T) {
 			{Field: wallet.FieldPaymentMethod, Problem: wallet.ProblemInvalid},
 		})
 		n = walletOf(customer)
-		n.Wallet.ExternalCustomerID, n.Wallet.Currency = "nobody", ""
+		n.Wallet.ExternalCustomerID, n.Wallet.Currency = "unknown", ""
 		_, err = createWallet(t, pool, n)
 		requireInvalid(t, err, []wallet.Finding{{Field: wallet.FieldCustomer, Problem: wallet.ProblemNotFound}})
 	})

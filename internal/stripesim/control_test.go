@@ -68,7 +68,7 @@ func TestControlAPI(t *testing.T) {
 			"/_sim/webhook_faults":                    `{"kind":"explode"}`,
 			"/_sim/clock":                             `{"advance":"-1s"}`,
 			"/_sim/payment_methods":                   `{"card":"pm_card_none"}`,
-			"/_sim/customers":                         `{"id":"nobody"}`,
+			"/_sim/customers":                         `{"id":"unknown"}`,
 			"/_sim/payment_intents/pi_none/challenge": `{"outcome":"perhaps"}`,
 			"/_sim/refunds/re_none/end":               `{"status":"lost"}`,
 			"/_sim/webhook":                           `{"url":"example.com"}`,

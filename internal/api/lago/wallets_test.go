@@ -127,11 +127,11 @@ func TestCreateWallet(t *testing.T) {
 			b.Do(t, http.MethodPost, "/api/v1"+path+"/metadata", `{"metadata":{"k":"v"}}`).Body.String())
 		require.Equal(t, "terminated", one(t, b.Do(t, http.MethodDelete, "/api/v1"+path, ""), "wallet")["status"])
 		for _, rec := range []struct{ method, path, body string }{
-			{http.MethodPost, "/customers/nobody/wallets", `{"wallet":{"rate_amount":"1"}}`},
-			{http.MethodGet, "/customers/nobody/wallets", ""},
-			{http.MethodGet, "/customers/nobody/wallets/x", ""},
+			{http.MethodPost, "/customers/unknown/wallets", `{"wallet":{"rate_amount":"1"}}`},
+			{http.MethodGet, "/customers/unknown/wallets", ""},
+			{http.MethodGet, "/customers/unknown/wallets/x", ""},
 			{http.MethodGet, "/customers/%00/wallets", ""},
-			{http.MethodGet, "/wallets?external_customer_id=nobody", ""},
+			{http.MethodGet, "/wallets?external_customer_id=unknown", ""},
 		} {
 			apitest.RequireAnswer(t, b.Do(t, rec.method, "/api/v1"+rec.path, rec.body), http.StatusNotFound,
 				`{"status":404,"error":"Not Found","code":"customer_not_found"}`)
@@ -151,7 +151,7 @@ func TestWalletRefusals(t *testing.T) {
 	}
 	six := "[" + strings.TrimSuffix(strings.Repeat(`{"key":"k","value":"v"},`, 6), ",") + "]"
 	for name, c := range map[string]struct{ field, sent, details string }{
-		"CustomerUnknown":    {"external_customer_id", `"nobody"`, `{"customer":["customer_not_found"]}`},
+		"CustomerUnknown":    {"external_customer_id", `"unknown"`, `{"customer":["customer_not_found"]}`},
 		"CustomerMissing":    {"external_customer_id", `null`, `{"customer":["customer_not_found"]}`},
 		"Paid":               {"paid_credits", `10`, `{"paid_credits":["invalid_paid_credits","invalid_amount"]}`},
 		"PaidRoundsToZero":   {"paid_credits", `"0.004"`, `{"paid_credits":["amount_rounds_to_zero"]}`},

@@ -531,7 +531,7 @@ func TestFundWalletDatabaseAway(t *testing.T) {
 		t.Parallel()
 
 		b := apitest.Setup(t)
-		nowhere, err := pgxpool.New(t.Context(), "postgres://nobody@127.0.0.1:1/nothing?connect_timeout=1")
+		nowhere, err := pgxpool.New(t.Context(), "postgres://fundrail@127.0.0.1:1/nothing?connect_timeout=1")
 		require.NoError(t, err)
 		t.Cleanup(nowhere.Close)
 		b.Server.DB = nowhere
