@@ -52,8 +52,14 @@ func MaxConns(n int32) Option {
 	return func(o *options) { o.maxConns = n }
 }
 
+// patience is how long a test's statement waits for a lock, and how long the server keeps
+// its transaction. The service's limits are too short for a test that holds a lock until
+// another session waits for it: on a busy machine the wait would be over before the test
+// has seen it.
+const patience = time.Minute
+
 // New returns a pool of connections to a new database with the current schema. They
-// have the settings of the service's connections.
+// have the settings of the service's connections, but more patience with locks.
 // Both are gone when the test ends, and the test fails if it has not released every
 // connection by then. The pool and the server run goroutines, so a check by goleak needs
 // IgnoreCurrent after the first New.
@@ -61,6 +67,7 @@ func New(tb testing.TB, opts ...Option) *pgxpool.Pool {
 	tb.Helper()
 	pool, err := postgres.OpenPool(context.WithoutCancel(tb.Context()), postgres.PoolOptions{
 		URL: URL(tb, opts...), MaxConns: collect(opts).maxConns, Name: "test", PlanByIndex: true,
+		Silence: patience, LockWait: patience, Abandoned: patience,
 	})
 	require.NoError(tb, err)
 	tb.Cleanup(func() { closePool(tb, pool, closeTimeout) })
