@@ -20,7 +20,7 @@ import (
 // postgres.DoubtError when the top-up may have been made. A top-up that moves credits
 // needs an idempotency key to be sent again safely.
 func (e *Engine) TopUp(ctx context.Context, p postgres.PreparedTopUp) (bool, error) {
-	if p.Purchase != nil && p.Purchase.Charged() && !p.MovesCredits() {
+	if p.OnlyCharges() {
 		return e.Accept(ctx, *p.Purchase) // and so shares its transaction with others
 	}
 	var (

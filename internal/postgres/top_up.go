@@ -51,9 +51,14 @@ func (p PreparedTopUp) TransactionIDs() []wallet.ID { return p.plan.TransactionI
 // top-up was made.
 func (p PreparedTopUp) Pending() []wallet.Transaction { return p.plan.Pending() }
 
-// MovesCredits reports whether the top-up grants or voids. A top-up that only
-// purchases can share its transaction with others.
+// MovesCredits reports whether the top-up grants or voids.
 func (p PreparedTopUp) MovesCredits() bool { return p.plan.MovesCredits() }
+
+// OnlyCharges reports whether the top-up is a purchase that is charged, and nothing else.
+// Its ids keep it from being stored twice, and it can share its transaction with others.
+func (p PreparedTopUp) OnlyCharges() bool {
+	return p.Purchase != nil && p.Purchase.Charged() && !p.MovesCredits()
+}
 
 // PrepareTopUp checks a top-up before anything is locked or written, as
 // topup.Prepare does. Earlier has what the caller has found wrong already. The error

@@ -249,14 +249,11 @@ func (d *Dialect) topUp(ctx context.Context, caller postgres.Caller, request top
 }
 
 func (d *Dialect) storeTopUp(ctx context.Context, caller postgres.Caller, p postgres.PreparedTopUp, record *postgres.IdempotencyRecord) (api.Done[postgres.PreparedTopUp], error) {
-	grouped := !p.MovesCredits() && p.Purchase != nil && p.Purchase.Charged() // and so shares a transaction
-	// The ids of a charged purchase keep it from being stored twice, so it needs no key
-	// unless the client sent one.
-	if !api.IsOwnKey(record.Key) || p.MovesCredits() || p.Purchase == nil || !p.Purchase.Charged() {
+	if !p.OnlyCharges() || !api.IsOwnKey(record.Key) {
 		p = p.WithKey(record)
 	}
 	return api.Once(ctx, d.Server, caller, api.Act[postgres.PreparedTopUp]{
-		Record: p.Idempotency, IDs: p.TransactionIDs(), HoldsConnection: !grouped,
+		Record: p.Idempotency, IDs: p.TransactionIDs(), HoldsConnection: !p.OnlyCharges(),
 		Attempt: func(ctx context.Context) (postgres.PreparedTopUp, bool, error) {
 			stored, err := d.Payments.TopUp(ctx, p)
 			return p, stored, err
