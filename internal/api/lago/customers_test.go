@@ -62,7 +62,7 @@ func TestCustomers(t *testing.T) {
 			`{"name":"x"}`:                                  `{"external_id":["value_is_mandatory"]}`,
 			`{"external_id":" "}`:                           `{"external_id":["value_is_mandatory"]}`,
 			`{"external_id":"x","currency":"eur"}`:          `{"currency":["value_is_invalid"]}`,
-			`{"external_id":"x","email":"ada"}`:          `{"email":["invalid_email_format"]}`,
+			`{"external_id":"x","email":"ada"}`:             `{"email":["invalid_email_format"]}`,
 			`{"external_id":"x","timezone":"Mars/Olympus"}`: `{"timezone":["value_is_invalid"]}`,
 			`{"external_id":"x","billing_configuration":{"provider_customer_id":"` + b.Customer.StripeCustomerID + `"}}`: `{"provider_customer_id":["value_already_exist"]}`,
 		} {
