@@ -14,9 +14,9 @@ import (
 //
 // The storms run one after another and behind a build tag, because they need the
 // machine for themselves: on a busy one, a storm of a few seconds does too little.
-func TestStormMissesNoBrokenSafeguard(t *testing.T) {
+func TestStormMissesNoBrokenSafeguard(t *testing.T) { //nolint:paralleltest // see above
 	binary := buildBinary(t)
-	for broken, check := range map[string]string{
+	for broken, check := range map[string]string{ //nolint:paralleltest // see above
 		"delivery-order":   "events_of_an_object_come_in_order",
 		"delivery-retry":   "event_reaches_its_merchant",
 		"idempotency-key":  "accepted_request_has_its_answer",

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/fundrail/fundrail/internal/apitest"
@@ -21,20 +22,29 @@ import (
 	"github.com/fundrail/fundrail/internal/testdb"
 )
 
-// The waits of the service, shortened for the test. The order is that of production: a
-// connection is given up before its caller loses patience, and an abandoned transaction
-// outlives both.
-const (
-	silence   = slower * 500 * time.Millisecond
-	lockWait  = slower * 100 * time.Millisecond
-	patience  = slower * 1500 * time.Millisecond
-	abandoned = slower * 2 * time.Second
+// limits are the waits of the service, shortened for the test. The order is that of
+// production: a connection is given up before its caller loses patience, and an
+// abandoned transaction outlives both.
+type limits struct {
+	silence, lockWait, patience, abandoned time.Duration
 	// most is how long a caller waits at the very most: for the limits of the requests
 	// before the write, its patience, and an attempt that began just before its end.
-	most = patience + slower*5*time.Second
-	// resolution is how long the test waits for what must happen.
-	resolution = time.Minute
-)
+	most time.Duration
+}
+
+// limitsOf returns limits for a machine so many times slower than an idle one.
+func limitsOf(slower time.Duration) limits {
+	return limits{
+		silence:   slower * 500 * time.Millisecond,
+		lockWait:  slower * 100 * time.Millisecond,
+		patience:  slower * 1500 * time.Millisecond,
+		abandoned: slower * 2 * time.Second,
+		most:      slower * 6500 * time.Millisecond,
+	}
+}
+
+// resolution is how long the test waits for what must happen.
+const resolution = time.Minute
 
 // stands is how many databases are used at once. Most cases wait most of their time.
 const stands = 12
@@ -46,8 +56,11 @@ var all = flag.Bool("all", false, "run every case, and not half of them")
 // stand is a database, with a proxy between it and the service. Its cases come one
 // after another.
 type stand struct {
+	limits
+
 	direct  *pgxpool.Pool // not through the proxy
 	proxy   *pgproxy.Proxy
+	url     string // through the proxy
 	proxied *pgxpool.Pool
 }
 
@@ -58,19 +71,43 @@ func newStand(t *testing.T) *stand {
 	config, err := pgxpool.ParseConfig(url)
 	require.NoError(t, err)
 	config.AfterConnect, config.MaxConns = postgres.RegisterTypes, 2
-	s := &stand{}
+	s := &stand{limits: limitsOf(slower)}
 	s.direct, err = pgxpool.NewWithConfig(t.Context(), config)
 	require.NoError(t, err)
 	t.Cleanup(s.direct.Close)
 	s.proxy, url, err = pgproxy.StartURL(t.Context(), url)
 	require.NoError(t, err)
-	s.proxied, err = postgres.OpenPool(t.Context(), postgres.PoolOptions{
-		URL: url, PlanByIndex: true, MaxConns: 4, Name: "service", Silence: silence, LockWait: lockWait, Abandoned: abandoned,
-	})
-	require.NoError(t, err)
-	t.Cleanup(s.proxied.Close)
+	s.url = url
+	s.connect(t)
+	t.Cleanup(func() { s.proxied.Close() })
 	t.Cleanup(func() { require.NoError(t, s.proxy.Close()) }) // first: the pool waits for its connections to end
 	return s
+}
+
+// connect opens the service's pool with the stand's limits.
+func (s *stand) connect(t *testing.T) {
+	t.Helper()
+
+	pool, err := postgres.OpenPool(context.WithoutCancel(t.Context()), postgres.PoolOptions{
+		URL: s.url, PlanByIndex: true, MaxConns: 4, Name: "service", Silence: s.silence, LockWait: s.lockWait, Abandoned: s.abandoned,
+	})
+	require.NoError(t, err)
+	s.proxied = pool
+}
+
+// slowly runs a case with limits that are long enough for a machine that is four times
+// slower.
+func (s *stand) slowly(t *testing.T, run func()) {
+	t.Helper()
+
+	usual, pool := s.limits, s.proxied
+	s.limits = limitsOf(4 * slower)
+	s.connect(t)
+	defer func() {
+		s.proxied.Close()
+		s.limits, s.proxied = usual, pool
+	}()
+	run()
 }
 
 // begin drops the connections that the fault of an earlier case has killed.
@@ -87,7 +124,7 @@ func (s *stand) begin(t *testing.T) {
 func (s *stand) process(t *testing.T, m merchant, change ...func(*apitest.Bundle)) *apitest.Bundle {
 	t.Helper()
 
-	return apitest.SetupFor(t, s.proxied, m.Merchant, append(change, func(b *apitest.Bundle) { b.Server.Patience = patience })...)
+	return apitest.SetupFor(t, s.proxied, m.Merchant, append(change, func(b *apitest.Bundle) { b.Server.Patience = s.patience })...)
 }
 
 // resolve waits until the process knows what became of its writes.
@@ -153,9 +190,9 @@ func runAll(t *testing.T, cases map[string]func(*testing.T, *stand)) {
 // keys are the values of Idempotency-Key that a write is sent with.
 var keys = map[string]string{"WithKey": "order-7", "WithoutKey": ""}
 
-func TestEveryWriteThroughEveryFault(t *testing.T) {
-	t.Parallel()
-
+// It is not parallel to the other test, because both together are more than a small
+// machine can do within the limits.
+func TestEveryWriteThroughEveryFault(t *testing.T) { //nolint:paralleltest // see above
 	expected := newExpectations()
 	cases := map[string]func(*testing.T, *stand){}
 	for i, w := range writes {
@@ -166,14 +203,7 @@ func TestEveryWriteThroughEveryFault(t *testing.T) {
 				}
 				cases[w.name+"/"+k.name+"/"+name] = func(t *testing.T, s *stand) { //nolint:thelper // it is the case
 					state := expected.of(t, s, w, key)
-					// A connection that an earlier case has killed may refuse the request before the
-					// fault could strike. The pool has a few of them at most.
-					for range 10 {
-						if runCase(t, s, w, k, key, state) {
-							return
-						}
-					}
-					require.Fail(t, "the fault did not strike")
+					s.try(t, func() verdict { return runCase(t, s, w, k, key, state) })
 				}
 			}
 		}
@@ -202,8 +232,7 @@ func (e *expectations) of(t *testing.T, s *stand, w write, key string) []string 
 	m := newMerchant(t, s.direct)
 	before := m.state(t.Context(), t, s.direct)
 	b := s.process(t, m)
-	rec := send(t, b, w, m, key)
-	require.Equal(t, 2, rec.Code/100, rec.Body.String())
+	sendAgain(t, b, w, m, key)
 	resolve(t.Context(), b)
 	state = m.state(t.Context(), t, s.direct)
 	require.NotEqual(t, before, state)
@@ -225,19 +254,53 @@ func sendAgain(t *testing.T, b *apitest.Bundle, w write, m merchant, key string)
 	t.Helper()
 
 	rec := send(t, b, w, m, key)
-	for range 10 { // the pool may have several connections that are dead
-		if rec.Code != http.StatusServiceUnavailable {
-			break
-		}
+	// The pool may have several connections that are dead, and a busy machine may take
+	// longer than the limits for some time.
+	for end := time.Now().Add(resolution); rec.Code == http.StatusServiceUnavailable && time.Now().Before(end); {
 		rec = send(t, b, w, m, key)
 	}
 	require.Equal(t, 2, rec.Code/100, rec.Body.String())
 	return rec
 }
 
+// verdict is what one run of a case says. A run that breaks the rule fails the test.
+type verdict int
+
+const (
+	held verdict = iota
+	// missed: the request was refused before the fault could strike it. A connection that
+	// an earlier case has killed may do that. The pool has a few of them at most.
+	missed
+	// late: a request was refused that can be served. The rule was kept, but a wait was
+	// longer than the limits. They are short, so a busy machine can cause that as well.
+	late
+)
+
+// try runs a case until its fault strikes. If it does not, or if a request is late, the
+// case is judged with longer limits.
+func (s *stand) try(t *testing.T, run func() verdict) {
+	t.Helper()
+
+	v := missed
+	for tries := 0; v == missed && tries < 5; tries++ {
+		v = run()
+	}
+	if v == held {
+		return
+	}
+	s.slowly(t, func() {
+		v = missed
+		for tries := 0; v == missed && tries < 5; tries++ {
+			v = run()
+		}
+	})
+	require.NotEqual(t, missed, v, "the fault did not strike")
+	require.NotEqual(t, late, v, "a request was refused that can be served")
+}
+
 // runCase sends a write while a fault strikes it, and judges the answer by what the
-// database holds when everything is over. It reports whether the fault struck.
-func runCase(t *testing.T, s *stand, w write, k kind, key string, expected []string) bool {
+// database holds when everything is over.
+func runCase(t *testing.T, s *stand, w write, k kind, key string, expected []string) verdict {
 	t.Helper()
 
 	s.begin(t)
@@ -250,12 +313,19 @@ func runCase(t *testing.T, s *stand, w write, k kind, key string, expected []str
 	b := s.process(t, m)
 	before := m.state(t.Context(), t, s.direct)
 
-	rec, injection := strike(t, s, k, b, other, func() *httptest.ResponseRecorder { return send(t, b, w, m, key) })
+	struck := strike(t, s, k, b, other, func() *httptest.ResponseRecorder { return send(t, b, w, m, key) })
 
-	if injection != nil && injection.Struck() == 0 && rec.Code == http.StatusServiceUnavailable {
-		return false
+	rec, refused := struck.rec, k.refused(w)
+	if rec.Code == http.StatusServiceUnavailable {
+		if struck.injection != nil && struck.injection.Struck() == 0 {
+			return missed
+		}
+		if !refused {
+			settle(t, s, k, b, struck.injection)
+			require.Equal(t, before, m.state(t.Context(), t, s.direct), "a refused request has no effect")
+			return late
+		}
 	}
-	refused := k.refused(w)
 	if refused {
 		require.Equal(t, http.StatusServiceUnavailable, rec.Code, rec.Body.String())
 	} else {
@@ -268,7 +338,7 @@ func runCase(t *testing.T, s *stand, w write, k kind, key string, expected []str
 	if inDoubt {
 		requireOpen(t, w, rec)
 	}
-	settle(t, s, k, b, injection)
+	settle(t, s, k, b, struck.injection)
 
 	ctx := t.Context()
 	if refused {
@@ -283,27 +353,44 @@ func runCase(t *testing.T, s *stand, w write, k kind, key string, expected []str
 	}
 	require.Equal(t, expected, m.state(ctx, t, s.direct), "the effect is there once")
 	m.requireStored(ctx, t, s.direct, idsIn(t, rec.Body.String()))
-	return true
+	return struck.verdict()
+}
+
+// struck is a request that a fault struck.
+type struck struct {
+	rec       *httptest.ResponseRecorder // nil for a group
+	injection *pgproxy.Injection         // nil for a fault that was there before
+	// late reports that the answer came later than a caller waits, or that another
+	// merchant's request was not served in that time.
+	late bool
+}
+
+func (s struck) verdict() verdict {
+	if s.late {
+		return late
+	}
+	return held
 }
 
 // strike sends a request while a fault strikes it. Meanwhile another merchant's request
 // must be answered as usual if the fault is on one connection alone.
-func strike(t *testing.T, s *stand, k kind, b *apitest.Bundle, other merchant, request func() *httptest.ResponseRecorder) (*httptest.ResponseRecorder, *pgproxy.Injection) {
+func strike(t *testing.T, s *stand, k kind, b *apitest.Bundle, other merchant, request func() *httptest.ResponseRecorder) struck {
 	t.Helper()
 
+	var r struck
 	if k.early != nil {
 		k.early(s.proxy)
 		start := time.Now()
-		rec := request()
-		require.Less(t, time.Since(start), most)
-		return rec, nil
+		r.rec = request()
+		r.late = time.Since(start) > s.most
+		return r
 	}
-	injection := s.proxy.Inject(k.Fault)
+	r.injection = s.proxy.Inject(k.Fault)
 	var meanwhile sync.WaitGroup
-	answered := make(chan struct{})
+	answered, served := make(chan struct{}), true
 	meanwhile.Go(func() {
 		select {
-		case <-injection.Fired():
+		case <-r.injection.Fired():
 		case <-answered:
 			return
 		}
@@ -311,36 +398,35 @@ func strike(t *testing.T, s *stand, k kind, b *apitest.Bundle, other merchant, r
 			k.struck(s.proxy)
 		}
 		if k.alone {
-			requireServed(t, b, other)
+			served = isServed(t, b, other, s.most)
 		}
 	})
 	start := time.Now()
-	rec := request()
-	took := time.Since(start)
+	r.rec = request()
+	r.late = time.Since(start) > s.most
 	close(answered)
 	meanwhile.Wait()
-	require.Less(t, took, most)
-	return rec, injection
+	r.late = r.late || !served
+	return r
 }
 
-// requireServed sends another merchant's request. It may have to wait for a write that
-// the fault holds, and on a machine under load be told to try again; but then it is
-// served, in the time that a caller waits at most.
-func requireServed(t *testing.T, b *apitest.Bundle, other merchant) {
+// isServed sends another merchant's request, and reports whether it is served in the
+// time that a caller waits at most. It may have to wait for a write that the fault
+// holds, and on a machine under load be told to try again.
+func isServed(t *testing.T, b *apitest.Bundle, other merchant, most time.Duration) bool {
 	t.Helper()
 
 	method, path, body := fund.request(other)
-	start := time.Now()
-	for {
+	for start := time.Now(); time.Since(start) < most; {
 		rec := b.Do(t, method, path, body, "Authorization", "Bearer "+other.APIKey)
 		if rec.Code == http.StatusAccepted {
-			return
+			return true
 		}
-		if rec.Code != http.StatusServiceUnavailable || time.Since(start) > most {
-			t.Errorf("another merchant's request was answered with %d after %s: %s", rec.Code, time.Since(start), rec.Body)
-			return
+		if !assert.Equal(t, http.StatusServiceUnavailable, rec.Code, rec.Body.String()) {
+			return true // the test has failed already
 		}
 	}
+	return false
 }
 
 // settle ends a fault and waits until nothing is under way.
@@ -352,7 +438,7 @@ func settle(t *testing.T, s *stand, k kind, b *apitest.Bundle, injection *pgprox
 	}
 	resolve(t.Context(), b)
 	s.proxy.Reset()
-	if injection != nil {
+	if injection != nil && injection.Struck() > 0 {
 		requireOver(t, injection)
 	}
 }

@@ -41,9 +41,7 @@ var batched = map[string]func(cents int) write{
 // TestGroupThroughEveryFault sends twenty requests at once, so that they share
 // transactions, while a fault strikes the first one of these. A bad member, whose row
 // the database refuses, must not spoil the others.
-func TestGroupThroughEveryFault(t *testing.T) {
-	t.Parallel()
-
+func TestGroupThroughEveryFault(t *testing.T) { //nolint:paralleltest // as the other test
 	cases := map[string]func(*testing.T, *stand){}
 	for name, member := range batched {
 		for i, k := range kinds() {
@@ -53,7 +51,7 @@ func TestGroupThroughEveryFault(t *testing.T) {
 						continue
 					}
 					g := group{member: member, kind: k, key: key, bad: bad}
-					cases[name+"/"+k.name+"/"+keyName+"/"+badName] = func(t *testing.T, s *stand) { g.run(t, s) } //nolint:thelper // it is the case
+					cases[name+"/"+k.name+"/"+keyName+"/"+badName] = func(t *testing.T, s *stand) { s.try(t, func() verdict { return g.run(t, s) }) } //nolint:thelper // it is the case
 				}
 			}
 		}
@@ -84,7 +82,7 @@ func (g group) keyOf(i int) string {
 	return fmt.Sprintf("%s-%d", g.key, i)
 }
 
-func (g group) run(t *testing.T, s *stand) {
+func (g group) run(t *testing.T, s *stand) verdict {
 	t.Helper()
 
 	s.begin(t)
@@ -105,8 +103,17 @@ func (g group) run(t *testing.T, s *stand) {
 	if g.kind.early == nil {
 		// Its commit has passed, so the fault strikes the commit of the group.
 		first = s.proxy.Inject(pgproxy.Fault{When: pgproxy.AfterCommit, Do: pgproxy.HoldAnswer, SQL: claim})
-		starter.Go(func() { send(t, b, g.member(99_00), m, "") })
-		<-first.Fired()
+		refused := make(chan struct{})
+		starter.Go(func() {
+			if send(t, b, g.member(99_00), m, "").Code == http.StatusServiceUnavailable {
+				close(refused)
+			}
+		})
+		select {
+		case <-first.Fired():
+		case <-refused:
+			return missed
+		}
 	}
 	recs := make([]*httptest.ResponseRecorder, groupSize)
 	together := func() *httptest.ResponseRecorder {
@@ -117,17 +124,24 @@ func (g group) run(t *testing.T, s *stand) {
 		if first != nil {
 			select {
 			case <-engine.reached:
-			case <-time.After(silence / 2): // one is slow, and comes later
+			case <-time.After(s.silence / 2): // one is slow, and comes later
 			}
 			first.Release()
 		}
 		sending.Wait()
 		return nil
 	}
-	_, injection := strike(t, s, g.kind, b, other, together)
+	struck := strike(t, s, g.kind, b, other, together)
 	starter.Wait()
-	settle(t, s, g.kind, b, injection)
-	g.judge(t, s, m, b, recs)
+	settle(t, s, g.kind, b, struck.injection)
+	stored := g.judge(t, s, m, b, recs)
+	if struck.injection != nil && struck.injection.Struck() == 0 {
+		return missed
+	}
+	if stored == 0 && g.kind.early == nil && !g.kind.refused(fund) && !g.kind.doubtful {
+		return late
+	}
+	return struck.verdict()
 }
 
 // countingEngine is an engine that is given payments of which one has no card, and that
@@ -163,14 +177,14 @@ func (e *countingEngine) TopUp(ctx context.Context, p postgres.PreparedTopUp) (b
 	return e.Scripted.TopUp(ctx, p)
 }
 
-// judge compares the answers with what the database holds.
-func (g group) judge(t *testing.T, s *stand, m merchant, b *apitest.Bundle, recs []*httptest.ResponseRecorder) {
+// judge compares the answers with what the database holds. It returns how many members
+// are stored.
+func (g group) judge(t *testing.T, s *stand, m merchant, b *apitest.Bundle, recs []*httptest.ResponseRecorder) (stored int) {
 	t.Helper()
 
 	ctx := t.Context()
 	inDoubt := strings.Contains(b.Log.String(), "write in doubt")
 	var again *apitest.Bundle
-	stored := 0
 	var repeated []int // members that were refused first
 	for i, rec := range recs {
 		rows := g.rows(ctx, t, s, m, i)
@@ -195,7 +209,10 @@ func (g group) judge(t *testing.T, s *stand, m merchant, b *apitest.Bundle, recs
 				require.Equal(t, rows, g.rows(ctx, t, s, m, i))
 			}
 		default:
-			require.Equal(t, http.StatusServiceUnavailable, rec.Code, rec.Body.String())
+			// A member that came too late for the group may meet the fault alone.
+			if !g.kind.permanent || rec.Code != http.StatusInternalServerError {
+				require.Equal(t, http.StatusServiceUnavailable, rec.Code, rec.Body.String())
+			}
 			require.Empty(t, rows, "member %d was answered with %d", i, rec.Code)
 			if again == nil {
 				again = s.process(t, m)
@@ -211,9 +228,7 @@ func (g group) judge(t *testing.T, s *stand, m merchant, b *apitest.Bundle, recs
 		require.Len(t, g.rows(ctx, t, s, m, i), 1)
 		m.requireStored(ctx, t, s.direct, idsIn(t, recs[i].Body.String()))
 	}
-	if g.kind.early == nil && !g.kind.refused(fund) && !g.kind.doubtful {
-		require.Positive(t, stored, "what can be stored is stored")
-	}
+	return stored
 }
 
 // rows list the payments of a member, each with the number of its jobs and of the times

@@ -20,6 +20,9 @@ type kind struct {
 	refused func(write) bool
 	// doubtful reports that the answer comes while the write is in doubt.
 	doubtful bool
+	// permanent reports that the server refuses later requests in a way that trying
+	// again does not mend, so that they are answered with 500.
+	permanent bool
 }
 
 // claim is in every transaction of a write, and is no other statement's.
@@ -86,7 +89,7 @@ func kinds() []kind {
 		},
 		{
 			name: "PermissionRevokedAfterCommit", Fault: pgproxy.Fault{When: pgproxy.AfterCommit, Do: pgproxy.HoldAnswer},
-			struck: revoke, doubtful: true,
+			struck: revoke, doubtful: true, permanent: true,
 		},
 	}
 	for name, err := range map[string]pgproxy.Error{
