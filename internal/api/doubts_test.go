@@ -11,6 +11,8 @@ import (
 // One organization whose writes all end in doubt is refused new ones. Others are not,
 // until the process carries on as many as it can.
 func TestDoubtsOfOneOrganization(t *testing.T) {
+	t.Parallel()
+
 	synctest.Test(t, func(t *testing.T) {
 		d := newDoubts()
 		blocked, other := wallet.NewID(), wallet.NewID()
@@ -55,6 +57,8 @@ func TestDoubtsOfOneOrganization(t *testing.T) {
 
 // While a write with an idempotency key is in doubt, its key admits no other write.
 func TestDoubtHoldsItsKey(t *testing.T) {
+	t.Parallel()
+
 	synctest.Test(t, func(t *testing.T) {
 		d := newDoubts()
 		org := wallet.NewID()
