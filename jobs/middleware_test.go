@@ -18,6 +18,7 @@ import (
 	"github.com/fundrail/fundrail/internal/enginetest"
 	"github.com/fundrail/fundrail/internal/stripeapi"
 	"github.com/fundrail/fundrail/internal/stripesim"
+	"github.com/fundrail/fundrail/internal/testdb"
 	"github.com/fundrail/fundrail/internal/testfactory"
 	"github.com/fundrail/fundrail/internal/wallet"
 	"github.com/fundrail/fundrail/jobs"
@@ -28,12 +29,10 @@ import (
 func TestBlockedPayment(t *testing.T) {
 	t.Parallel()
 
-	w := enginetest.NewWorld(t)
+	w := enginetest.NewWorld(t, func(w *enginetest.World, _ *stripeapi.Config) {
+		w.Database = []testdb.Option{testdb.LockWait(300 * time.Millisecond)}
+	})
 	w.Sim.WebhookFault(stripesim.WebhookFault{Kind: stripesim.HookDrop}) // only the charge job may settle
-	_, err := w.Pool.Exec(t.Context(), `
-		do $$ begin execute format('alter database %I set lock_timeout = 300', current_database()); end $$`)
-	require.NoError(t, err)
-	w.Pool.Reset() // new connections have a limit, as those of the service have
 	accept := func(m testfactory.Merchant) wallet.ID {
 		t.Helper()
 		w.Merchant = m
@@ -51,7 +50,7 @@ func TestBlockedPayment(t *testing.T) {
 	}
 	locked := w.Merchant
 	free := testfactory.NewMerchant(t, w.Pool, testfactory.MerchantOpts{})
-	_, err = w.Sim.CreateCustomer(stripesim.NewCustomer{ID: free.Customer.StripeCustomerID})
+	_, err := w.Sim.CreateCustomer(stripesim.NewCustomer{ID: free.Customer.StripeCustomerID})
 	require.NoError(t, err)
 	lockedID, freeID := accept(locked), accept(free)
 	other, err := w.Pool.Begin(t.Context())

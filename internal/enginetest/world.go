@@ -48,6 +48,8 @@ type World struct {
 	Merchant testfactory.Merchant
 	Sim      *simtest.Sim
 	Stripe   *stripeapi.Client
+	// Database has the options of the World's database.
+	Database []testdb.Option
 	// WebhookURL is the address that receives events.
 	WebhookURL string
 
@@ -55,7 +57,7 @@ type World struct {
 }
 
 // NewWorld starts a World that stops with the test. The test may change the configuration
-// of the Stripe client.
+// of the Stripe client, and set the options of the database.
 func NewWorld(tb testing.TB, change ...func(w *World, cfg *stripeapi.Config)) *World {
 	tb.Helper()
 
@@ -68,7 +70,7 @@ func NewWorld(tb testing.TB, change ...func(w *World, cfg *stripeapi.Config)) *W
 	var err error
 	w.Stripe, err = stripeapi.New(cfg)
 	require.NoError(tb, err)
-	pool := testdb.New(tb)
+	pool := testdb.New(tb, w.Database...)
 	w.Merchant = testfactory.NewMerchant(tb, pool, testfactory.MerchantOpts{})
 	_, err = w.Sim.CreateCustomer(stripesim.NewCustomer{ID: w.Merchant.Customer.StripeCustomerID})
 	require.NoError(tb, err)

@@ -39,12 +39,19 @@ type Option func(*options)
 
 type options struct {
 	empty    bool
+	lockWait time.Duration
 	maxConns int32
 }
 
 // Empty leaves the schema out of the database.
 func Empty() Option {
 	return func(o *options) { o.empty = true }
+}
+
+// LockWait limits how long a statement of the pool waits for a lock. The default is so
+// long that no statement of a test gives up.
+func LockWait(d time.Duration) Option {
+	return func(o *options) { o.lockWait = d }
 }
 
 // MaxConns limits the connections of the pool. The default is 8.
@@ -65,9 +72,10 @@ const patience = time.Minute
 // IgnoreCurrent after the first New.
 func New(tb testing.TB, opts ...Option) *pgxpool.Pool {
 	tb.Helper()
+	o := collect(opts)
 	pool, err := postgres.OpenPool(context.WithoutCancel(tb.Context()), postgres.PoolOptions{
-		URL: URL(tb, opts...), MaxConns: collect(opts).maxConns, Name: "test", PlanByIndex: true,
-		Silence: patience, LockWait: patience, Abandoned: patience,
+		URL: URL(tb, opts...), MaxConns: o.maxConns, Name: "test", PlanByIndex: true,
+		Silence: patience, LockWait: o.lockWait, Abandoned: patience,
 	})
 	require.NoError(tb, err)
 	tb.Cleanup(func() { closePool(tb, pool, closeTimeout) })
@@ -106,7 +114,7 @@ func Main(m *testing.M) {
 }
 
 func collect(opts []Option) options {
-	o := options{maxConns: defaultMaxConns}
+	o := options{lockWait: patience, maxConns: defaultMaxConns}
 	for _, opt := range opts {
 		opt(&o)
 	}

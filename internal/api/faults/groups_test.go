@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -183,9 +182,7 @@ func (g group) judge(t *testing.T, s *stand, m merchant, b *apitest.Bundle, recs
 	t.Helper()
 
 	ctx := t.Context()
-	inDoubt := strings.Contains(b.Log.String(), "write in doubt")
-	var again *apitest.Bundle
-	var repeated []int // members that were refused first
+	inDoubt := isInDoubt(b)
 	for i, rec := range recs {
 		rows := g.rows(ctx, t, s, m, i)
 		switch {
@@ -201,10 +198,7 @@ func (g group) judge(t *testing.T, s *stand, m merchant, b *apitest.Bundle, recs
 			ids := idsIn(t, rec.Body.String())
 			m.requireStored(ctx, t, s.direct, ids)
 			if g.key != "" {
-				if again == nil {
-					again = s.process(t, m)
-				}
-				replay := sendAgain(t, again, g.member(g.cents(i)), m, g.keyOf(i))
+				replay := sendAgain(t, s, g.member(g.cents(i)), m, g.keyOf(i))
 				require.Equal(t, ids, idsIn(t, replay.Body.String()))
 				require.Equal(t, rows, g.rows(ctx, t, s, m, i))
 			}
@@ -214,19 +208,10 @@ func (g group) judge(t *testing.T, s *stand, m merchant, b *apitest.Bundle, recs
 				require.Equal(t, http.StatusServiceUnavailable, rec.Code, rec.Body.String())
 			}
 			require.Empty(t, rows, "member %d was answered with %d", i, rec.Code)
-			if again == nil {
-				again = s.process(t, m)
-			}
-			recs[i] = sendAgain(t, again, g.member(g.cents(i)), m, g.keyOf(i))
-			repeated = append(repeated, i)
+			again := sendAgain(t, s, g.member(g.cents(i)), m, g.keyOf(i))
+			require.Len(t, g.rows(ctx, t, s, m, i), 1)
+			m.requireStored(ctx, t, s.direct, idsIn(t, again.Body.String()))
 		}
-	}
-	if again != nil {
-		resolve(ctx, again)
-	}
-	for _, i := range repeated {
-		require.Len(t, g.rows(ctx, t, s, m, i), 1)
-		m.requireStored(ctx, t, s.direct, idsIn(t, recs[i].Body.String()))
 	}
 	return stored
 }
