@@ -84,15 +84,21 @@ func newStand(t *testing.T) *stand {
 	return s
 }
 
-// connect opens the service's pool with the stand's limits.
+// connect opens the service's pool with the stand's limits. While databases are created,
+// a login may take longer than these.
 func (s *stand) connect(t *testing.T) {
 	t.Helper()
 
-	pool, err := postgres.OpenPool(context.WithoutCancel(t.Context()), postgres.PoolOptions{
-		URL: s.url, PlanByIndex: true, MaxConns: 4, Name: "service", Silence: s.silence, LockWait: s.lockWait, Abandoned: s.abandoned,
-	})
-	require.NoError(t, err)
-	s.proxied = pool
+	for end := time.Now().Add(resolution); ; {
+		pool, err := postgres.OpenPool(context.WithoutCancel(t.Context()), postgres.PoolOptions{
+			URL: s.url, PlanByIndex: true, MaxConns: 4, Name: "service", Silence: s.silence, LockWait: s.lockWait, Abandoned: s.abandoned,
+		})
+		if err == nil {
+			s.proxied = pool
+			return
+		}
+		require.True(t, time.Now().Before(end), err)
+	}
 }
 
 // slowly runs a case with limits that are long enough for a machine that is four times
