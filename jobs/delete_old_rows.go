@@ -26,6 +26,8 @@ const (
 	// leave time for vacuum, replicas and other statements.
 	deleteFor   = 10 * time.Second
 	deletePause = 20 * time.Second
+	// heartbeatLife is how long the row of a process that has gone is kept.
+	heartbeatLife = 24 * time.Hour
 )
 
 // DeleteOldRowsArgs asks for rows past their retention to be deleted.
@@ -89,6 +91,10 @@ type deletion func(ctx context.Context) (int64, bool, error)
 
 func (e *Engine) deletions(now time.Time, batch int) map[string]deletion {
 	list := map[string]deletion{
+		"heartbeats": func(ctx context.Context) (int64, bool, error) {
+			n, err := postgres.DeleteHeartbeats(ctx, e.Pool, now.Add(-heartbeatLife), batch)
+			return n, n == int64(batch), err
+		},
 		"login_failures": func(ctx context.Context) (int64, bool, error) {
 			n, err := postgres.DeleteLoginFailures(ctx, e.Pool, now, batch)
 			return n, n == int64(batch), err

@@ -2,30 +2,29 @@ package worker
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
 	"strings"
-	"time"
 
 	"github.com/fundrail/fundrail/internal/config"
-	"github.com/fundrail/fundrail/internal/postgres"
 	"github.com/fundrail/fundrail/internal/wallet"
-	"github.com/fundrail/fundrail/migrations"
 )
 
 // healthy reports that the process is alive, for supervisors.
 func healthy(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("ok\n")) }
 
-// ready answers 200 if requests can be served, for load balancers. Otherwise it
-// answers 503 with the names of the problems.
+// ready answers 200 if the process can do what it is for, for load balancers. Otherwise
+// it answers 503 with the names of the problems.
 func (s *service) ready(w http.ResponseWriter, r *http.Request) {
-	const limit = 2 * time.Second
-	ctx, cancel := context.WithTimeout(r.Context(), limit)
-	defer cancel()
-	problems := s.problems(ctx)
+	problems := s.ability.problems(r.Context())
+	if s.leaving.Load() {
+		problems = append(problems, "stopping")
+	}
+	if !s.WithoutWorkers && !s.working.Load() {
+		problems = append(problems, "workers")
+	}
 	if len(problems) == 0 {
 		_, _ = w.Write([]byte("ready\n"))
 		return
@@ -33,46 +32,6 @@ func (s *service) ready(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Retry-After", "5")
 	w.WriteHeader(http.StatusServiceUnavailable)
 	_, _ = w.Write([]byte("not ready: " + strings.Join(problems, ", ") + "\n"))
-}
-
-// problems returns the names of the problems that keep the process from serving.
-// These are a database that does not answer or has another schema, workers that are
-// not running, and events or payments that are open for longer than the settings
-// allow.
-func (s *service) problems(ctx context.Context) []string {
-	if err := migrations.Check(ctx, s.pool); err != nil {
-		if errors.Is(err, migrations.ErrUnknownSchema) {
-			return []string{"schema"}
-		}
-		return []string{"database"}
-	}
-	var problems []string
-	if s.leaving.Load() {
-		problems = append(problems, "stopping")
-	}
-	if !s.WithoutWorkers && !s.working.Load() {
-		problems = append(problems, "workers")
-	}
-	for _, line := range []struct {
-		name   string
-		limit  time.Duration
-		oldest func(context.Context, postgres.DB, time.Time) (time.Duration, error)
-	}{
-		{"unhandled events", s.Settings.ReadyMaxEventAge, postgres.OldestUnhandledEvent},
-		{"payments in processing", s.Settings.ReadyMaxPaymentAge, postgres.OldestProcessing},
-	} {
-		if line.limit == 0 {
-			continue
-		}
-		age, err := line.oldest(ctx, s.pool, s.Now())
-		switch {
-		case err != nil:
-			return append(problems, "database")
-		case age > line.limit:
-			problems = append(problems, line.name)
-		}
-	}
-	return problems
 }
 
 // serveMetrics serves metrics and health checks for operators on a separate

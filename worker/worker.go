@@ -107,6 +107,9 @@ func Run(ctx context.Context, o Options) error {
 	if err != nil {
 		return err
 	}
+	if err := postgres.CheckSessions(ctx, pool); err != nil {
+		return err
+	}
 	if err := migrations.Check(ctx, pool); err != nil {
 		return err
 	}
@@ -178,6 +181,8 @@ type service struct {
 	dashboard *dashboard.Dashboard
 	// limits are the rate limits for Stripe, which processes share.
 	limits []*stripeapi.FairLimiter
+	// ability is asked by load balancers.
+	ability *ability
 }
 
 func newService(ctx context.Context, o Options, pool, lookUps, views *pgxpool.Pool) (*service, error) {
@@ -195,6 +200,7 @@ func newService(ctx context.Context, o Options, pool, lookUps, views *pgxpool.Po
 		listenAddr = addr.String()
 	}
 	publicURL := o.Settings.PublicAddress(addr)
+	s.ability = &ability{try: s.tryAbility, now: o.Now, log: o.Log}
 	var successor bool
 	s.id, successor = clientID(listenAddr)
 	s.engine = jobs.NewEngine(ctx, jobs.Options{

@@ -2,6 +2,7 @@ package doctor
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -42,9 +43,18 @@ func (e *examination) database(ctx context.Context) *pgxpool.Pool {
 	if e.Settings.Database.Check() != nil {
 		return nil // the check of the settings reports it
 	}
+	if unfit, ok := errors.AsType[*postgres.UnfitError](postgres.CheckURL(string(e.Settings.DatabaseURL))); ok {
+		e.mend(check, "", unfit.Reason, unfit.Remedy)
+		return nil
+	}
 	pool, err := connect(ctx, e.Settings)
 	if err != nil {
 		e.mend(check, "", "not reachable: "+err.Error(), "Start PostgreSQL, or correct DATABASE_URL.")
+		return nil
+	}
+	if unfit, ok := errors.AsType[*postgres.UnfitError](postgres.CheckSessions(ctx, pool)); ok {
+		e.mend(check, "", unfit.Reason, unfit.Remedy)
+		pool.Close()
 		return nil
 	}
 	if err := e.server(ctx, pool); err != nil {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/multitracer"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
@@ -56,7 +57,10 @@ type PoolOptions struct {
 func OpenPool(ctx context.Context, o PoolOptions) (*pgxpool.Pool, error) {
 	cfg, err := pgxpool.ParseConfig(o.URL)
 	if err != nil {
-		return nil, errors.New("DATABASE_URL is not a PostgreSQL address") // the parser's error may show the password
+		return nil, errAddress()
+	}
+	if err := checkExecMode(cfg.ConnConfig.DefaultQueryExecMode); err != nil {
+		return nil, err
 	}
 	o.Silence = cmp.Or(o.Silence, silenceLimit)
 	o.LockWait = cmp.Or(o.LockWait, lockLimit)
@@ -71,6 +75,11 @@ func OpenPool(ctx context.Context, o PoolOptions) (*pgxpool.Pool, error) {
 	cfg.ConnConfig.RuntimeParams["application_name"] = o.Name
 	cfg.ConnConfig.ConnectTimeout = connectLimit
 	cfg.ConnConfig.DialFunc = dialer(o.Silence)
+	if cfg.ConnConfig.ValidateConnect == nil {
+		// A standby is refused, and the next host of the address is tried.
+		cfg.ConnConfig.ValidateConnect = primaryOnly
+	}
+	cfg.PrepareConn = func(_ context.Context, conn *pgx.Conn) (bool, error) { return !demoted(conn), nil }
 	cfg.AfterConnect = func(ctx context.Context, conn *pgx.Conn) error {
 		if err := RegisterTypes(ctx, conn); err != nil {
 			return err
@@ -83,10 +92,34 @@ func OpenPool(ctx context.Context, o PoolOptions) (*pgxpool.Pool, error) {
 	}
 	if err := pool.Ping(ctx); err != nil {
 		pool.Close()
+		if unfit, ok := errors.AsType[*UnfitError](err); ok {
+			return nil, unfit
+		}
 		return nil, fmt.Errorf("database: %w", err)
 	}
 	return pool, nil
 }
+
+// primaryOnly refuses a standby. It does not ask whether transactions are read-only:
+// setUp changes that.
+func primaryOnly(ctx context.Context, conn *pgconn.PgConn) error {
+	err := pgconn.ValidateConnectTargetSessionAttrsPrimary(ctx, conn)
+	if !errors.Is(err, pgconn.ErrStandbyConnection) {
+		return err
+	}
+	return &UnfitError{
+		Reason: "DATABASE_URL leads to a standby, which cannot be written to",
+		Remedy: "Let it lead to the primary, or list all servers in it.",
+		Err:    err,
+	}
+}
+
+// demotedKey is where a connection keeps that its server has become read-only.
+const demotedKey = "fundrail demoted"
+
+// demoted reports whether the server has refused a write of the connection because it is
+// read-only. Then it is a standby now, behind a pooler or a proxy that kept the connection.
+func demoted(conn *pgx.Conn) bool { return conn.PgConn().CustomData()[demotedKey] != nil }
 
 // setUp has the connection work as every other one does.
 func setUp(ctx context.Context, conn *pgx.Conn, o PoolOptions) error {
@@ -95,6 +128,7 @@ func setUp(ctx context.Context, conn *pgx.Conn, o PoolOptions) error {
 		"default_transaction_read_only":       "off",
 		"idle_in_transaction_session_timeout": milliseconds(o.Abandoned),
 		"lock_timeout":                        milliseconds(o.LockWait),
+		"statement_timeout":                   "0", // the client's own limits decide
 	}
 	if o.PlanByIndex {
 		// Every statement of the money's way reads a few rows by an index, but it is
@@ -112,13 +146,15 @@ func setUp(ctx context.Context, conn *pgx.Conn, o PoolOptions) error {
 	for name, value := range settings {
 		names, values = append(names, name), append(values, value)
 	}
-	_, err := conn.Exec(ctx, `
-		select set_config(name, value, false)
+	var pid int32
+	err := conn.QueryRow(ctx, `
+		select pg_backend_pid(), count(set_config(name, value, false))
 		from (select unnest(@names::text[]) as name, unnest(@values::text[]) as value) s`,
-		params{"names": names, "values": values})
+		params{"names": names, "values": values}).Scan(&pid, nil)
 	if err != nil {
 		return fmt.Errorf("set up a connection: %w", err)
 	}
+	setBackend(conn, pid)
 	return nil
 }
 

@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"net"
 	"strings"
 	"sync"
@@ -10,6 +11,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 )
 
 // watchedConn is a connection that fails when the server says nothing for a while
@@ -104,8 +106,9 @@ func (t patienceTracer) TraceQueryStart(ctx context.Context, conn *pgx.Conn, dat
 }
 
 // TraceQueryEnd implements pgx.QueryTracer.
-func (t patienceTracer) TraceQueryEnd(_ context.Context, conn *pgx.Conn, _ pgx.TraceQueryEndData) {
+func (t patienceTracer) TraceQueryEnd(_ context.Context, conn *pgx.Conn, data pgx.TraceQueryEndData) {
 	t.set(conn, t.silence)
+	noteDemotion(conn, data.Err)
 }
 
 // TraceBatchStart implements pgx.BatchTracer.
@@ -117,11 +120,25 @@ func (t patienceTracer) TraceBatchStart(ctx context.Context, conn *pgx.Conn, _ p
 }
 
 // TraceBatchQuery implements pgx.BatchTracer.
-func (patienceTracer) TraceBatchQuery(context.Context, *pgx.Conn, pgx.TraceBatchQueryData) {}
+func (patienceTracer) TraceBatchQuery(_ context.Context, conn *pgx.Conn, data pgx.TraceBatchQueryData) {
+	noteDemotion(conn, data.Err)
+}
 
 // TraceBatchEnd implements pgx.BatchTracer.
-func (t patienceTracer) TraceBatchEnd(_ context.Context, conn *pgx.Conn, _ pgx.TraceBatchEndData) {
+func (t patienceTracer) TraceBatchEnd(_ context.Context, conn *pgx.Conn, data pgx.TraceBatchEndData) {
 	t.set(conn, t.silence)
+	noteDemotion(conn, data.Err)
+}
+
+// noteDemotion marks a connection whose server refuses to write, so that the pool replaces
+// it.
+func noteDemotion(conn *pgx.Conn, err error) {
+	if err == nil {
+		return
+	}
+	if pgErr, ok := errors.AsType[*pgconn.PgError](err); ok && pgErr.Code == "25006" { // read-only transaction
+		conn.PgConn().CustomData()[demotedKey] = true
+	}
 }
 
 func (patienceTracer) set(conn *pgx.Conn, d time.Duration) {
